@@ -1,0 +1,23 @@
+//! Compiles `proto/` with a protobuf compiler written in Rust, so that building needs no `protoc`.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+use tonic_prost_build::Config;
+
+const PROTOS: [&str; 2] = ["oncelog/v1/logging.proto", "oncelog/v1/messages.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+
+    // Server reflection serves the same descriptors the code was generated from.
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("oncelog_descriptor.bin"), descriptors.encode_to_vec())?;
+
+    let mut config = Config::new();
+    // A message body is never copied between the socket and the store.
+    config.bytes(["."]);
+    tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
+    Ok(())
+}

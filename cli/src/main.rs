@@ -1,0 +1,2 @@
+//! Wires the service.
+fn main() {}

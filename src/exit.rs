@@ -1,0 +1,28 @@
+//! Exit codes, after `sysexits.h`, so that an operator can tell what kind of trouble it was.
+
+use std::process::ExitCode;
+
+/// Why a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to.
+    Success = 0,
+    /// It could not, for a reason that has no code of its own.
+    Failure = 1,
+    /// The settings or the command line are wrong (`EX_USAGE`).
+    Usage = 64,
+    /// Stored data is damaged; nothing was changed (`EX_DATAERR`).
+    Damaged = 65,
+    /// A port is taken or a service cannot be reached (`EX_UNAVAILABLE`).
+    Unavailable = 69,
+    /// The disk failed or the data directory cannot be used (`EX_IOERR`).
+    Disk = 74,
+    /// Another process holds the data directory (`EX_TEMPFAIL`).
+    Locked = 75,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,141 @@
+//! Every bound of the system, with its unit and its reason.
+//!
+//! Nothing that a stranger can fill (a queue, a body, a stream, a retry loop) is without one.
+
+use std::time::Duration;
+
+// --- Messages ---
+
+/// An HTTP body, and so any message in it. The most that fits one gRPC call with room to spare.
+pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The body of a message.
+pub const MESSAGE_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// A stream name: long enough to be readable, short enough for a one-byte length in the journal.
+pub const STREAM_NAME_BYTES_MAX: usize = 64;
+
+/// A media type (RFC 6838 allows 127 for each half; real ones stay far below this).
+pub const CONTENT_TYPE_BYTES_MAX: usize = 127;
+
+/// An `Idempotency-Key`. Long enough for any key in use, short enough for a header line.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+// --- Batches ---
+
+/// Messages in one `Append` call.
+pub const BATCH_MESSAGES_MAX: usize = 1024;
+
+/// Body bytes in one `Append` call. A single message may fill it alone.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// One gRPC message, encoded: twice a full batch, so that no valid batch is ever refused for size.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+// A batch of the smallest messages costs this much on the wire beside the bodies.
+const MESSAGE_OVERHEAD_BYTES_MAX: usize = 16 + STREAM_NAME_BYTES_MAX + CONTENT_TYPE_BYTES_MAX + 32;
+const _: () = assert!(
+    BATCH_BYTES_MAX + BATCH_MESSAGES_MAX * MESSAGE_OVERHEAD_BYTES_MAX <= GRPC_MESSAGE_BYTES_MAX
+);
+const _: () = assert!(HTTP_BODY_BYTES_MAX <= MESSAGE_BODY_BYTES_MAX);
+const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= BATCH_BYTES_MAX);
+
+// --- The facade's queue ---
+
+/// Messages waiting for the logging service. Past this a client waits longer than it would retry.
+pub const QUEUE_MESSAGES_MAX: usize = 16 * 1024;
+
+/// Body bytes waiting for the logging service: what the facade's memory may grow by in an outage.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Messages of one batch upload that may be under way at once, so that one upload cannot fill the
+/// queue and starve single posts.
+pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
+
+// --- The logging service's queue ---
+
+/// Append calls waiting for the journal thread.
+pub const APPENDS_WAITING_MAX: usize = 1024;
+
+/// Messages in one frame of the journal: what one `fdatasync` makes durable.
+pub const FRAME_MESSAGES_MAX: usize = 4096;
+
+/// Body bytes in one frame, before the last append call is added.
+pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Body bytes in one chunk of a `Read` stream, before the last message is added.
+pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
+
+/// Messages in one chunk of a `Read` stream.
+pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
+
+/// Console lines waiting to be printed. Past this they are dropped and counted.
+pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
+
+/// Characters of a body shown on the console.
+pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
+
+// --- Connections ---
+
+/// Open client connections of one service. Keep `ulimit -n` above it.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Concurrent calls on one HTTP/2 connection.
+pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// Header bytes of one HTTP/2 request.
+pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+
+/// Header bytes of one HTTP/1.1 request, which is also its read buffer.
+pub const HTTP1_HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// From an accepted connection, or the end of the last response, to a complete request head. This
+/// ends slow-header attacks and idle connections alike.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest pause while a request body arrives.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest time a client may leave a response unread before the connection is closed.
+pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Connecting to another service.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// HTTP/2 PING interval on an otherwise silent connection: a peer that vanished without a reset is
+/// noticed after this plus [`KEEPALIVE_TIMEOUT`].
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a PING may stay unanswered.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// From the stop signal to the moment open connections are cut.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+// --- Delivery ---
+
+/// Everything the facade may spend on one message, queueing and all attempts included.
+pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One attempt.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Ceiling of the delay before the first retry; the delay itself is a random part of it.
+pub const BACKOFF_INITIAL: Duration = Duration::from_millis(50);
+
+/// Ceiling of the delay before any retry.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// How much the ceiling grows with each retry.
+pub const BACKOFF_MULTIPLIER: f64 = 2.0;
+
+/// Retries allowed as a share of calls, so that an outage is not answered with a storm.
+pub const RETRY_BUDGET_RATIO: f32 = 0.2;
+
+/// Retries a second allowed whatever the share, so that a quiet facade retries too.
+pub const RETRY_BUDGET_PER_SECOND_MIN: u32 = 10;
+
+/// How long a call counts towards the retry budget.
+pub const RETRY_BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+const _: () = assert!(ATTEMPT_TIMEOUT.as_millis() < TOTAL_TIMEOUT.as_millis());

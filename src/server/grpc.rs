@@ -1,0 +1,65 @@
+//! A gRPC server with limits, reflection and a drain that ends.
+
+use std::error::Error;
+
+use futures_util::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{
+    Server,
+    server::{Connected, Router},
+};
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
+
+use crate::{limits, wire};
+
+/// A server builder with the limits of [`crate::limits`].
+pub fn grpc_server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+        .http2_max_header_list_size(limits::HTTP2_HEADER_LIST_BYTES_MAX)
+        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
+        .tcp_nodelay(true)
+}
+
+/// Serves `router` until `stop`, then lets calls under way finish, for at most
+/// [`limits::DRAIN_TIMEOUT`].
+///
+/// # Errors
+/// Accepting connections failed for good.
+pub async fn serve_grpc<I, IO, IE>(
+    router: Router,
+    incoming: I,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error>
+where
+    I: Stream<Item = Result<IO, IE>>,
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    IE: Into<Box<dyn Error + Send + Sync>>,
+{
+    let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
+    };
+    tokio::select! {
+        result = serving => result,
+        () = drained => {
+            tracing::warn!("connections still open after {:?} were cut", limits::DRAIN_TIMEOUT);
+            Ok(())
+        }
+    }
+}
+
+/// Server reflection over the whole contract, so that any gRPC client can explore it.
+///
+/// # Errors
+/// The descriptors in this binary cannot be read: a broken build.
+pub fn reflection()
+-> Result<ServerReflectionServer<impl ServerReflection>, tonic_reflection::server::Error> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+}

@@ -1,0 +1,36 @@
+//! What every server does: listen, serve gRPC with limits, describe itself, stop in good order.
+
+mod grpc;
+mod signal;
+
+use std::{io, net::SocketAddr};
+
+use tokio::net::TcpListener;
+
+pub use self::{
+    grpc::{grpc_server, reflection, serve_grpc},
+    signal::stop_on_signal,
+};
+
+/// Binds `addr`; port 0 asks for any free port.
+///
+/// # Errors
+/// [`ListenError`] names the address and the reason.
+pub async fn listen(addr: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(addr).await.map_err(|source| ListenError { addr, source })
+}
+
+/// A port is taken or may not be used. The process ends with
+/// [`Exit::Unavailable`](crate::exit::Exit::Unavailable).
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {source}")]
+pub struct ListenError {
+    addr: SocketAddr,
+    source: io::Error,
+}
+
+/// Prints the line that tells people and programs that `addr` now accepts work.
+#[allow(clippy::print_stdout)] // The one line every service owes to standard output.
+pub fn announce(addr: SocketAddr) {
+    println!("listening addr={addr}");
+}

@@ -1,0 +1,127 @@
+//! Settings from flags and environment variables: all that is wrong is reported at once.
+//!
+//! The services declare their flags as plain text with `clap` and parse them here, because `clap`
+//! stops at the first value it cannot parse.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use clap::{Parser, error::ErrorKind};
+use http::Uri;
+
+use crate::exit::Exit;
+
+/// Reads the command line and the environment.
+///
+/// # Errors
+/// Prints help, version or what is wrong, and returns the code to exit with.
+pub fn parse_args<Args: Parser>() -> Result<Args, Exit> {
+    Args::try_parse().map_err(|error| {
+        // Nobody is left to tell if the terminal is gone.
+        let _ = error.print();
+        #[allow(clippy::wildcard_enum_match_arm)] // Foreign, and every other kind is a usage error.
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Success,
+            _ => Exit::Usage,
+        }
+    })
+}
+
+/// Collects what is wrong with the settings.
+#[derive(Debug, Default)]
+pub struct Checks {
+    problems: Vec<String>,
+}
+
+impl Checks {
+    /// Parses the value of `flag`. On failure notes the problem and returns `None`.
+    pub fn parse<T>(&mut self, flag: &str, value: &str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: fmt::Display,
+    {
+        value.parse().map_err(|error| self.problem(flag, value, error)).ok()
+    }
+
+    /// Parses a duration such as `2s` or `500ms`, which must not be zero.
+    pub fn duration(&mut self, flag: &str, value: &str) -> Option<Duration> {
+        match humantime::parse_duration(value) {
+            Ok(Duration::ZERO) => self.problem(flag, value, "must be longer than zero"),
+            Ok(duration) => return Some(duration),
+            Err(error) => self.problem(flag, value, format_args!("{error}; write 2s or 500ms")),
+        }
+        None
+    }
+
+    /// Parses the URL of a service: `http://host:port` and nothing more.
+    pub fn service_url(&mut self, flag: &str, value: &str) -> Option<Uri> {
+        match value.parse::<Uri>() {
+            Ok(uri) if is_service_url(&uri) => return Some(uri),
+            Ok(_) => self.problem(flag, value, "write http://host:port"),
+            Err(error) => {
+                self.problem(flag, value, format_args!("{error}; write http://host:port"))
+            }
+        }
+        None
+    }
+
+    /// Notes a problem with the value of `flag`.
+    pub fn problem(&mut self, flag: &str, value: &str, problem: impl fmt::Display) {
+        self.problems.push(format!("{flag} {value:?}: {problem}"));
+    }
+
+    /// What is wrong, if anything is.
+    pub fn wrong(self) -> WrongSettings {
+        WrongSettings(self.problems)
+    }
+}
+
+fn is_service_url(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("http")
+        && uri.host().is_some_and(|host| !host.is_empty())
+        && uri.port_u16().is_some()
+        && matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"))
+        && !uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
+}
+
+/// Everything that is wrong with the settings. The process ends with [`Exit::Usage`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongSettings(pub Vec<String>);
+
+impl fmt::Display for WrongSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wrong settings:")?;
+        for problem in &self.0 {
+            write!(f, "\n  {problem}")?;
+        }
+        f.write_str("\n--help explains every setting")
+    }
+}
+
+impl std::error::Error for WrongSettings {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrong_setting_is_reported_in_one_run() {
+        let mut checks = Checks::default();
+        assert_eq!(checks.parse::<std::net::SocketAddr>("--listen", "nope"), None);
+        assert_eq!(checks.duration("--attempt-timeout", "0s"), None);
+        assert_eq!(checks.service_url("--logging-url", "ftp://x"), None);
+        let wrong = checks.wrong();
+        assert_eq!(wrong.0.len(), 3, "{wrong}");
+        assert!(wrong.to_string().contains("--logging-url \"ftp://x\": write http://host:port"));
+    }
+
+    #[test]
+    fn a_service_url_names_host_and_port_and_nothing_else() {
+        let parse = |value| Checks::default().service_url("--url", value).is_some();
+        assert!(parse("http://127.0.0.1:5001") && parse("http://logging:5001/"));
+        for wrong in
+            ["127.0.0.1:5001", "https://a:1", "http://a", "http://a:1/x", "http://u:p@a:1", ""]
+        {
+            assert!(!parse(wrong), "{wrong:?} was taken");
+        }
+    }
+}
