@@ -82,7 +82,8 @@ impl Client {
     /// `POST /facade` with one message.
     pub(crate) async fn post(&self, msg: &str, key: Option<&str>) -> reqwest::Result<Answer> {
         let body = json!({ "msg": msg }).to_string();
-        let request = self.request(Method::POST, "/facade").header(CONTENT_TYPE, "application/json");
+        let request =
+            self.request(Method::POST, "/facade").header(CONTENT_TYPE, "application/json");
         let request = match key {
             Some(key) => request.header("Idempotency-Key", key),
             None => request,

@@ -15,8 +15,7 @@ impl Scratch {
     /// A new, empty directory; `name` is for people.
     pub(crate) fn new(name: &str) -> Self {
         let prefix = format!("{name}-");
-        let dir =
-            tempfile::Builder::new().prefix(&prefix).tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(env!("CARGO_TARGET_TMPDIR"));
         Self(Some(dir.expect("a scratch directory")))
     }
 
