@@ -91,7 +91,9 @@ async fn a_taken_port_is_named_and_ends_every_service() {
     for program in [Program::Facade, Program::Logging, Program::Messages] {
         let args = match program {
             Program::Logging => logging_args(address, &scratch.join("data"), &[]),
-            _ => vec!["--listen".into(), address.to_string().into()],
+            Program::Facade | Program::Messages | Program::Cli => {
+                vec!["--listen".into(), address.to_string().into()]
+            }
         };
         let mut process = Process::spawn(program, args);
         assert_eq!(process.exit_code(END_TIMEOUT).await, UNAVAILABLE, "{}", program.name());
