@@ -57,6 +57,10 @@ pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
 /// Append calls waiting for the journal thread.
 pub const APPENDS_WAITING_MAX: usize = 1024;
 
+/// Body bytes waiting for the journal thread: what the logging service's memory may grow by when its
+/// disk is slow.
+pub const APPEND_BYTES_WAITING_MAX: usize = 64 * 1024 * 1024;
+
 /// Messages in one frame of the journal: what one `fdatasync` makes durable.
 pub const FRAME_MESSAGES_MAX: usize = 4096;
 
@@ -69,8 +73,24 @@ pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Messages in one chunk of a `Read` stream.
 pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 
+/// Chunks of a `Read` stream made ahead of a slow reader.
+pub const READ_CHUNKS_AHEAD_MAX: usize = 2;
+
+/// Without appends for this long, the journal writes an idle mark: the window in which damage to the
+/// last batch looks like an unfinished write.
+pub const IDLE_MARK_DELAY: Duration = Duration::from_millis(50);
+
+/// How often a full disk is looked at for new room.
+pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
+
+/// Body bytes held by console lines that wait to be printed.
+pub const CONSOLE_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a stopping service waits for a console that does not read.
+pub const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Characters of a body shown on the console.
 pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
@@ -79,6 +99,10 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 /// Open client connections of one service. Keep `ulimit -n` above it.
 pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Pause after a failure to accept a connection, such as too many open files: long enough not to
+/// spin, short enough not to be noticed once it is over.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;

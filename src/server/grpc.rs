@@ -2,15 +2,16 @@
 
 use std::error::Error;
 
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{
     Server,
     server::{Connected, Router},
 };
-use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
+use tonic_reflection::server::{Builder, v1, v1alpha};
 
+use super::cut::Cuttable;
 use crate::{limits, wire};
 
 /// A server builder with the limits of [`crate::limits`].
@@ -23,11 +24,11 @@ pub fn grpc_server() -> Server {
         .tcp_nodelay(true)
 }
 
-/// Serves `router` until `stop`, then lets calls under way finish, for at most
-/// [`limits::DRAIN_TIMEOUT`].
+/// Serves `router` until `stop`, then takes no more connections and lets calls under way finish.
+/// What is still open after [`limits::DRAIN_TIMEOUT`] is cut.
 ///
 /// # Errors
-/// Accepting connections failed for good.
+/// The server could not be set up.
 pub async fn serve_grpc<I, IO, IE>(
     router: Router,
     incoming: I,
@@ -38,18 +39,23 @@ where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     IE: Into<Box<dyn Error + Send + Sync>>,
 {
+    let cut = CancellationToken::new();
+    let cut_on_return = cut.clone().drop_guard();
+    let incoming = incoming.map_ok(move |io| Cuttable::new(io, cut.clone()));
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let drained = async {
         stop.cancelled().await;
         tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
     };
-    tokio::select! {
+    let result = tokio::select! {
         result = serving => result,
         () = drained => {
-            tracing::warn!("connections still open after {:?} were cut", limits::DRAIN_TIMEOUT);
+            tracing::warn!("connections still open after {:?} are cut", limits::DRAIN_TIMEOUT);
             Ok(())
         }
-    }
+    };
+    drop(cut_on_return);
+    result
 }
 
 /// Server reflection over the whole contract, so that any gRPC client can explore it.
@@ -57,9 +63,23 @@ where
 /// # Errors
 /// The descriptors in this binary cannot be read: a broken build.
 pub fn reflection()
--> Result<ServerReflectionServer<impl ServerReflection>, tonic_reflection::server::Error> {
-    tonic_reflection::server::Builder::configure()
+-> Result<v1::ServerReflectionServer<impl v1::ServerReflection>, tonic_reflection::server::Error> {
+    descriptors().build_v1()
+}
+
+/// The same as [`reflection`], for clients that only know the older protocol.
+///
+/// # Errors
+/// As [`reflection`].
+pub fn reflection_v1alpha() -> Result<
+    v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>,
+    tonic_reflection::server::Error,
+> {
+    descriptors().build_v1alpha()
+}
+
+fn descriptors() -> Builder<'static> {
+    Builder::configure()
         .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
 }

@@ -1,14 +1,21 @@
 //! What every server does: listen, serve gRPC with limits, describe itself, stop in good order.
 
+mod cut;
 mod grpc;
+mod health;
+mod incoming;
 mod signal;
 
 use std::{io, net::SocketAddr};
 
 use tokio::net::TcpListener;
 
+pub use tonic_reflection::server::Error as ReflectionError;
+
 pub use self::{
-    grpc::{grpc_server, reflection, serve_grpc},
+    grpc::{grpc_server, reflection, reflection_v1alpha, serve_grpc},
+    health::Health,
+    incoming::{Connection, incoming},
     signal::stop_on_signal,
 };
 
