@@ -80,6 +80,10 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 /// Open client connections of one service. Keep `ulimit -n` above it.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
+/// Pause after a failure to accept a connection, such as too many open files: long enough not to
+/// spin, short enough not to be noticed once it is over.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
+
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
 
