@@ -9,9 +9,9 @@ use tonic::transport::{
     Server,
     server::{Connected, Router},
 };
-use tonic_reflection::server::{Builder, v1, v1alpha};
+use tonic_reflection::server::Builder;
 
-use super::cut::Cuttable;
+use super::{Health, cut::Cuttable};
 use crate::{limits, wire};
 
 /// A server builder with the limits of [`crate::limits`].
@@ -58,28 +58,37 @@ where
     result
 }
 
-/// Server reflection over the whole contract, so that any gRPC client can explore it.
+/// Adds what every gRPC server offers beside its own services: health, and reflection, so that any
+/// gRPC client can explore it. Reflection lists what this server serves, in both versions of the
+/// protocol that are in use.
 ///
 /// # Errors
-/// The descriptors in this binary cannot be read: a broken build.
-pub fn reflection()
--> Result<v1::ServerReflectionServer<impl v1::ServerReflection>, tonic_reflection::server::Error> {
-    descriptors().build_v1()
+/// [`BrokenContract`].
+pub fn add_standard_services(router: Router, health: &Health) -> Result<Router, BrokenContract> {
+    Ok(router
+        .add_service(health.service())
+        .add_service(
+            descriptors(health)
+                .with_service_name("grpc.reflection.v1.ServerReflection")
+                .build_v1()?,
+        )
+        .add_service(
+            descriptors(health)
+                .with_service_name("grpc.reflection.v1alpha.ServerReflection")
+                .build_v1alpha()?,
+        ))
 }
 
-/// The same as [`reflection`], for clients that only know the older protocol.
-///
-/// # Errors
-/// As [`reflection`].
-pub fn reflection_v1alpha() -> Result<
-    v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>,
-    tonic_reflection::server::Error,
-> {
-    descriptors().build_v1alpha()
-}
-
-fn descriptors() -> Builder<'static> {
-    Builder::configure()
+fn descriptors(health: &Health) -> Builder<'static> {
+    let builder = Builder::configure()
         .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health");
+    // The contract describes the services of all servers; only these are here.
+    health.names().iter().fold(builder, |builder, name| builder.with_service_name(*name))
 }
+
+/// The descriptors in this binary cannot be read, so the build is broken.
+#[derive(Debug, thiserror::Error)]
+#[error("the description of the contract cannot be read, build again: {0}")]
+pub struct BrokenContract(#[from] tonic_reflection::server::Error);

@@ -40,6 +40,11 @@ impl Health {
         HealthServer::new(self.clone())
     }
 
+    /// The gRPC services it speaks for.
+    pub fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
     fn knows(&self, name: &str) -> bool {
         name.is_empty() || self.names.contains(&name)
     }

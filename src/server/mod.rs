@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 pub use tonic_reflection::server::Error as ReflectionError;
 
 pub use self::{
-    grpc::{grpc_server, reflection, reflection_v1alpha, serve_grpc},
+    grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
     incoming::{Connection, incoming},
     signal::stop_on_signal,
