@@ -36,10 +36,3 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
-
-/// Tells people on standard error why the process ends, and returns the code to end with.
-#[allow(clippy::print_stderr)] // The last words of a process are no log line.
-pub fn report(error: impl std::fmt::Display, exit: Exit) -> Exit {
-    eprintln!("error: {error}");
-    exit
-}

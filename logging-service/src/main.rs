@@ -1,29 +1,28 @@
-//! Wires the logging service: settings, log lines, socket, stop signal.
+//! Runs the logging service: settings, port, log, stop.
 
 use std::process::ExitCode;
 
-use logging_service::{serve, settings::Args};
-use oncelog::{
-    exit::{Exit, report},
-    server::{announce, listen, stop_on_signal},
-    settings::parse_args,
-    telemetry,
-};
+use logging_service::settings::{Args, Settings};
+use oncelog::{exit::Exit, server, settings, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     telemetry::init();
-    run().await.unwrap_or_else(|exit| exit).into()
+    match run().await {
+        Ok(()) => Exit::Success.into(),
+        Err(exit) => exit.into(),
+    }
 }
 
-async fn run() -> Result<Exit, Exit> {
-    let settings = parse_args::<Args>()?.settings().map_err(|wrong| report(wrong, Exit::Usage))?;
-    let stop = stop_on_signal().map_err(|error| report(error, Exit::Failure))?;
-    let listener =
-        listen(settings.listen).await.map_err(|error| report(error, Exit::Unavailable))?;
-    serve(listener, settings, stop, announce).await.map_err(|error| {
-        let exit = error.exit();
-        report(error, exit)
+async fn run() -> Result<(), Exit> {
+    let args: Args = settings::parse_args()?;
+    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let stop = server::stop_on_signal().map_err(|error| {
+        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;
-    Ok(Exit::Success)
+    let listener =
+        server::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
+    logging_service::serve(listener, settings, stop, server::announce)
+        .await
+        .map_err(|error| error.exit().because(error))
 }

@@ -6,9 +6,8 @@ use futures_util::Stream;
 use oncelog::{
     clock::{Clock, SystemClock},
     exit::Exit,
-    server::{
-        Health, ReflectionError, grpc_server, incoming, reflection, reflection_v1alpha, serve_grpc,
-    },
+    server::{self, BrokenContract, Health, incoming},
+    wire::v1::logging_service_server::SERVICE_NAME,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -27,8 +26,6 @@ use crate::{
     phase::Phase,
     settings::{Settings, StoreKind},
 };
-
-const SERVICE_NAME: &str = "oncelog.v1.LoggingService";
 
 /// How long answers may still travel after the disk failed.
 const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,8 +58,8 @@ pub enum ServeError {
     #[error("cannot serve gRPC: {0}")]
     Transport(#[from] transport::Error),
     /// A broken build.
-    #[error("the descriptors of this build are broken: {0}")]
-    Reflection(#[from] ReflectionError),
+    #[error(transparent)]
+    Contract(#[from] BrokenContract),
 }
 
 impl ServeError {
@@ -71,7 +68,7 @@ impl ServeError {
         match self {
             Self::Open(error) => error.exit(),
             Self::Failed(_) => Exit::Disk,
-            Self::Thread(_) | Self::Transport(_) | Self::Reflection(_) => Exit::Failure,
+            Self::Thread(_) | Self::Transport(_) | Self::Contract(_) => Exit::Failure,
         }
     }
 }
@@ -116,12 +113,9 @@ where
     let stop_server = CancellationToken::new();
     let health = Health::new(&[SERVICE_NAME], stop_server.clone());
     let service = Grpc { phase: Arc::clone(&phase), store: parts.store, stop: stop_server.clone() };
-    let router = grpc_server()
-        .add_service(health.service())
-        .add_service(reflection()?)
-        .add_service(reflection_v1alpha()?)
-        .add_service(grpc::server(service));
-    let mut server = tokio::spawn(serve_grpc(router, incoming, stop_server.clone()));
+    let router = server::grpc_server().add_service(grpc::server(service));
+    let router = server::add_standard_services(router, &health)?;
+    let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
 
     let opened = tokio::task::spawn_blocking(parts.open)
         .await
@@ -129,7 +123,7 @@ where
     let OpenStore { store, index } = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            server.abort();
+            serving.abort();
             return Err(error.into());
         }
     };
@@ -138,11 +132,11 @@ where
     health.set_serving(true);
     ready();
 
-    let ended = run(&log, &stop, &mut server).await;
+    let ended = run(&log, &stop, &mut serving).await;
     log.drain();
     health.set_serving(false);
     stop_server.cancel();
-    let result = finish(ended, server).await;
+    let result = finish(ended, serving).await;
     log.close().await;
     // Waiting for a slow console holds up a worker for a moment, and nobody needs it any more.
     parts.console.flush();
@@ -156,13 +150,13 @@ enum Ended {
     Server(Result<Result<(), transport::Error>, tokio::task::JoinError>),
 }
 
-type Server = JoinHandle<Result<(), transport::Error>>;
+type Serving = JoinHandle<Result<(), transport::Error>>;
 
-async fn run(log: &Log, stop: &CancellationToken, server: &mut Server) -> Ended {
+async fn run(log: &Log, stop: &CancellationToken, serving: &mut Serving) -> Ended {
     tokio::select! {
         () = stop.cancelled() => Ended::Stopped,
         reason = failed(log.state()) => Ended::Failed(reason),
-        result = server => Ended::Server(result),
+        result = serving => Ended::Server(result),
     }
 }
 
@@ -180,12 +174,12 @@ async fn failed(mut state: watch::Receiver<State>) -> String {
 }
 
 /// Lets the server finish what is under way.
-async fn finish(ended: Ended, server: Server) -> Result<(), ServeError> {
+async fn finish(ended: Ended, serving: Serving) -> Result<(), ServeError> {
     match ended {
-        Ended::Stopped => flatten(server.await),
+        Ended::Stopped => flatten(serving.await),
         Ended::Failed(reason) => {
             // Every waiter has been told by now; its answer needs a moment to leave.
-            let _ = tokio::time::timeout(FAILED_DRAIN_TIMEOUT, server).await;
+            let _ = tokio::time::timeout(FAILED_DRAIN_TIMEOUT, serving).await;
             Err(ServeError::Failed(reason))
         }
         Ended::Server(result) => flatten(result),

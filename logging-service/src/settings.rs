@@ -93,24 +93,22 @@ const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 /// Largest journal segment.
 const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-impl Args {
-    /// Checks every setting.
-    ///
-    /// # Errors
-    /// All that is wrong, at once.
-    pub fn settings(self) -> Result<Settings, WrongSettings> {
+impl TryFrom<Args> for Settings {
+    type Error = WrongSettings;
+
+    fn try_from(args: Args) -> Result<Self, Self::Error> {
         let mut checks = Checks::default();
-        let listen = checks.parse("--listen", &self.listen);
-        let store = checks.parse("--store", &self.store);
+        let listen = checks.parse("--listen", &args.listen);
+        let store = checks.parse("--store", &args.store);
         let segment_bytes = checks.byte_size(
             "--segment-size",
-            &self.segment_size,
+            &args.segment_size,
             SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX,
         );
-        let bodies = if self.hide_bodies { Bodies::Hidden } else { Bodies::Shown };
+        let bodies = if args.hide_bodies { Bodies::Hidden } else { Bodies::Shown };
         match (listen, store, segment_bytes) {
             (Some(listen), Some(store), Some(segment_bytes)) => {
-                Ok(Settings { listen, store, data_dir: self.data_dir, segment_bytes, bodies })
+                Ok(Self { listen, store, data_dir: args.data_dir, segment_bytes, bodies })
             }
             _ => Err(checks.wrong()),
         }
@@ -122,7 +120,7 @@ mod tests {
     use super::*;
 
     fn settings(args: &[&str]) -> Result<Settings, WrongSettings> {
-        Args::try_parse_from([&["logging-service"], args].concat()).unwrap().settings()
+        Args::try_parse_from([&["logging-service"], args].concat()).unwrap().try_into()
     }
 
     #[test]

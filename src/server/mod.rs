@@ -10,8 +10,6 @@ use std::{io, net::SocketAddr};
 
 use tokio::net::TcpListener;
 
-pub use tonic_reflection::server::Error as ReflectionError;
-
 pub use self::{
     grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
