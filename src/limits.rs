@@ -117,7 +117,7 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 
 /// Pause after a failure to accept a connection, such as too many open files: long enough not to
 /// spin, short enough not to be noticed once it is over.
-pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
@@ -141,10 +141,6 @@ pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a closing connection still takes in what the client sends. Without this the client's
 /// unread bytes would reset the connection and take the last answer with them.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Pause after the operating system refused to accept a connection, which costs a descriptor that
-/// only the end of another connection can free.
-pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Asking another service how it is, for the answer to a readiness probe.
 pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);

@@ -24,6 +24,8 @@ pub(super) fn of_outcome(outcome: Outcome, state: State) -> Result<Delivered, De
         Outcome::Conflict => Err(DeliveryError::Conflict),
         // A rule of the contract, so an earlier attempt was refused as well.
         Outcome::Rejected(Rejection::Invalid(detail)) => Err(DeliveryError::Invalid(detail)),
+        // A record is there, and nobody knows whether it is this message.
+        Outcome::Rejected(Rejection::Unreadable(detail)) => Err(DeliveryError::Unknown(detail)),
         Outcome::Rejected(Rejection::ReadOnly(detail) | Rejection::Overloaded(detail)) => {
             // The receipt speaks for its own attempt only. An earlier one may still be under way.
             Err(if earlier {
