@@ -1,0 +1,5 @@
+//! The durable journal, through its public doors.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // These are tests; helpers are not marked so.
+
+mod behaviour;
+mod helper;
