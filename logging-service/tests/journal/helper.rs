@@ -59,6 +59,7 @@ pub(crate) fn time(n: u64) -> SystemTime {
 }
 
 /// A journal, and what opening it told.
+#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) journal: Journal,
     pub(crate) records: Vec<(MessageId, Position)>,
