@@ -5,6 +5,7 @@
 //! [`Reader`]s work beside it and never block it.
 
 pub mod memory;
+pub mod journal;
 
 use std::{io, sync::Arc, time::SystemTime};
 
