@@ -11,10 +11,13 @@ use h2::Reason;
 use http::{Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 use tower::{ServiceBuilder, ServiceExt as _};
 
-use super::support::{append, message, message_with, place, settle, stored_nothing};
+use super::{
+    classifying::CODES,
+    support::{append, message, message_with, place, settle, stored_nothing},
+};
 use crate::{
     delivery::{
         Delivery, DeliveryError, DeliveryOptions, LoggingClient, channel,
@@ -176,26 +179,14 @@ async fn a_server_killed_in_the_middle_of_a_call_may_have_stored_it() {
 
 #[tokio::test]
 async fn every_code_arrives_as_it_was_sent_and_means_what_the_table_says() {
-    for number in 1..=16 {
-        let code = Code::from(number);
-        for trailer in [false, true] {
+    // OK is no error on the wire.
+    for (code, alone, with_trailer) in CODES.into_iter().skip(1) {
+        for (trailer, expected) in [(false, alone), (true, with_trailer)] {
             let addr = serve(move |_| {
                 let status = Status::new(code, "because");
                 Err(if trailer { stored_nothing(status) } else { status })
             })
             .await;
-            let alone = match code {
-                Code::InvalidArgument => (Refused, Split),
-                Code::PermissionDenied | Code::Unimplemented | Code::Unauthenticated => {
-                    (Refused, GiveUp)
-                }
-                Code::OutOfRange => (Unknown, Split),
-                _ => (Unknown, Retry),
-            };
-            let expected = match alone {
-                (Unknown, remedy) if trailer => (NeverReached, remedy),
-                other => other,
-            };
             let (fate, remedy, words) = judge(addr, request()).await;
             assert_eq!((fate, remedy), expected, "{code:?}");
             assert_eq!(words, format!("logging-service answered {code:?}: because"));
