@@ -1,0 +1,36 @@
+//! The commands.
+
+use clap::{Parser, Subcommand};
+use oncelog::exit::Exit;
+
+use crate::{read, send};
+
+/// Oncelog stores each message exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "oncelog", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send a message, or every line of standard input as one
+    Send(send::Args),
+    /// Print the stored messages, in order
+    Read(read::Args),
+}
+
+impl Cli {
+    /// Does what the command says, and tells standard error what went wrong.
+    ///
+    /// # Errors
+    /// The code to exit with.
+    pub async fn run(self) -> Result<(), Exit> {
+        match self.command {
+            Command::Send(args) => send::run(args).await,
+            Command::Read(args) => read::run(args).await,
+        }
+    }
+}
