@@ -220,6 +220,12 @@ impl Answers {
             }
         }
     }
+
+    /// Waits until the facade has seen the end of the upload, so that it does not take it for a
+    /// broken one. Everything was answered, so a failure changes nothing.
+    pub(super) async fn end(mut self) {
+        while let Some(Ok(_)) = self.chunks.next().await {}
+    }
 }
 
 fn parse(json: &str, status: StatusCode, key: &Key) -> Result<Answer, NoAnswer> {

@@ -169,5 +169,6 @@ async fn report_answers(
             }
         }
     }
+    answers.end().await;
     Ok(())
 }
