@@ -52,6 +52,21 @@ pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// queue and starve single posts.
 pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
 
+/// Messages of all batch uploads together that may be under way. With one post on each other
+/// connection they still fit into the queue.
+pub const UPLOADS_MESSAGES_MAX: usize = 4096;
+
+/// Bytes of all batch uploads together that may be under way: a quarter of the queue.
+pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Outcome lines of one batch upload that may wait for the client to read them, in groups as they
+/// became ready together.
+pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
+
+const _: () = assert!(UPLOADS_MESSAGES_MAX + CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
+const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
+const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
+
 // --- The logging service's queue ---
 
 /// Append calls waiting for the journal thread.
@@ -102,7 +117,7 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 
 /// Pause after a failure to accept a connection, such as too many open files: long enough not to
 /// spin, short enough not to be noticed once it is over.
-pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
@@ -122,6 +137,16 @@ pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time a client may leave a response unread before the connection is closed.
 pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a closing connection still takes in what the client sends. Without this the client's
+/// unread bytes would reset the connection and take the last answer with them.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asking another service how it is, for the answer to a readiness probe.
+pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
+pub const READ_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Connecting to another service.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
