@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use oncelog::exit::Exit;
 
-use crate::{read, send};
+use crate::{read, send, up};
 
 /// Oncelog stores each message exactly once.
 #[derive(Debug, Parser)]
@@ -16,6 +16,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run all three services in this terminal
+    Up(up::Args),
     /// Send a message, or every line of standard input as one
     Send(send::Args),
     /// Print the stored messages, in order
@@ -29,6 +31,7 @@ impl Cli {
     /// The code to exit with.
     pub async fn run(self) -> Result<(), Exit> {
         match self.command {
+            Command::Up(args) => up::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Read(args) => read::run(args).await,
         }

@@ -11,9 +11,6 @@ use serde::Serialize;
 /// Digits of the largest line number, and the dash before them.
 const LINE_NUMBER_BYTES_MAX: usize = 21;
 
-/// The stream the facade stores into; keys are scoped by it.
-const STREAM: &str = "facade";
-
 /// 1 to 255 visible ASCII characters that name a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Key(String);
@@ -30,7 +27,7 @@ impl Key {
 
     /// The id this key stands for.
     pub(super) fn id(&self) -> Option<MessageId> {
-        MessageId::from_key(&STREAM.parse::<StreamName>().ok()?, &self.0).ok()
+        MessageId::from_key(&StreamName::facade(), &self.0).ok()
     }
 
     /// The key as a header: a quoted string, because a bare one must not start with a quote.
