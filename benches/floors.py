@@ -45,6 +45,9 @@ class Service:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
+    def forget_peak(self):
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def stop(self, hard=False):
         self.process.kill() if hard else self.process.terminate()
         self.process.wait(30)
@@ -114,6 +117,7 @@ def million(data):
     index_bytes = (logging.rss_kib() - before_kib) * 1024 / receipt["sequence"]
 
     rss = logging.rss_kib(), facade.rss_kib()
+    logging.forget_peak(), facade.forget_peak()
     started = time.monotonic()
     size = 0
     with urllib.request.urlopen(f"http://{facade.addr}/facade", timeout=300) as answer:
