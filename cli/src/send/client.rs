@@ -46,6 +46,9 @@ pub(super) enum NoAnswer {
     /// Anything may have happened to what was sent.
     #[error("the connection to the facade broke: {0}")]
     Broken(String),
+    /// Ctrl-C. Anything may have happened to what was sent.
+    #[error("interrupted")]
+    Interrupted,
     /// It answers, but not like a facade.
     #[error("this is no answer of a facade: {0}")]
     Nonsense(String),
