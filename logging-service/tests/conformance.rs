@@ -4,11 +4,20 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt, TryStreamExt};
 use logging_service::{
     OpenStore,
     log::{Index, Log, ReadRange},
-    store::memory::MemoryStore,
+    open_journal,
+    store::{
+        journal::{
+            Options,
+            disk::{Disk, RealDisk, SimulatedDisk},
+        },
+        memory::MemoryStore,
+    },
 };
 use oncelog::{
     limits::READ_CHUNK_MESSAGES_MAX,
@@ -20,6 +29,12 @@ fn memory() -> OpenStore {
     OpenStore { store: Box::<MemoryStore>::default(), index: Index::default() }
 }
 
+/// Small segments, so that the suite crosses from one to the next.
+fn journal(disk: impl Disk + 'static) -> OpenStore {
+    let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
+    open_journal(Arc::new(disk), options).unwrap()
+}
+
 /// Makes each check a test of each store.
 macro_rules! conformance {
     ($($check:ident)*) => {
@@ -28,6 +43,26 @@ macro_rules! conformance {
                 #[tokio::test]
                 async fn $check() {
                     super::$check(super::log(super::memory())).await;
+                }
+            )*
+        }
+
+        mod journal_on_a_simulated_disk {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    super::$check(super::log(super::journal(super::SimulatedDisk::new()))).await;
+                }
+            )*
+        }
+
+        mod journal_on_a_real_disk {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let disk = super::RealDisk::open(dir.path()).unwrap();
+                    super::$check(super::log(super::journal(disk))).await;
                 }
             )*
         }

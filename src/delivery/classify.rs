@@ -64,7 +64,8 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> Verdict {
 
 fn classify_status(status: &Status) -> Verdict {
     // Made on this side out of a broken connection. Its code tells how it broke, not what the
-    // logging service had done by then.
+    // logging service had done by then. (A refused stream is promised to be untouched; counting it as
+    // unknown costs nothing but a repetition.)
     if status.source().is_some() {
         return Verdict::UNKNOWN;
     }

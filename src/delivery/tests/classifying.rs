@@ -18,10 +18,10 @@ use crate::{
     limits::ATTEMPT_TIMEOUT,
 };
 
-type Meaning = (Fate, Remedy);
+pub(crate) type Meaning = (Fate, Remedy);
 
 /// Each code, what it means alone, and what it means with the trailer that nothing was stored.
-const CODES: [(Code, Meaning, Meaning); 17] = [
+pub(crate) const CODES: [(Code, Meaning, Meaning); 17] = [
     (Code::Ok, (Unknown, Retry), (NeverReached, Retry)),
     (Code::Cancelled, (Unknown, Retry), (NeverReached, Retry)),
     (Code::Unknown, (Unknown, Retry), (NeverReached, Retry)),

@@ -1,0 +1,149 @@
+//! Concurrent clients while services are killed at random moments, and the audit afterwards.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::File,
+    io::BufWriter,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    checker::{Violation, account, judge},
+    history::{History, Record},
+    nemesis::{Fault, harm, plan},
+    support::{Scratch, Trio},
+    workload::{Poster, Run, read, read_on},
+};
+
+const CLIENTS: usize = 8;
+
+/// Kills of the logging service, unless `ONCELOG_KILLS` says otherwise.
+const LOGGING_KILLS: usize = 22;
+
+/// Short, so that outages longer than the facade's patience fit into a short test.
+const TIMEOUTS: [&str; 4] = ["--attempt-timeout", "400ms", "--total-timeout", "1500ms"];
+
+/// Longer than the facade's patience.
+const LONG_OUTAGE: Duration = Duration::from_secs(2);
+
+/// No request of a client may take longer: the total timeout, and room for a busy machine.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// From the last fault to answers for all messages that are repeated.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_acknowledged_message_survives_kill_9_exactly_once() {
+    let seed = setting("ONCELOG_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("seed {seed} (repeat with ONCELOG_SEED={seed})");
+    let scratch = Scratch::new("kills");
+    let mut trio = Trio::start_with(scratch.path(), &TIMEOUTS, &[]).await;
+    let run = Run { origin: Instant::now(), stop: AtomicBool::new(false) };
+
+    let (mut history, faults) = Box::pin(under_fire(&mut trio, &run, seed)).await;
+    let (log, again) = Box::pin(audit(&mut trio, &run, &mut history)).await;
+
+    let mut violations = judge(&history, &log);
+    if again != log {
+        violations.push(Violation::NotAPrefix { sequence: 0 });
+    }
+    println!("{}", summary(&history, &log, &faults, &trio, run.origin.elapsed()));
+    keep(&history, &log, &violations, scratch.path());
+    let slowest = slowest(&history);
+    assert!(violations.is_empty(), "seed {seed}: {} violations: {violations:#?}", violations.len());
+    assert!(slowest < REQUEST_TIME_MAX, "seed {seed}: a request took {slowest:?}");
+    assert!(faults[&Fault::KillLogging] >= 20, "too few kills: {faults:?}");
+}
+
+/// Clients post and read until the nemesis is through; then half of what is unknown is settled.
+async fn under_fire(trio: &mut Trio, run: &Run, seed: u64) -> (History, BTreeMap<Fault, usize>) {
+    let client = trio.client();
+    let posters = (0..CLIENTS).map(|name| Poster::new(name, client.clone(), run, seed).work());
+    let posters = futures_util::future::join_all(posters);
+    let reader = read_on(client.clone(), run, seed);
+    let nemesis = async {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let kills = setting("ONCELOG_KILLS").map_or(LOGGING_KILLS, |kills| kills as usize);
+        let plan = plan(kills, &mut rng);
+        let done = harm(trio, &plan, LONG_OUTAGE, &mut rng).await;
+        run.stop.store(true, Ordering::Relaxed);
+        done
+    };
+    let (posters, mut history, faults) = tokio::join!(posters, reader, nemesis);
+    for poster in posters {
+        history.merge(poster.settle(SETTLE_TIMEOUT).await);
+    }
+    (history, faults)
+}
+
+/// The whole log after a clean stop of everything that could still deliver, and once more after
+/// a kill.
+async fn audit(trio: &mut Trio, run: &Run, history: &mut History) -> (Vec<Record>, Vec<Record>) {
+    assert_eq!(trio.facade.terminate().await, Some(0));
+    assert_eq!(trio.logging.terminate().await, Some(0));
+    trio.logging.restart().await;
+    trio.facade.restart().await;
+    trio.ready().await;
+    let log = read(&trio.client(), run).await.expect("a read");
+    trio.logging.kill_hard();
+    trio.logging.restart().await;
+    trio.ready().await;
+    let again = read(&trio.client(), run).await.expect("a read");
+    history.reads.extend([log.clone(), again.clone()]);
+    (log.records, again.records)
+}
+
+fn slowest(history: &History) -> Duration {
+    let times = history.attempts.iter().map(|attempt| attempt.ended - attempt.invoked);
+    Duration::from_micros(times.max().unwrap_or(0))
+}
+
+fn summary(
+    history: &History,
+    log: &[Record],
+    faults: &BTreeMap<Fault, usize>,
+    trio: &Trio,
+    took: Duration,
+) -> String {
+    let account = account(history, log);
+    let retries = trio.facade.stderr_with("retrying attempt=").len();
+    format!(
+        "{took:.1?} with {faults:?}: {} posts, {} messages acknowledged, {} repeats absorbed, \
+         {} surely not stored, {} unknown ({} messages stayed unknown: {} stored, {} not), \
+         {} conflicts, {} refused, {retries} retries by the facade; {} stored, read {} times, \
+         looked up {} times; slowest request {:.1?}",
+        account.attempts,
+        account.acknowledged,
+        account.absorbed,
+        account.not_stored,
+        account.unknown,
+        account.unknown_stored + account.unknown_absent,
+        account.unknown_stored,
+        account.unknown_absent,
+        account.conflicts,
+        account.refused,
+        account.stored,
+        history.reads.len(),
+        history.lookups.len(),
+        slowest(history),
+    )
+}
+
+/// Keeps the history beside the data if there is anything to look into.
+fn keep(history: &History, log: &[Record], violations: &[Violation], directory: &Path) {
+    if violations.is_empty() {
+        return;
+    }
+    let file = File::create(directory.join("history.jsonl")).expect("a file");
+    history.write_json_lines(&mut BufWriter::new(file)).expect("a written history");
+    let file = File::create(directory.join("log.json")).expect("a file");
+    serde_json::to_writer(BufWriter::new(file), log).expect("a written log");
+}
+
+fn setting(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|error| panic!("{name}={value}: {error}")))
+}
