@@ -47,8 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 
-    /// Keys of the lines are PREFIX-1, PREFIX-2, … by line number, so that sending the same input again stores
-    /// nothing twice [default: a new UUID for each line]
+    /// Keys of the lines are PREFIX-1, PREFIX-2, … by line number, so that sending the same input
+    /// again stores nothing twice [default: a new UUID for each line]
     // No environment variable, for the same reason.
     #[arg(long, value_name = "PREFIX")]
     key_prefix: Option<String>,
