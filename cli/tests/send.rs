@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
@@ -179,6 +180,38 @@ async fn after_a_broken_upload_under_a_prefix_the_input_can_be_sent_again() {
     let log = stderr(&output);
     assert!(log.contains("send the same input again with the same --key-prefix"), "{log}");
     assert!(!log.contains("oncelog send --key "), "{log}");
+}
+
+#[test]
+fn ctrl_c_names_what_is_under_way() {
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for args in [&["--key", "k-1", "hello"][..], &[]] {
+        let mut child = oncelog()
+            .args(["send", "--url", &url])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"hello\n").unwrap();
+        let (mut connection, _) = silent.accept().unwrap();
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains("hello") {
+            let mut chunk = [0; 4096];
+            let bytes = connection.read(&mut chunk).unwrap();
+            request.extend_from_slice(&chunk[..bytes]);
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let log = stderr(&output);
+        assert!(log.starts_with("interrupted\n"), "{log}");
+        assert!(log.contains(&format!(" --url {url} -- hello\n")), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

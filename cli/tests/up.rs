@@ -89,6 +89,41 @@ fn lines_go_through_the_trio_and_an_input_can_be_repeated() {
 }
 
 #[test]
+fn what_was_acknowledged_is_there_after_a_kill_and_stored_once() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--data-dir", data.path().to_str().unwrap()];
+    let send = |trio: &Trio| {
+        let sent = run(&["send", "--url", &trio.facade, "--key", "k", "hello"]);
+        assert!(sent.status.success(), "{}", stderr(&sent));
+        stdout(&sent)
+    };
+    let mut trio = Trio::start(&flags);
+    let receipt = send(&trio);
+    trio.child.kill().unwrap();
+    trio.child.wait().unwrap();
+
+    let trio = Trio::start(&flags);
+    assert_eq!(send(&trio), receipt);
+    let read = run(&["read", "--logging-url", &trio.logging]);
+    assert_eq!(stdout(&read), "hello\n");
+    assert!(data.path().join("logging").is_dir());
+}
+
+#[test]
+fn a_failing_service_ends_the_trio_with_its_exit_code() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--data-dir", data.path().to_str().unwrap()];
+    let _holds_the_directory = Trio::start(&flags);
+    let ports = ["--facade-listen", "--logging-listen", "--messages-listen"];
+    let ports: Vec<_> = ports.iter().flat_map(|flag| [flag, "127.0.0.1:0"]).collect();
+    let output = run(&[&["up"], &flags[..], &ports].concat());
+    assert_eq!(output.status.code(), Some(75));
+    let log = stderr(&output);
+    assert!(log.contains("logging-service: the journal is in use by another process"), "{log}");
+    assert_eq!(stdout(&output), "", "it said it listens");
+}
+
+#[test]
 fn a_taken_port_is_one_clear_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();

@@ -46,6 +46,9 @@ pub(super) enum NoAnswer {
     /// Anything may have happened to what was sent.
     #[error("the connection to the facade broke: {0}")]
     Broken(String),
+    /// Ctrl-C. Anything may have happened to what was sent.
+    #[error("interrupted")]
+    Interrupted,
     /// It answers, but not like a facade.
     #[error("this is no answer of a facade: {0}")]
     Nonsense(String),
@@ -260,4 +263,44 @@ fn nonsense(status: StatusCode, body: &str) -> NoAnswer {
     const SHOWN_CHARS_MAX: usize = 200;
     let shown: String = body.chars().take(SHOWN_CHARS_MAX).collect();
     NoAnswer::Nonsense(format!("{status}: {shown:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0199c0de-0000-7000-8000-00000000abcd";
+
+    fn judge(status: u16, json: &str) -> &'static str {
+        match parse(json, StatusCode::from_u16(status).unwrap(), &KEY.parse().unwrap()) {
+            Ok(Answer { outcome: Outcome::Stored { .. }, .. }) => "stored",
+            Ok(Answer { outcome: Outcome::NotStored { .. }, .. }) => "not stored",
+            Ok(Answer { outcome: Outcome::Unknown { .. }, .. }) => "unknown",
+            Err(_) => "no answer",
+        }
+    }
+
+    #[test]
+    fn only_a_receipt_for_this_message_means_stored() {
+        let receipt = format!(r#"{{"status":"success","uuid":"{KEY}","sequence":1}}"#);
+        assert_eq!(judge(200, &receipt), "stored");
+        assert_eq!(judge(500, &receipt), "no answer");
+        assert_eq!(judge(200, &receipt.replace("abcd", "abce")), "no answer");
+        assert_eq!(judge(200, "{}"), "no answer");
+        assert_eq!(judge(404, "<html>"), "no answer");
+    }
+
+    #[test]
+    fn a_failure_is_final_only_if_it_says_so_or_blames_the_request() {
+        for (status, stored, expected) in [
+            (503, r#","stored":"no""#, "not stored"),
+            (504, r#","stored":"unknown""#, "unknown"),
+            (400, r#","stored":"unknown""#, "unknown"),
+            (400, "", "not stored"),
+            (500, "", "unknown"),
+        ] {
+            let failure = format!(r#"{{"status":"failure","message":"why"{stored}}}"#);
+            assert_eq!(judge(status, &failure), expected, "{status} {failure}");
+        }
+    }
 }

@@ -24,8 +24,10 @@ use oncelog::{
     settings::{Checks, WrongSettings},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use self::{
-    client::FacadeClient,
+    client::{FacadeClient, NoAnswer},
     input::Line,
     key::{Key, KeyPrefix},
     report::{Repeat, Report},
@@ -45,8 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 
-    /// Keys of the lines are PREFIX-<line number>, so that sending the same input again stores
-    /// nothing twice [default: a new UUID for each line]
+    /// Keys of the lines are PREFIX-1, PREFIX-2, … by line number, so that sending the same input
+    /// again stores nothing twice [default: a new UUID for each line]
     // No environment variable, for the same reason.
     #[arg(long, value_name = "PREFIX")]
     key_prefix: Option<String>,
@@ -133,11 +135,15 @@ pub async fn run(args: Args) -> Result<(), Exit> {
     let client = FacadeClient::new(url.clone())
         .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
     let mut report = Report::new(url, what.repeat(), json);
+    let interrupted = interruption();
     match what {
-        What::Message(message) => match client.post(&message).await {
-            Ok(answer) => report.answer(&message, &answer),
-            Err(error) => report.unanswered(&[message], &error),
-        },
+        What::Message(message) => {
+            match interrupted.run_until_cancelled(client.post(&message)).await {
+                Some(Ok(answer)) => report.answer(&message, &answer),
+                Some(Err(error)) => report.unanswered(&[message], &error),
+                None => report.unanswered(&[message], &NoAnswer::Interrupted),
+            }
+        }
         What::Lines(prefix) => {
             if io::stdin().is_terminal() {
                 report.note("every line is a message; Ctrl-D ends");
@@ -145,9 +151,23 @@ pub async fn run(args: Args) -> Result<(), Exit> {
             let mut lines = input::lines(prefix)
                 .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
             // An upload lasts as long as lines keep coming: no facade waits for a body for ever.
-            while upload::run(&client, &mut lines, &mut report).await == Ended::Idle {}
+            while upload::run(&client, &mut lines, &mut report, &interrupted).await == Ended::Idle {
+            }
             report.summary();
         }
     }
     report.exit()
+}
+
+/// A token that is cancelled by Ctrl-C: what is under way then must still be named.
+fn interruption() -> CancellationToken {
+    let interrupted = CancellationToken::new();
+    let interrupt = interrupted.clone();
+    tokio::spawn(async move {
+        // Without a handler Ctrl-C simply ends the process.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupt.cancel();
+        }
+    });
+    interrupted
 }

@@ -104,7 +104,7 @@ impl Report {
                 self.exit = Exit::Unavailable;
             }
             NoAnswer::Refused(_) => lines.iter().for_each(|_| self.failed()),
-            NoAnswer::Broken(_) | NoAnswer::Nonsense(_) => {
+            NoAnswer::Broken(_) | NoAnswer::Interrupted | NoAnswer::Nonsense(_) => {
                 for line in lines {
                     self.unknown();
                     self.tell_how_to_repeat(line);

@@ -9,6 +9,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     client::{FacadeClient, NoAnswer, encode_line},
@@ -34,7 +35,7 @@ pub(super) enum Ended {
     Idle,
     /// The input is at its end; everything sent was answered.
     Finished,
-    /// The connection broke. What is not known was reported, and the rest of the input not sent.
+    /// The connection broke, or Ctrl-C. What is not known was reported, and the rest of the input not sent.
     Broken,
 }
 
@@ -47,12 +48,18 @@ enum Event {
 }
 
 /// Sends lines until the input pauses or ends, and reports every answer.
-pub(super) async fn run(client: &FacadeClient, lines: &mut Lines, report: &mut Report) -> Ended {
+pub(super) async fn run(
+    client: &FacadeClient,
+    lines: &mut Lines,
+    report: &mut Report,
+    interrupted: &CancellationToken,
+) -> Ended {
     let first = loop {
-        match lines.recv().await {
-            Some(Ok(line)) => break line,
-            Some(Err(error)) => report.input_error(&error),
-            None => return Ended::Finished,
+        match interrupted.run_until_cancelled(lines.recv()).await {
+            Some(Some(Ok(line))) => break line,
+            Some(Some(Err(error))) => report.input_error(&error),
+            // Nothing is under way: Ctrl-C is as good an end as any.
+            Some(None) | None => return Ended::Finished,
         }
     };
     let mut feed = Feed { lines, first_unsent: first.number, next: Some(first), ended: false };
@@ -69,7 +76,11 @@ pub(super) async fn run(client: &FacadeClient, lines: &mut Lines, report: &mut R
         tokio::select! {
             // While lines are still sent, only a broken connection ends the answers.
             result = &mut answering => result,
-            () = &mut feeding => answering.await,
+            () = interrupted.cancelled() => Err(NoAnswer::Interrupted),
+            () = &mut feeding => interrupted
+                .run_until_cancelled(answering)
+                .await
+                .unwrap_or(Err(NoAnswer::Interrupted)),
         }
     };
     match result {
@@ -89,7 +100,7 @@ pub(super) async fn run(client: &FacadeClient, lines: &mut Lines, report: &mut R
                     let first = unanswered.first().map_or(feed.first_unsent, |line| line.number);
                     report.not_sent_from(Some(first));
                 }
-                NoAnswer::Broken(_) | NoAnswer::Nonsense(_) => {
+                NoAnswer::Broken(_) | NoAnswer::Interrupted | NoAnswer::Nonsense(_) => {
                     report.not_sent_from((!feed.ended).then_some(feed.first_unsent));
                 }
             }
