@@ -72,6 +72,10 @@ const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
 /// Append calls waiting for the journal thread.
 pub const APPENDS_WAITING_MAX: usize = 1024;
 
+/// Body bytes waiting for the journal thread: what the logging service's memory may grow by when its
+/// disk is slow.
+pub const APPEND_BYTES_WAITING_MAX: usize = 64 * 1024 * 1024;
+
 /// Messages in one frame of the journal: what one `fdatasync` makes durable.
 pub const FRAME_MESSAGES_MAX: usize = 4096;
 
@@ -84,8 +88,24 @@ pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Messages in one chunk of a `Read` stream.
 pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 
+/// Chunks of a `Read` stream made ahead of a slow reader.
+pub const READ_CHUNKS_AHEAD_MAX: usize = 2;
+
+/// Without appends for this long, the journal writes an idle mark: the window in which damage to the
+/// last batch looks like an unfinished write.
+pub const IDLE_MARK_DELAY: Duration = Duration::from_millis(50);
+
+/// How often a full disk is looked at for new room.
+pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
+
+/// Body bytes held by console lines that wait to be printed.
+pub const CONSOLE_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a stopping service waits for a console that does not read.
+pub const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Characters of a body shown on the console.
 pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
@@ -94,6 +114,10 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 /// Open client connections of one service. Keep `ulimit -n` above it.
 pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Pause after a failure to accept a connection, such as too many open files: long enough not to
+/// spin, short enough not to be noticed once it is over.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
@@ -117,10 +141,6 @@ pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a closing connection still takes in what the client sends. Without this the client's
 /// unread bytes would reset the connection and take the last answer with them.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Pause after the operating system refused to accept a connection, which costs a descriptor that
-/// only the end of another connection can free.
-pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Asking another service how it is, for the answer to a readiness probe.
 pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use oncelog::{
     },
 };
 use tokio::sync::Semaphore;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{EdgeLimits, settings::Settings};
 
@@ -57,14 +57,9 @@ impl Upstreams {
 
 fn read_channel(settings: &Settings) -> Channel {
     // The connection's window has room for every read: one that is not taken must not starve another.
-    Endpoint::from(settings.logging_url.clone())
-        .connect_timeout(limits::CONNECT_TIMEOUT)
+    delivery::endpoint(settings.logging_url.clone())
         .initial_stream_window_size(limits::READ_WINDOW_BYTES)
         .initial_connection_window_size(limits::READ_WINDOW_BYTES * limits::HTTP2_STREAMS_MAX)
-        .http2_keep_alive_interval(limits::KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
         .connect_lazy()
 }
 

@@ -1,6 +1,49 @@
 //! Brings a message to the logging service: the only place that retries.
+//!
+//! The way of a message, in reading order:
+//!
+//! - `queue`: it waits while the batch before it is under way; what waits together is sent together
+//! - `dispatcher`: the task that sends, and the order of its layers
+//! - `retry`, `backoff`: whether an attempt is repeated, and when
+//! - `attempt`, `batch`: one call with the messages somebody still waits for
+//! - `classify`: what a failed attempt means
+//! - `entry`, `answer`: how far a message has come, and so what its waiter is told
+//! - [`LoggingClient`], [`channel`]: the way to the logging service
 
-use crate::message::Place;
+mod answer;
+mod attempt;
+mod backoff;
+mod batch;
+mod channel;
+mod classify;
+mod client;
+mod dispatcher;
+mod entry;
+mod queue;
+mod retry;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod waiter;
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::Status;
+use tower::Service;
+
+use crate::{
+    limits,
+    message::{InvalidMessage, Message, Place},
+    wire::v1,
+};
+
+use self::{shared::Shared, waiter::Waiter};
+
+pub use self::{
+    backoff::Jitter,
+    channel::{channel, endpoint},
+    client::LoggingClient,
+};
 
 /// A message is stored, durably.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,133 +72,84 @@ pub enum DeliveryError {
     Unknown(String),
 }
 
-// TEMPORARY: a stand-in without batches or retries, until the real delivery path is merged.
-mod stand_in {
-    use std::{
-        sync::Arc,
-        task::{Context, Poll},
-        time::Duration,
-    };
+/// How long delivery tries, and by which chance it spreads its retries.
+#[derive(Debug, Clone)]
+pub struct DeliveryOptions {
+    /// For one attempt, connecting included.
+    pub attempt_timeout: Duration,
+    /// For everything: waiting in the queue, all attempts, and the delays between them.
+    pub total_timeout: Duration,
+    /// Where the delays come from. Give deliveries of one process the same one.
+    pub jitter: Jitter,
+}
 
-    use futures_util::{FutureExt as _, future::BoxFuture};
-    use tonic::{
-        Code, Status,
-        transport::{Channel, Endpoint},
-    };
-    use tower::{Service, ServiceExt as _};
-
-    use super::{Delivered, DeliveryError};
-    use crate::{
-        limits,
-        message::{Message, Outcome},
-        wire::v1,
-    };
-
-    /// Temporary.
-    #[derive(Debug, Clone)]
-    pub struct DeliveryOptions {
-        /// Temporary.
-        pub attempt_timeout: Duration,
-        /// Temporary.
-        pub total_timeout: Duration,
-    }
-
-    impl Default for DeliveryOptions {
-        fn default() -> Self {
-            Self { attempt_timeout: limits::ATTEMPT_TIMEOUT, total_timeout: limits::TOTAL_TIMEOUT }
-        }
-    }
-
-    type Send1 = dyn Fn(v1::AppendRequest) -> BoxFuture<'static, Result<v1::AppendResponse, Status>>
-        + Send
-        + Sync;
-
-    /// Temporary.
-    #[derive(Clone)]
-    pub struct Delivery {
-        send: Arc<Send1>,
-        options: DeliveryOptions,
-    }
-
-    impl Delivery {
-        /// Temporary.
-        pub fn start<S>(logging: S, options: DeliveryOptions) -> Self
-        where
-            S: Service<v1::AppendRequest, Response = v1::AppendResponse, Error = Status>
-                + Clone
-                + Send
-                + Sync
-                + 'static,
-            S::Future: Send,
-        {
-            let send = Arc::new(move |request| logging.clone().oneshot(request).boxed());
-            Self { send, options }
-        }
-
-        /// Temporary.
-        ///
-        /// # Errors
-        /// Temporary.
-        pub async fn append(&self, message: Message) -> Result<Delivered, DeliveryError> {
-            let request = v1::AppendRequest { messages: vec![message.into()] };
-            let call = (self.send)(request);
-            let response = tokio::time::timeout(self.options.total_timeout, call)
-                .await
-                .map_err(|_| DeliveryError::Unknown("no answer in time".to_owned()))?
-                .map_err(|status| match status.code() {
-                    Code::Unavailable => DeliveryError::NotStored(status.message().to_owned()),
-                    _ => DeliveryError::Unknown(status.message().to_owned()),
-                })?;
-            let receipt = response.receipts.into_iter().next().unwrap_or_default();
-            match Outcome::try_from(receipt) {
-                Ok(Outcome::Stored(place)) => Ok(Delivered { place, replayed: false }),
-                Ok(Outcome::Duplicate(place)) => Ok(Delivered { place, replayed: true }),
-                Ok(Outcome::Conflict) => Err(DeliveryError::Conflict),
-                Ok(Outcome::Rejected(rejection)) => Err(match rejection {
-                    crate::message::Rejection::Invalid(why) => DeliveryError::Invalid(why),
-                    crate::message::Rejection::ReadOnly(why)
-                    | crate::message::Rejection::Overloaded(why) => DeliveryError::NotStored(why),
-                }),
-                Err(error) => Err(DeliveryError::Unknown(error.to_string())),
-            }
-        }
-    }
-
-    /// Temporary.
-    pub fn channel(url: http::Uri) -> Channel {
-        Endpoint::from(url)
-            .connect_timeout(limits::CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(limits::KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .connect_lazy()
-    }
-
-    /// Temporary.
-    #[derive(Clone)]
-    pub struct LoggingClient(v1::logging_service_client::LoggingServiceClient<Channel>);
-
-    impl LoggingClient {
-        /// Temporary.
-        pub fn new(channel: Channel) -> Self {
-            Self(v1::logging_service_client::LoggingServiceClient::new(channel))
-        }
-    }
-
-    impl Service<v1::AppendRequest> for LoggingClient {
-        type Response = v1::AppendResponse;
-        type Error = Status;
-        type Future = BoxFuture<'static, Result<v1::AppendResponse, Status>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: v1::AppendRequest) -> Self::Future {
-            let mut client = self.0.clone();
-            async move { Ok(client.append(request).await?.into_inner()) }.boxed()
+impl Default for DeliveryOptions {
+    fn default() -> Self {
+        Self {
+            attempt_timeout: limits::ATTEMPT_TIMEOUT,
+            total_timeout: limits::TOTAL_TIMEOUT,
+            jitter: Jitter::default(),
         }
     }
 }
-pub use stand_in::{Delivery, DeliveryOptions, LoggingClient, channel};
+
+/// The way to the log. Clones share one queue and one dispatcher.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    // Closes the queue with the last clone, which ends the dispatcher.
+    open: Arc<CloseOnDrop>,
+    total_timeout: Duration,
+}
+
+impl Delivery {
+    /// Starts the dispatcher, a task on the current runtime, which sends to `logging`.
+    ///
+    /// It ends when all clones are dropped, after what is queued is answered. It sends one batch at
+    /// a time and adds no delay: whatever comes while a batch is under way is the next one.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start<S>(logging: S, options: DeliveryOptions) -> Self
+    where
+        S: Service<v1::AppendRequest, Response = v1::AppendResponse, Error = Status>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
+        let shared = Arc::new(Shared::default());
+        let total_timeout = options.total_timeout;
+        tokio::spawn(dispatcher::run(logging, options, Arc::clone(&shared)));
+        Self { open: Arc::new(CloseOnDrop(shared)), total_timeout }
+    }
+
+    /// Appends `message` to the log, with retries under its one id.
+    ///
+    /// Returns once the log has answered, or after the total timeout at the latest. A caller that
+    /// drops the future takes a message that is not being sent out of the queue; one that is being
+    /// sent may be stored or not.
+    ///
+    /// # Errors
+    /// [`DeliveryError`] says what is known about the message. After
+    /// [`NotStored`](DeliveryError::NotStored) no attempt is made any more. After
+    /// [`Unknown`](DeliveryError::Unknown) repeat the same message under the same id: that is always
+    /// safe.
+    pub async fn append(&self, message: Message) -> Result<Delivered, DeliveryError> {
+        let size = message.body.len();
+        if size > limits::MESSAGE_BODY_BYTES_MAX {
+            // It would not fit a call, and a batch must not fail for one message.
+            return Err(DeliveryError::Invalid(InvalidMessage::TooLarge(size).to_string()));
+        }
+        let deadline = tokio::time::Instant::now() + self.total_timeout;
+        Waiter::join(&self.open.0, message)?.wait_until(deadline).await
+    }
+}
+
+#[derive(Debug)]
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.queue.close();
+    }
+}

@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
-use oncelog::limits::ACCEPT_BACKOFF;
+use oncelog::limits::ACCEPT_RETRY_PAUSE;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -103,7 +103,7 @@ async fn accept_all<L, F>(
                     tracing::warn!("cannot accept connections, trying on: {error}");
                 }
                 failing = true;
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
