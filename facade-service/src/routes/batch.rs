@@ -3,6 +3,8 @@
 //! The upload is read by a task of its own, so that lines that arrived are delivered even if the
 //! client breaks off. Outcomes flow back while lines still arrive.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -33,12 +35,12 @@ mod read;
 
 /// Answers at once; each line of the answer is the outcome of one line of the upload.
 pub(super) async fn upload(
-    State(App { facade, stop }): State<App>,
+    State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Failure> {
     let (head, body) = request.into_parts();
     check(&head.headers)?;
-    let mut upload = Upload::new(body, facade, stop);
+    let mut upload = Upload::new(body, app.facade.clone(), app.stop.clone());
     if head.headers.contains_key(EXPECT) {
         // Reading is what sends the `100 Continue` this client waits for. After a final answer it
         // would not send its body.

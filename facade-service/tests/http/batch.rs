@@ -118,6 +118,15 @@ async fn many_lines_are_stored_once_each() {
 }
 
 #[tokio::test]
+async fn an_upload_is_stored_in_its_order() {
+    let world = World::start().await;
+    let texts: Vec<_> = (0..3000).map(|number| format!("m{number}")).collect();
+    let upload: String = texts.iter().map(|text| format!("{{\"msg\":\"{text}\"}}\n")).collect();
+    world.request(UPLOAD, &upload).await;
+    assert_eq!(world.logging.texts(), texts);
+}
+
+#[tokio::test]
 async fn an_upload_waits_for_the_log_and_does_not_fill_memory() {
     let world = World::start().await;
     world.logging.on_append(Appends::Stall);

@@ -88,6 +88,22 @@ async fn a_body_that_pauses_is_refused_and_not_stored() {
 }
 
 #[tokio::test]
+async fn a_body_that_trickles_is_refused_and_not_stored() {
+    let world = Plan::limits(|limits| limits.body_whole = SHORT).start().await;
+    let mut client = world.connect().await;
+    client.head("POST /facade\ncontent-type: application/json\ncontent-length: 1000").await;
+    let trickle = async {
+        while client.stream.try_write(b" ").is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(SHORT * 2, trickle).await;
+    client.response().await.failure(408, Some("no"));
+    assert_closed_in_time(client).await;
+    assert_eq!(world.logging.records().len(), 0);
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_stores_nothing() {
     let world = World::start().await;
     for framing in ["content-length: 100", "transfer-encoding: chunked"] {
@@ -233,6 +249,10 @@ impl Listener for Failing {
 
     fn addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    fn reset(io: &TcpStream) {
+        TcpListener::reset(io);
     }
 }
 

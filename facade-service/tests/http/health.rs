@@ -1,6 +1,9 @@
 //! `GET /healthz` and `GET /readyz`.
 
+use http_body_util::BodyExt as _;
 use oncelog::wire::v1::State;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::support::{Plan, World, messages::Messages};
 
@@ -48,6 +51,19 @@ async fn an_unreachable_log_makes_the_facade_not_ready() {
     assert_eq!(response.status, 503);
     assert_eq!(response.json()["logging"]["state"], "unreachable");
     assert_eq!(world.get("/healthz", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_facade_that_drains_is_not_ready() {
+    let world = World::start().await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let router = facade_service::router(world.facade.clone(), stop);
+    let request = http::Request::get("/readyz").body(axum::body::Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 503);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("draining"), "{body:?}");
 }
 
 #[tokio::test]

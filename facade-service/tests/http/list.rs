@@ -160,7 +160,6 @@ async fn a_client_that_does_not_read_is_cut_and_others_are_served() {
     let mut lazy = world.connect().await;
     lazy.request("GET /facade", b"").await;
     assert_eq!(lazy.response_head().await.unwrap().status, 200);
-    assert_eq!(world.post("", r#"{"msg":"hello"}"#).await.status, 200);
     // The facade has closed once all that was buffered is read and the end is not there.
     until("the connection is cut", async || {
         let sent = lazy.stream.try_write(b"G");
@@ -170,6 +169,40 @@ async fn a_client_that_does_not_read_is_cut_and_others_are_served() {
     let mut rest = Vec::new();
     let _ = within(lazy.stream.read_to_end(&mut rest)).await;
     assert!(rest.len() < 25 * 1024 * 1024, "everything was sent");
+}
+
+#[tokio::test]
+async fn many_clients_that_do_not_read_hold_up_nobody() {
+    let world = World::start().await;
+    for _ in 0..100 {
+        world.logging.store("facade", &vec![b'x'; 256 * 1024]);
+    }
+    let mut lazy = Vec::new();
+    for _ in 0..30 {
+        let mut client = world.connect().await;
+        client.request("GET /facade", b"").await;
+        assert_eq!(within(client.response_head()).await.unwrap().status, 200);
+        lazy.push(client);
+    }
+    assert_eq!(world.post("", r#"{"msg":"hello"}"#).await.status, 200);
+    let page = world.get("/facade?after=100", "").await;
+    assert_eq!(page.json()["logs"], json!(["hello"]));
+}
+
+#[tokio::test]
+async fn a_broken_answer_ends_in_a_reset_where_only_the_end_ends_it() {
+    let world = World::start().await;
+    for _ in 0..100 {
+        world.logging.store("facade", b"some text");
+    }
+    for (reads, whole) in [(Reads::Serve, true), (Reads::Fail(2), false)] {
+        world.logging.on_read(reads);
+        let mut old = world.connect().await;
+        old.send("GET /facade HTTP/1.0\r\naccept: application/x-ndjson\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let ended = within(old.stream.read_to_end(&mut answer)).await;
+        assert_eq!(ended.is_ok(), whole, "{ended:?} after {} bytes", answer.len());
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ pub(crate) struct World {
     pub(crate) logging: FakeLogging,
     pub(crate) messages: FakeMessages,
     pub(crate) stop: CancellationToken,
+    pub(crate) facade: Facade,
     serving: JoinHandle<()>,
 }
 
@@ -82,9 +83,9 @@ impl Plan {
         let options = Options { ids: self.ids, limits: self.limits };
         let facade = Facade::new(Upstreams::connect(&settings), options);
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let serving = tokio::spawn(async move { serve(listener, facade, stopped).await.unwrap() });
-        World { addr, logging, messages, stop, serving }
+        let (stopped, served) = (stop.clone(), facade.clone());
+        let serving = tokio::spawn(async move { serve(listener, served, stopped).await.unwrap() });
+        World { addr, facade, logging, messages, stop, serving }
     }
 }
 
