@@ -163,6 +163,12 @@ async fn a_huge_body_is_refused_before_it_arrives() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_all_of_a_refused_body_still_gets_its_answer() {
+    let world = World::start().await;
+    world.post("", vec![b' '; 32 * 1024 * 1024]).await.failure(413, Some("no"));
+}
+
+#[tokio::test]
 async fn a_chunked_body_without_an_end_is_refused_once_it_is_too_large() {
     let world = World::start().await;
     let mut client = world.connect().await;
