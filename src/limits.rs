@@ -135,6 +135,13 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause while a request body arrives.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
+/// could grow by as much as there are connections times the largest body.
+pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Longest time a client may leave a response unread before the connection is closed.
 pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 

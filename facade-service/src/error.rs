@@ -96,8 +96,9 @@ impl From<PostError> for Failure {
             PostError::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             PostError::Body(error) => match error {
                 BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::Paused(_) => StatusCode::REQUEST_TIMEOUT,
+                BodyError::Paused(_) | BodyError::Slow(_) => StatusCode::REQUEST_TIMEOUT,
                 BodyError::Cut => StatusCode::BAD_REQUEST,
+                BodyError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             },
             PostError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             PostError::Delivery { id, error } => return not_delivered(*id, error),

@@ -87,6 +87,7 @@ struct Inner {
     upstreams: Upstreams,
     options: Options,
     uploads: Uploads,
+    bodies: Arc<Semaphore>,
 }
 
 /// Room for the lines of all batch uploads together.
@@ -104,7 +105,8 @@ impl Facade {
             messages: Arc::new(Semaphore::new(limits::UPLOADS_MESSAGES_MAX)),
             bytes: Arc::new(Semaphore::new(limits::UPLOADS_BYTES_MAX)),
         };
-        Self(Arc::new(Inner { upstreams, options, uploads }))
+        let bodies = Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX));
+        Self(Arc::new(Inner { upstreams, options, uploads, bodies }))
     }
 
     pub(crate) fn limits(&self) -> &EdgeLimits {
@@ -113,6 +115,11 @@ impl Facade {
 
     pub(crate) fn uploads(&self) -> &Uploads {
         &self.0.uploads
+    }
+
+    /// Room for bodies that arrive in more than one piece: one permit a byte.
+    pub(crate) fn bodies(&self) -> &Arc<Semaphore> {
+        &self.0.bodies
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {

@@ -26,6 +26,10 @@ pub trait Listener: Send {
     /// # Errors
     /// The listener is not bound to an address.
     fn addr(&self) -> io::Result<SocketAddr>;
+
+    /// Makes the end of `io` a failure for the client. Called right before `io` is dropped in the
+    /// middle of an answer.
+    fn reset(io: &Self::Io);
 }
 
 impl Listener for TcpListener {
@@ -43,6 +47,13 @@ impl Listener for TcpListener {
     fn addr(&self) -> io::Result<SocketAddr> {
         self.local_addr()
     }
+
+    fn reset(io: &TcpStream) {
+        // It also drops at once what the client did not fetch, which may be megabytes.
+        if let Err(error) = io.set_zero_linger() {
+            tracing::debug!("a broken answer ended like a whole one: {error}");
+        }
+    }
 }
 
 /// Accepts until `stop`, then drains.
@@ -57,7 +68,15 @@ pub(super) async fn run<L: Listener>(
     let accepting = accept_all(
         listener,
         &connections,
-        |io| connection::serve(io, router.clone(), &limits, stop.clone(), cut.clone()),
+        |io| // A token of its own: the lock of a shared one would be taken on every wake-up.
+            connection::serve(
+                io,
+                router.clone(),
+                &limits,
+                L::reset,
+                stop.child_token(),
+                cut.clone(),
+            ),
         limits.connections,
     );
     let _ = stop.run_until_cancelled(accepting).await;

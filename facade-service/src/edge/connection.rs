@@ -18,18 +18,22 @@ use super::{EdgeLimits, io::ClientIo};
 use crate::error::{Failure, RouteError};
 
 /// Serves the requests of a connection, one after the other, until the client leaves, a limit is
-/// reached, `stop` finds it idle, or `cut` ends it whatever it does.
+/// reached, `stop` finds it idle, or `cut`, after `stop`, ends it whatever it does.
+///
+/// An answer that breaks off ends in a `reset`: where only the end of the connection ends an answer
+/// (HTTP/1.0), nothing else tells it from a whole one.
 pub(super) fn serve<IO>(
     io: IO,
     router: Router,
     limits: &EdgeLimits,
+    reset: fn(&IO),
     stop: CancellationToken,
     cut: CancellationToken,
 ) -> impl Future<Output = ()> + Send + use<IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let io = TokioIo::new(ClientIo::new(io, limits.response_stall, limits.linger));
+    let io = TokioIo::new(ClientIo::new(io, limits.response_stall, limits.linger, reset));
     let service = service_fn(move |request| answer(router.clone(), request));
     // This timer runs from the first moment of a connection, and again from the end of each answer,
     // until a head is complete: so it bounds the first byte and idle connections too.
@@ -39,20 +43,18 @@ where
         .max_buf_size(limits.header_bytes)
         .serve_connection(io, service);
     async move {
-        let draining = async {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!("a connection ended early: {error}");
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                cut.run_until_cancelled(connection).await
             }
         };
-        let _ = cut.run_until_cancelled(draining).await;
+        if let Some(Err(error)) = ended {
+            tracing::debug!("a connection ended early: {error}");
+        }
     }
 }
 

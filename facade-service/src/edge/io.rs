@@ -1,5 +1,5 @@
-//! The bytes of a connection, with two manners: it gives up on a client that does not read, and it
-//! closes so that the last answer arrives.
+//! The bytes of a connection, with three manners: it gives up on a client that does not read, it
+//! closes so that the last answer arrives, and it resets what breaks off in the middle.
 
 use std::{
     io,
@@ -16,6 +16,8 @@ use tokio::{
 /// Wraps a connection.
 pub(super) struct ClientIo<IO> {
     io: IO,
+    /// Called if it is dropped without having been shut down.
+    reset: fn(&IO),
     stall_limit: Duration,
     linger_limit: Duration,
     /// Runs while the client takes nothing.
@@ -25,8 +27,13 @@ pub(super) struct ClientIo<IO> {
 }
 
 impl<IO> ClientIo<IO> {
-    pub(super) fn new(io: IO, stall_limit: Duration, linger_limit: Duration) -> Self {
-        Self { io, stall_limit, linger_limit, stalled: None, lingering: None }
+    pub(super) fn new(
+        io: IO,
+        stall_limit: Duration,
+        linger_limit: Duration,
+        reset: fn(&IO),
+    ) -> Self {
+        Self { io, reset, stall_limit, linger_limit, stalled: None, lingering: None }
     }
 
     fn watch<T>(
@@ -42,6 +49,14 @@ impl<IO> ClientIo<IO> {
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+}
+
+impl<IO> Drop for ClientIo<IO> {
+    fn drop(&mut self) {
+        if self.lingering.is_none() {
+            (self.reset)(&self.io);
+        }
     }
 }
 

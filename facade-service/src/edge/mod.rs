@@ -7,6 +7,7 @@
 //! | connects and sends nothing, or sends its head slowly | [`EdgeLimits::header_read`] |
 //! | keeps an idle connection open | [`EdgeLimits::header_read`] |
 //! | sends its body with pauses | [`EdgeLimits::body_read`] |
+//! | sends the body of a post byte by byte | [`EdgeLimits::body_whole`] |
 //! | does not read its answer | [`EdgeLimits::response_stall`] |
 //! | is still connected when the facade stops | [`EdgeLimits::drain`] |
 
@@ -33,6 +34,8 @@ pub struct EdgeLimits {
     pub header_read: Duration,
     /// Longest pause while a body arrives.
     pub body_read: Duration,
+    /// Longest time for the whole body of a post.
+    pub body_whole: Duration,
     /// Longest time without progress while an answer is sent.
     pub response_stall: Duration,
     /// How long a closing connection still takes in what the client sends.
@@ -48,6 +51,7 @@ impl Default for EdgeLimits {
             header_bytes: limits::HTTP1_HEADER_BYTES_MAX,
             header_read: limits::HEADER_READ_TIMEOUT,
             body_read: limits::BODY_READ_TIMEOUT,
+            body_whole: limits::BODY_TIMEOUT,
             response_stall: limits::RESPONSE_STALL_TIMEOUT,
             linger: limits::LINGER_TIMEOUT,
             drain: limits::DRAIN_TIMEOUT,

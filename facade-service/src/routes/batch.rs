@@ -3,6 +3,8 @@
 //! The upload is read by a task of its own, so that lines that arrived are delivered even if the
 //! client breaks off. Outcomes flow back while lines still arrive.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -33,12 +35,12 @@ mod read;
 
 /// Answers at once; each line of the answer is the outcome of one line of the upload.
 pub(super) async fn upload(
-    State(App { facade, stop }): State<App>,
+    State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Failure> {
     let (head, body) = request.into_parts();
     check(&head.headers)?;
-    let mut upload = Upload::new(body, facade, stop);
+    let mut upload = Upload::new(body, app.facade.clone(), app.stop.clone());
     if head.headers.contains_key(EXPECT) {
         // Reading is what sends the `100 Continue` this client waits for. After a final answer it
         // would not send its body.
@@ -78,4 +80,57 @@ fn outcomes(upload: Upload) -> impl Stream<Item = Vec<u8>> {
         Some((outcome, upload))
     })
     .buffered(UPLOAD_IN_FLIGHT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use oncelog::{
+        delivery::{Delivery, DeliveryOptions},
+        message::{Message, Outcome, Place, RandomIds},
+        wire::v1::{AppendRequest, AppendResponse},
+    };
+    use tokio_util::sync::CancellationToken;
+    use tonic::{Status, transport::Endpoint};
+
+    use super::*;
+    use crate::{Facade, Options, Upstreams};
+
+    /// A facade whose log counts its messages.
+    fn facade(stored: &Arc<AtomicUsize>) -> Facade {
+        let stored = Arc::clone(stored);
+        let log = tower::service_fn(move |request: AppendRequest| {
+            let receipts = request.messages.into_iter().map(|message| {
+                let message = Message::try_from(message).unwrap();
+                let sequence = stored.fetch_add(1, Ordering::SeqCst) as u64 + 1;
+                let place = Place { sequence, stored_at: std::time::SystemTime::now() };
+                Outcome::Stored(place).into_receipt(message.id.as_bytes().to_vec().into())
+            });
+            std::future::ready(Ok::<_, Status>(AppendResponse { receipts: receipts.collect() }))
+        });
+        let nowhere = || Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+        let options = DeliveryOptions::default();
+        let upstreams = Upstreams {
+            call_timeout: options.attempt_timeout,
+            read_timeout: options.total_timeout,
+            delivery: Delivery::start(log, options),
+            logging: nowhere(),
+            reads: nowhere(),
+            messages: nowhere(),
+        };
+        Facade::new(upstreams, Options::new(Arc::new(RandomIds)))
+    }
+
+    #[tokio::test]
+    async fn lines_that_arrived_are_delivered_when_nobody_waits_for_their_outcomes() {
+        let stored = Arc::new(AtomicUsize::new(0));
+        let count = UPLOAD_IN_FLIGHT_MAX * 3;
+        let lines = "{\"msg\":\"a\"}\n".repeat(count);
+        let upload = Upload::new(lines.into(), facade(&stored), CancellationToken::new());
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        run(upload, sender).await;
+        assert_eq!(stored.load(Ordering::SeqCst), count);
+    }
 }

@@ -1,5 +1,7 @@
 //! `GET /healthz` and `GET /readyz`: is it alive, and can it store messages?
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use oncelog::{limits::READINESS_TIMEOUT, wire::v1};
@@ -46,10 +48,11 @@ pub(super) async fn alive() -> Response {
 
 /// 200 if a message posted now can be stored, otherwise 503 and why. The messages service is
 /// reported and does not decide: storing does not need it.
-pub(super) async fn ready(State(App { facade, stop }): State<App>) -> Response {
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let ((logging, reason), messages) =
-        tokio::join!(logging_state(&facade), messages_state(&facade));
-    let draining = stop
+        tokio::join!(logging_state(&app.facade), messages_state(&app.facade));
+    let draining = app
+        .stop
         .is_cancelled()
         .then(|| "the facade is draining: it finishes its work and stops".to_owned());
     let reasons: Vec<_> = draining.into_iter().chain(reason).collect();

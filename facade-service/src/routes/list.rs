@@ -1,5 +1,7 @@
 //! `GET /facade`: the log and the messages service's text, as one body.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -22,10 +24,10 @@ use crate::{
 /// Answers once both services have begun to answer. If the log breaks off later, the connection is
 /// broken too: what looks whole is whole.
 pub(super) async fn list(
-    State(App { facade, .. }): State<App>,
+    State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (format, body) = open(&facade, request).await?;
+    let (format, body) = open(&app.facade, request).await?;
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));

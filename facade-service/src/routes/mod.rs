@@ -6,6 +6,8 @@ mod list;
 mod post;
 mod record;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Body,
@@ -34,11 +36,10 @@ pub fn router(facade: Facade, stop: CancellationToken) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(App { facade, stop })
+        .with_state(Arc::new(App { facade, stop }))
 }
 
-/// What every handler gets.
-#[derive(Clone)]
+/// What every handler gets. It is shared: cloning a token for each request would take its lock.
 struct App {
     facade: Facade,
     stop: CancellationToken,

@@ -1,6 +1,6 @@
 //! `POST /facade`: stores one message. The hot path.
 
-use std::io::Write as _;
+use std::{io::Write as _, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -14,7 +14,7 @@ use crate::{
     error::{Failure, PostError},
     facade::{Facade, text_message},
     request::{
-        body::read_whole,
+        body::{BodyLimits, read_whole},
         content::parse_post,
         key::Key,
         media_type::{self, JSON},
@@ -25,10 +25,10 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 
 /// Answers with success only once the message is on disk.
 pub(super) async fn post(
-    State(App { facade, .. }): State<App>,
+    State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (id, delivered) = store(&facade, request).await?;
+    let (id, delivered) = store(&app.facade, request).await?;
     let mut response = json(StatusCode::OK, receipt(id, &delivered));
     if delivered.replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
@@ -41,8 +41,10 @@ async fn store(facade: &Facade, request: Request) -> Result<(MessageId, Delivere
     media_type::expect(&head.headers, JSON)?;
     let key = Key::from_headers(&head.headers)?;
     let key_id = key.map(|key| key.id()).transpose()?;
-    let body = read_whole(body, facade.limits().body_read).await?;
-    let text = parse_post(&body)?;
+    let limits = facade.limits();
+    let limits = BodyLimits { pause: limits.body_read, whole: limits.body_whole };
+    let body = read_whole(body, limits, facade.bodies()).await?;
+    let text = parse_post(&body.bytes)?;
     // A small text was copied: the read buffer is free again while the message waits.
     drop(body);
     let id = key_id.unwrap_or_else(|| facade.next_id());

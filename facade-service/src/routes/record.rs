@@ -1,5 +1,7 @@
 //! `GET /facade/{uuid}`: one record and its receipt.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::Response,
@@ -25,10 +27,10 @@ struct FoundJson<'a> {
 
 /// Answers with the record only once it is on disk.
 pub(super) async fn record(
-    State(App { facade, .. }): State<App>,
+    State(app): State<Arc<App>>,
     uuid: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    Ok(json(StatusCode::OK, find(&facade, uuid).await?))
+    Ok(json(StatusCode::OK, find(&app.facade, uuid).await?))
 }
 
 async fn find(

@@ -1,9 +1,14 @@
 //! Delivers the lines of an upload.
 
-use std::{future::Future, io::Write as _, sync::Arc};
+use std::{
+    future::{Future, ready},
+    io::Write as _,
+    sync::Arc,
+    task::Poll,
+};
 
 use bytes::Bytes;
-use futures_util::future::Either;
+use futures_util::{future::Either, poll};
 use oncelog::{
     delivery::{Delivered, DeliveryError},
     message::{Message, MessageId},
@@ -23,14 +28,20 @@ use crate::{
 /// Begins the delivery of a line, once there is room for it among the lines of all uploads. The
 /// future returned is the line of the answer.
 ///
-/// The delivery is a task of its own: a client that does not read its outcomes holds no room.
+/// Lines enter the queue in the order of these calls. The rest of a delivery is a task of its own:
+/// a client that does not read its outcomes holds no room.
 pub(super) async fn start(facade: &Facade, item: Item) -> impl Future<Output = Vec<u8>> + use<> {
     let (line, error) = match item {
         Item::Line(line) => match message(facade, &line) {
             Ok(message) => {
                 let (id, number) = (message.id, line.number);
                 let room = room(facade, line.content.as_ref()).await;
-                let delivery = tokio::spawn(deliver(facade.clone(), number, message, room));
+                let mut delivery = Box::pin(deliver(facade.clone(), number, message, room));
+                // The first poll is what enters the queue: tasks would race for it.
+                if let Poll::Ready(outcome) = poll!(&mut delivery) {
+                    return Either::Right(ready(outcome));
+                }
+                let delivery = tokio::spawn(delivery);
                 return Either::Left(async move {
                     delivery.await.unwrap_or_else(|panicked| {
                         let error = DeliveryError::Unknown(panicked.to_string());
@@ -42,7 +53,7 @@ pub(super) async fn start(facade: &Facade, item: Item) -> impl Future<Output = V
         },
         Item::Ended { line, error } => (line, error),
     };
-    Either::Right(std::future::ready(failure(line, error)))
+    Either::Right(ready(failure(line, error)))
 }
 
 fn message(facade: &Facade, line: &Line) -> Result<Message, PostError> {
