@@ -66,7 +66,12 @@ async fn run(log: &FakeLog, clients: &[Client], seed: u64) -> Vec<Option<Answere
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        // A failing script is a test worth writing down by hand.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_answer_is_true_now_and_later(

@@ -131,3 +131,46 @@ async fn a_panic_in_the_dispatcher_leaves_nobody_waiting() {
     assert!(matches!(afterwards, Err(DeliveryError::NotStored(_))), "{afterwards:?}");
     assert_eq!(log.elapsed(), Duration::from_secs(1), "at once, not at the deadline");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_nobody_waits_for_logs_no_retry_and_no_delivery() {
+    let lines = Lines::capture();
+    let log = FakeLog::scripted([Step::Hang]);
+    let delivery = start(&log);
+    let dropped = append(&delivery, message(1));
+    settle().await;
+    dropped.abort();
+    at(&log, 10_000).await;
+    assert_eq!(lines.all(), Vec::<String>::new());
+
+    let log = FakeLog::scripted([Step::Unreachable]);
+    let delivery = start(&log);
+    let dropped = append(&delivery, message(1));
+    settle().await;
+    dropped.abort();
+    at(&log, 10_000).await;
+    assert_eq!(log.call_ids().len(), 1);
+    assert_eq!(lines.all().len(), 1, "only the retry that was planned: {:?}", lines.all());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_keeps_the_next_one_waiting_for_the_total_timeout_at_most() {
+    let log = FakeLog::scripted([Step::Hang]);
+    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
+    let delivery = Delivery::start(log.clone(), options);
+    let first = append(&delivery, message(1));
+    at(&log, 100).await;
+    delivery.append(message(2)).await.unwrap();
+    assert_eq!(log.call_times(), [0, 300]);
+    assert!(first.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_does_not_blame_a_failure_that_was_overcome() {
+    let log = FakeLog::scripted([Step::Unreachable, Step::Answer(Duration::ZERO), Step::Hang]);
+    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
+    let delivery = Delivery::start(log.clone(), options);
+    delivery.append(message(1)).await.unwrap();
+    let answer = delivery.append(message(2)).await;
+    assert_eq!(answer, Err(DeliveryError::Unknown("no answer in time".to_owned())));
+}

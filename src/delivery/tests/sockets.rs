@@ -1,15 +1,19 @@
 //! The real client against real sockets: how each way to fail shows up, provoked and not assumed.
 
 use std::{
-    net::SocketAddr,
-    sync::{Arc, mpsc},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use h2::Reason;
 use http::{Response, StatusCode};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Status};
 use tower::{ServiceBuilder, ServiceExt as _};
@@ -62,8 +66,19 @@ impl grpc::LoggingService for Answering {
     }
 }
 
+/// A port nobody else gets, which refuses connections until it listens.
+fn reserve(addr: SocketAddr) -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(addr).unwrap();
+    let addr = socket.local_addr().unwrap();
+    (socket, addr)
+}
+
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(ANY_PORT).await.unwrap();
     let addr = listener.local_addr().unwrap();
     (listener, addr)
 }
@@ -121,20 +136,27 @@ fn store_all(request: v1::AppendRequest) -> AppendResult {
     })
 }
 
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// Makes one attempt and judges its error: what it means, and in which words.
 async fn judge(addr: SocketAddr, request: v1::AppendRequest) -> (Fate, Remedy, String) {
-    let attempt = ServiceBuilder::new().timeout(PATIENCE).service(client(addr));
+    let judged = judge_within(Duration::from_secs(60), addr, request).await;
+    assert!(!judged.2.starts_with("no answer"), "the failure never arrived");
+    judged
+}
+
+async fn judge_within(
+    timeout: Duration,
+    addr: SocketAddr,
+    request: v1::AppendRequest,
+) -> (Fate, Remedy, String) {
+    let attempt = ServiceBuilder::new().timeout(timeout).service(client(addr));
     let error = attempt.oneshot(request).await.unwrap_err();
     let verdict = classify(&*error);
-    (verdict.fate, verdict.remedy, describe(&*error, PATIENCE))
+    (verdict.fate, verdict.remedy, describe(&*error, timeout))
 }
 
 #[tokio::test]
 async fn a_refused_connection_never_reached_the_service() {
-    let (listener, addr) = listen().await;
-    drop(listener);
+    let (_reserved, addr) = reserve(ANY_PORT);
     let (fate, remedy, words) = judge(addr, request()).await;
     assert_eq!((fate, remedy), (NeverReached, Retry));
     assert!(
@@ -146,7 +168,7 @@ async fn a_refused_connection_never_reached_the_service() {
 #[tokio::test]
 async fn a_server_that_accepts_and_never_answers_may_have_been_reached() {
     let (listener, addr) = listen().await;
-    let judged = judge(addr, request()).await;
+    let judged = judge_within(Duration::from_millis(200), addr, request()).await;
     assert_eq!(judged, (Unknown, Retry, "no answer within 200ms".to_owned()));
     drop(listener);
 }
@@ -264,13 +286,11 @@ async fn the_largest_batch_fits_one_call() {
 
 #[tokio::test]
 async fn a_service_that_starts_late_gets_the_message() {
-    let (listener, addr) = listen().await;
-    drop(listener);
+    let (reserved, addr) = reserve(ANY_PORT);
     let delivery = Delivery::start(client(addr), DeliveryOptions::default());
     let waiter = append(&delivery, message(7));
     settle().await;
-    let listener = TcpListener::bind(addr).await.unwrap();
-    tokio::spawn(serve_on(listener, store_all));
+    tokio::spawn(serve_on(reserved.listen(64).unwrap(), store_all));
     assert_eq!(waiter.await.unwrap().unwrap().place, place(1));
 }
 
@@ -285,34 +305,30 @@ async fn an_unreachable_service_is_not_stored_and_a_silent_one_is_unknown() {
     let silent = Delivery::start(client(addr), options()).append(message(7)).await;
     assert!(matches!(silent, Err(DeliveryError::Unknown(_))), "{silent:?}");
     drop(listener);
+    let (_reserved, addr) = reserve(ANY_PORT);
     let refused = Delivery::start(client(addr), options()).append(message(7)).await;
     assert!(matches!(refused, Err(DeliveryError::NotStored(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_service_that_restarts_between_two_messages_is_found_again() {
-    let (listener, addr) = listen().await;
+    let (reserved, addr) = reserve(ANY_PORT);
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let std_listener = listener.into_std().unwrap();
     server.spawn(async move {
-        serve_on(TcpListener::from_std(std_listener).unwrap(), store_all).await;
+        serve_on(reserve(addr).0.listen(64).unwrap(), store_all).await;
     });
     let delivery = Delivery::start(client(addr), DeliveryOptions::default());
     delivery.append(message(1)).await.unwrap();
-    server.shutdown_background();
-    // The old connections linger in TIME_WAIT; the port itself is free.
-    let listener = {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(addr).unwrap();
-        socket.listen(64).unwrap()
-    };
-    let served = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    // Its sockets are closed when this returns.
+    tokio::task::spawn_blocking(move || server.shutdown_timeout(Duration::from_secs(60)))
+        .await
+        .unwrap();
+    let served = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&served);
-    tokio::spawn(serve_on(listener, move |request| {
-        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    tokio::spawn(serve_on(reserved.listen(64).unwrap(), move |request| {
+        count.fetch_add(1, Ordering::Relaxed);
         store_all(request)
     }));
     delivery.append(message(2)).await.unwrap();
-    assert_eq!(served.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(served.load(Ordering::Relaxed), 1);
 }

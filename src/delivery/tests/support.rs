@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -198,6 +198,7 @@ pub(crate) fn message(id: u128) -> Message {
 }
 
 pub(crate) fn message_with(id: u128, body: Bytes) -> Message {
+    keep_log_lines_on();
     Message {
         id: MessageId::try_from(id.to_be_bytes()).unwrap(),
         stream: "facade".parse().unwrap(),
@@ -245,6 +246,15 @@ pub(crate) fn expected_delays() -> impl Iterator<Item = u128> {
         .map(move |ceiling| jitter.delay(Duration::from_millis(ceiling)).as_millis())
 }
 
+/// Whether a log line is on is decided once for the process, when it is first reached, by whoever
+/// listens at that time. Two listeners that hear nothing keep it on for the test that comes to listen
+/// later or at the same time in another thread. Every test makes a message first.
+fn keep_log_lines_on() {
+    static LISTENERS: OnceLock<[tracing::Dispatch; 2]> = OnceLock::new();
+    let listener = || tracing_subscriber::fmt().with_writer(std::io::sink).finish().into();
+    LISTENERS.get_or_init(|| [listener(), listener()]);
+}
+
 /// Log lines of this thread while it lives.
 pub(crate) struct Lines {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -253,6 +263,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn capture() -> Self {
+        keep_log_lines_on();
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&bytes);
         let subscriber = tracing_subscriber::fmt()
