@@ -3,7 +3,9 @@
 
 mod behaviour;
 mod crashes;
+mod damage;
 mod failures;
 mod helper;
 mod model;
+mod real_disk;
 mod workload;

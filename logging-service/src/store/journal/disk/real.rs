@@ -67,8 +67,9 @@ fn create_dir_durably(dir: &Path) -> io::Result<()> {
     };
     create_dir_durably(parent)?;
     match fs::create_dir(dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        other => other?,
     }
     File::open(parent)?.sync_all()
 }
