@@ -1,6 +1,6 @@
 //! Exit codes, after `sysexits.h`, so that an operator can tell what kind of trouble it was.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 /// Why a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,16 @@ pub enum Exit {
     Disk = 74,
     /// Another process holds the data directory (`EX_TEMPFAIL`).
     Locked = 75,
+}
+
+impl Exit {
+    /// Tells standard error why the process is about to end.
+    #[must_use]
+    #[allow(clippy::print_stderr)] // The last words of a process, whatever its log filter is.
+    pub fn because(self, why: impl Display) -> Self {
+        eprintln!("{why}");
+        self
+    }
 }
 
 impl From<Exit> for ExitCode {

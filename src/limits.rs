@@ -52,10 +52,29 @@ pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// queue and starve single posts.
 pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
 
+/// Messages of all batch uploads together that may be under way. With one post on each other
+/// connection they still fit into the queue.
+pub const UPLOADS_MESSAGES_MAX: usize = 4096;
+
+/// Bytes of all batch uploads together that may be under way: a quarter of the queue.
+pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Outcome lines of one batch upload that may wait for the client to read them, in groups as they
+/// became ready together.
+pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
+
+const _: () = assert!(UPLOADS_MESSAGES_MAX + CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
+const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
+const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
+
 // --- The logging service's queue ---
 
 /// Append calls waiting for the journal thread.
 pub const APPENDS_WAITING_MAX: usize = 1024;
+
+/// Body bytes waiting for the journal thread: what the logging service's memory may grow by when its
+/// disk is slow.
+pub const APPEND_BYTES_WAITING_MAX: usize = 64 * 1024 * 1024;
 
 /// Messages in one frame of the journal: what one `fdatasync` makes durable.
 pub const FRAME_MESSAGES_MAX: usize = 4096;
@@ -69,8 +88,24 @@ pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Messages in one chunk of a `Read` stream.
 pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 
+/// Chunks of a `Read` stream made ahead of a slow reader.
+pub const READ_CHUNKS_AHEAD_MAX: usize = 2;
+
+/// Without appends for this long, the journal writes an idle mark: the window in which damage to the
+/// last batch looks like an unfinished write.
+pub const IDLE_MARK_DELAY: Duration = Duration::from_millis(50);
+
+/// How often a full disk is looked at for new room.
+pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
+
+/// Body bytes held by console lines that wait to be printed.
+pub const CONSOLE_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a stopping service waits for a console that does not read.
+pub const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Characters of a body shown on the console.
 pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
@@ -79,6 +114,10 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 /// Open client connections of one service. Keep `ulimit -n` above it.
 pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Pause after a failure to accept a connection, such as too many open files: long enough not to
+/// spin, short enough not to be noticed once it is over.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
@@ -96,8 +135,25 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause while a request body arrives.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
+/// could grow by as much as there are connections times the largest body.
+pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Longest time a client may leave a response unread before the connection is closed.
 pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a closing connection still takes in what the client sends. Without this the client's
+/// unread bytes would reset the connection and take the last answer with them.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asking another service how it is, for the answer to a readiness probe.
+pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
+pub const READ_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Connecting to another service.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

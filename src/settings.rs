@@ -3,7 +3,7 @@
 //! The services declare their flags as plain text with `clap` and parse them here, because `clap`
 //! stops at the first value it cannot parse.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use clap::{Parser, error::ErrorKind};
 use http::Uri;
@@ -64,6 +64,40 @@ impl Checks {
         None
     }
 
+    /// Parses a size such as `64MiB`, `512KiB` or a number of bytes.
+    pub fn byte_size(
+        &mut self,
+        flag: &str,
+        value: &str,
+        allowed: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let (number, unit) = match value.find(|char: char| !char.is_ascii_digit()) {
+            Some(end) => value.split_at(end),
+            None => (value, ""),
+        };
+        let unit_bytes = match unit {
+            "" => Some(1),
+            "KiB" => Some(1 << 10),
+            "MiB" => Some(1 << 20),
+            "GiB" => Some(1 << 30),
+            _ => None,
+        };
+        let bytes = number
+            .parse::<u64>()
+            .ok()
+            .zip(unit_bytes)
+            .and_then(|(number, unit_bytes): (u64, u64)| number.checked_mul(unit_bytes));
+        match bytes {
+            Some(bytes) if allowed.contains(&bytes) => return Some(bytes),
+            Some(_) => {
+                let (least, most) = allowed.into_inner();
+                self.problem(flag, value, format_args!("must be {least} to {most} bytes"));
+            }
+            None => self.problem(flag, value, "write 64MiB, 512KiB or a number of bytes"),
+        }
+        None
+    }
+
     /// Notes a problem with the value of `flag`.
     pub fn problem(&mut self, flag: &str, value: &str, problem: impl fmt::Display) {
         self.problems.push(format!("{flag} {value:?}: {problem}"));
@@ -112,6 +146,19 @@ mod tests {
         let wrong = checks.wrong();
         assert_eq!(wrong.0.len(), 3, "{wrong}");
         assert!(wrong.to_string().contains("--logging-url \"ftp://x\": write http://host:port"));
+    }
+
+    #[test]
+    fn a_size_has_a_binary_unit_or_none() {
+        let parse = |value| Checks::default().byte_size("--size", value, 1..=1 << 40);
+        assert_eq!(parse("64MiB"), Some(64 << 20));
+        assert_eq!(parse("512KiB"), Some(512 << 10));
+        assert_eq!(parse("100"), Some(100));
+        for wrong in
+            ["", "MiB", "1MB", "1.5MiB", "-1", "0", "99999999999999999999", "99999999999GiB"]
+        {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

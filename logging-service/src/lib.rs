@@ -1,2 +1,20 @@
-//! The service.
+//! Stores each message once. In reading order:
+//!
+//! - `grpc`: the contract on the wire
+//! - [`log`]: what is stored once, in what order, and who may know it
+//! - [`store`]: where records are kept; the only part that knows of a disk
+//! - `service`, `open`, `phase`, [`settings`], [`console`]: the life of the service around them
+
+pub mod console;
+mod grpc;
+pub mod log;
+mod open;
+mod phase;
+mod service;
+pub mod settings;
 pub mod store;
+
+pub use self::{
+    open::{OpenStore, OpenStoreError, open, open_journal},
+    service::{Parts, ServeError, serve, serve_incoming},
+};

@@ -1,2 +1,28 @@
-//! Wires the service.
-fn main() {}
+//! Runs the logging service: settings, port, log, stop.
+
+use std::process::ExitCode;
+
+use logging_service::settings::{Args, Settings};
+use oncelog::{exit::Exit, server, settings, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init();
+    match run().await {
+        Ok(()) => Exit::Success.into(),
+        Err(exit) => exit.into(),
+    }
+}
+
+async fn run() -> Result<(), Exit> {
+    let args: Args = settings::parse_args()?;
+    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let stop = server::stop_on_signal().map_err(|error| {
+        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
+    })?;
+    let listener =
+        server::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
+    logging_service::serve(listener, settings, stop, server::announce)
+        .await
+        .map_err(|error| error.exit().because(error))
+}

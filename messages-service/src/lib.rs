@@ -1,1 +1,74 @@
-//! The service.
+//! The messages service: a stub that answers `not implemented yet`.
+//!
+//! In reading order: [`settings`], [`serve`], and the one call it answers.
+
+pub mod settings;
+
+use std::error::Error;
+
+use futures_util::Stream;
+use oncelog::{
+    exit::Exit,
+    server::{self, BrokenContract, Health},
+    wire::v1::{
+        GetMessagesRequest, GetMessagesResponse,
+        messages_service_server::{MessagesService, MessagesServiceServer, SERVICE_NAME},
+    },
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, transport::server::Connected};
+
+/// What the service answers.
+pub const TEXT: &str = "not implemented yet";
+
+/// Serves the connections of `incoming` until `stop`, then lets calls under way finish, for at most
+/// [`DRAIN_TIMEOUT`](oncelog::limits::DRAIN_TIMEOUT).
+///
+/// # Errors
+/// [`ServeError`]: it could not start.
+pub async fn serve<I, IO, IE>(incoming: I, stop: CancellationToken) -> Result<(), ServeError>
+where
+    I: Stream<Item = Result<IO, IE>>,
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    IE: Into<Box<dyn Error + Send + Sync>>,
+{
+    let health = Health::new(&[SERVICE_NAME], stop.clone());
+    let router = server::grpc_server().add_service(MessagesServiceServer::new(Messages));
+    let router = server::add_standard_services(router, &health)?;
+    health.set_serving(true);
+    Ok(server::serve_grpc(router, incoming, stop).await?)
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The server refused its setup.
+    #[error("cannot serve: {0}")]
+    Server(#[from] tonic::transport::Error),
+    /// The build is broken.
+    #[error(transparent)]
+    Contract(#[from] BrokenContract),
+}
+
+impl ServeError {
+    /// The code to exit with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Server(_) => Exit::Unavailable,
+            Self::Contract(_) => Exit::Failure,
+        }
+    }
+}
+
+struct Messages;
+
+#[tonic::async_trait]
+impl MessagesService for Messages {
+    async fn get_messages(
+        &self,
+        _: Request<GetMessagesRequest>,
+    ) -> Result<Response<GetMessagesResponse>, Status> {
+        Ok(Response::new(GetMessagesResponse { text: TEXT.to_owned() }))
+    }
+}

@@ -1,2 +1,30 @@
-//! Wires the service.
-fn main() {}
+//! Runs the messages service: settings, port, server, stop.
+
+use std::process::ExitCode;
+
+use messages_service::settings::{Args, Settings};
+use oncelog::{exit::Exit, server, settings, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init();
+    match run().await {
+        Ok(()) => Exit::Success.into(),
+        Err(exit) => exit.into(),
+    }
+}
+
+async fn run() -> Result<(), Exit> {
+    let args: Args = settings::parse_args()?;
+    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let stop = server::stop_on_signal().map_err(|error| {
+        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
+    })?;
+    let listener =
+        server::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
+    let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
+    server::announce(addr);
+    messages_service::serve(server::incoming(listener), stop)
+        .await
+        .map_err(|error| error.exit().because(error))
+}

@@ -1,6 +1,49 @@
 //! Brings a message to the logging service: the only place that retries.
+//!
+//! The way of a message, in reading order:
+//!
+//! - `queue`: it waits while the batch before it is under way; what waits together is sent together
+//! - `dispatcher`: the task that sends, and the order of its layers
+//! - `retry`, `backoff`: whether an attempt is repeated, and when
+//! - `attempt`, `batch`: one call with the messages somebody still waits for
+//! - `classify`: what a failed attempt means
+//! - `entry`, `answer`: how far a message has come, and so what its waiter is told
+//! - [`LoggingClient`], [`channel`]: the way to the logging service
 
-use crate::message::Place;
+mod answer;
+mod attempt;
+mod backoff;
+mod batch;
+mod channel;
+mod classify;
+mod client;
+mod dispatcher;
+mod entry;
+mod queue;
+mod retry;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod waiter;
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::Status;
+use tower::Service;
+
+use crate::{
+    limits,
+    message::{InvalidMessage, Message, Place},
+    wire::v1,
+};
+
+use self::{shared::Shared, waiter::Waiter};
+
+pub use self::{
+    backoff::Jitter,
+    channel::{channel, endpoint},
+    client::LoggingClient,
+};
 
 /// A message is stored, durably.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,4 +70,86 @@ pub enum DeliveryError {
     /// An attempt was sent and no answer came in time. The message is stored once or not at all.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
+}
+
+/// How long delivery tries, and by which chance it spreads its retries.
+#[derive(Debug, Clone)]
+pub struct DeliveryOptions {
+    /// For one attempt, connecting included.
+    pub attempt_timeout: Duration,
+    /// For everything: waiting in the queue, all attempts, and the delays between them.
+    pub total_timeout: Duration,
+    /// Where the delays come from. Give deliveries of one process the same one.
+    pub jitter: Jitter,
+}
+
+impl Default for DeliveryOptions {
+    fn default() -> Self {
+        Self {
+            attempt_timeout: limits::ATTEMPT_TIMEOUT,
+            total_timeout: limits::TOTAL_TIMEOUT,
+            jitter: Jitter::default(),
+        }
+    }
+}
+
+/// The way to the log. Clones share one queue and one dispatcher.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    // Closes the queue with the last clone, which ends the dispatcher.
+    open: Arc<CloseOnDrop>,
+    total_timeout: Duration,
+}
+
+impl Delivery {
+    /// Starts the dispatcher, a task on the current runtime, which sends to `logging`.
+    ///
+    /// It ends when all clones are dropped, after what is queued is answered. It sends one batch at
+    /// a time and adds no delay: whatever comes while a batch is under way is the next one.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start<S>(logging: S, options: DeliveryOptions) -> Self
+    where
+        S: Service<v1::AppendRequest, Response = v1::AppendResponse, Error = Status>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
+        let shared = Arc::new(Shared::default());
+        let total_timeout = options.total_timeout;
+        tokio::spawn(dispatcher::run(logging, options, Arc::clone(&shared)));
+        Self { open: Arc::new(CloseOnDrop(shared)), total_timeout }
+    }
+
+    /// Appends `message` to the log, with retries under its one id.
+    ///
+    /// Returns once the log has answered, or after the total timeout at the latest. A caller that
+    /// drops the future takes a message that is not being sent out of the queue; one that is being
+    /// sent may be stored or not.
+    ///
+    /// # Errors
+    /// [`DeliveryError`] says what is known about the message. After
+    /// [`NotStored`](DeliveryError::NotStored) no attempt is made any more. After
+    /// [`Unknown`](DeliveryError::Unknown) repeat the same message under the same id: that is always
+    /// safe.
+    pub async fn append(&self, message: Message) -> Result<Delivered, DeliveryError> {
+        let size = message.body.len();
+        if size > limits::MESSAGE_BODY_BYTES_MAX {
+            // It would not fit a call, and a batch must not fail for one message.
+            return Err(DeliveryError::Invalid(InvalidMessage::TooLarge(size).to_string()));
+        }
+        let deadline = tokio::time::Instant::now() + self.total_timeout;
+        Waiter::join(&self.open.0, message)?.wait_until(deadline).await
+    }
+}
+
+#[derive(Debug)]
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.queue.close();
+    }
 }

@@ -76,4 +76,8 @@ pub enum Rejection {
     /// More appends are waiting than the log takes.
     #[error("{0}")]
     Overloaded(String),
+    /// A record with this id is stored but cannot be read, so nobody knows whether it is the same
+    /// message.
+    #[error("{0}")]
+    Unreadable(String),
 }

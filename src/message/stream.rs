@@ -9,6 +9,11 @@ use crate::limits::STREAM_NAME_BYTES_MAX;
 pub struct StreamName(String);
 
 impl StreamName {
+    /// The stream that the facade writes to and reads from.
+    pub fn facade() -> Self {
+        Self("facade".to_owned())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,6 +60,11 @@ pub struct InvalidStreamName;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_the_facade_is_a_stream_name() {
+        assert_eq!("facade".parse(), Ok(StreamName::facade()));
+    }
 
     #[test]
     fn a_stream_name_is_short_and_plain() {

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use prost_types::Timestamp;
 
 use super::{
@@ -46,7 +47,7 @@ impl TryFrom<v1::Message> for Message {
 impl From<Message> for v1::Message {
     fn from(message: Message) -> Self {
         Self {
-            id: message.id.as_bytes().to_vec().into(),
+            id: Bytes::copy_from_slice(message.id.as_bytes()),
             stream: message.stream.into_string(),
             content_type: message.content_type.into_string(),
             body: message.body,
@@ -66,7 +67,7 @@ impl From<StoredMessage> for v1::StoredMessage {
 
 impl Outcome {
     /// The receipt for the message that was sent with `id`, right or wrong.
-    pub fn into_receipt(self, id: bytes::Bytes) -> v1::Receipt {
+    pub fn into_receipt(self, id: Bytes) -> v1::Receipt {
         let mut receipt = v1::Receipt { id, ..v1::Receipt::default() };
         match self {
             Self::Stored(place) => {
@@ -85,6 +86,7 @@ impl Outcome {
                     Rejection::Invalid(_) => v1::Reason::Invalid,
                     Rejection::ReadOnly(_) => v1::Reason::ReadOnly,
                     Rejection::Overloaded(_) => v1::Reason::Overloaded,
+                    Rejection::Unreadable(_) => v1::Reason::Unreadable,
                 });
             }
         }
@@ -130,6 +132,7 @@ impl TryFrom<v1::Receipt> for Outcome {
                 v1::Reason::Invalid => Rejection::Invalid(receipt.detail),
                 v1::Reason::ReadOnly => Rejection::ReadOnly(receipt.detail),
                 v1::Reason::Overloaded => Rejection::Overloaded(receipt.detail),
+                v1::Reason::Unreadable => Rejection::Unreadable(receipt.detail),
             }),
         })
     }

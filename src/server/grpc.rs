@@ -2,15 +2,16 @@
 
 use std::error::Error;
 
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{
     Server,
     server::{Connected, Router},
 };
-use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
+use tonic_reflection::server::Builder;
 
+use super::{Health, cut::Cuttable};
 use crate::{limits, wire};
 
 /// A server builder with the limits of [`crate::limits`].
@@ -23,11 +24,11 @@ pub fn grpc_server() -> Server {
         .tcp_nodelay(true)
 }
 
-/// Serves `router` until `stop`, then lets calls under way finish, for at most
-/// [`limits::DRAIN_TIMEOUT`].
+/// Serves `router` until `stop`, then takes no more connections and lets calls under way finish.
+/// What is still open after [`limits::DRAIN_TIMEOUT`] is cut.
 ///
 /// # Errors
-/// Accepting connections failed for good.
+/// The server could not be set up.
 pub async fn serve_grpc<I, IO, IE>(
     router: Router,
     incoming: I,
@@ -38,28 +39,56 @@ where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     IE: Into<Box<dyn Error + Send + Sync>>,
 {
+    let cut = CancellationToken::new();
+    let cut_on_return = cut.clone().drop_guard();
+    let incoming = incoming.map_ok(move |io| Cuttable::new(io, cut.clone()));
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let drained = async {
         stop.cancelled().await;
         tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
     };
-    tokio::select! {
+    let result = tokio::select! {
         result = serving => result,
         () = drained => {
-            tracing::warn!("connections still open after {:?} were cut", limits::DRAIN_TIMEOUT);
+            tracing::warn!("connections still open after {:?} are cut", limits::DRAIN_TIMEOUT);
             Ok(())
         }
-    }
+    };
+    drop(cut_on_return);
+    result
 }
 
-/// Server reflection over the whole contract, so that any gRPC client can explore it.
+/// Adds what every gRPC server offers beside its own services: health, and reflection, so that any
+/// gRPC client can explore it. Reflection lists what this server serves, in both versions of the
+/// protocol that are in use.
 ///
 /// # Errors
-/// The descriptors in this binary cannot be read: a broken build.
-pub fn reflection()
--> Result<ServerReflectionServer<impl ServerReflection>, tonic_reflection::server::Error> {
-    tonic_reflection::server::Builder::configure()
+/// [`BrokenContract`].
+pub fn add_standard_services(router: Router, health: &Health) -> Result<Router, BrokenContract> {
+    Ok(router
+        .add_service(health.service())
+        .add_service(
+            descriptors(health)
+                .with_service_name("grpc.reflection.v1.ServerReflection")
+                .build_v1()?,
+        )
+        .add_service(
+            descriptors(health)
+                .with_service_name("grpc.reflection.v1alpha.ServerReflection")
+                .build_v1alpha()?,
+        ))
+}
+
+fn descriptors(health: &Health) -> Builder<'static> {
+    let builder = Builder::configure()
         .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
+        .with_service_name("grpc.health.v1.Health");
+    // The contract describes the services of all servers; only these are here.
+    health.names().iter().fold(builder, |builder, name| builder.with_service_name(*name))
 }
+
+/// The descriptors in this binary cannot be read, so the build is broken.
+#[derive(Debug, thiserror::Error)]
+#[error("the description of the contract cannot be read, build again: {0}")]
+pub struct BrokenContract(#[from] tonic_reflection::server::Error);

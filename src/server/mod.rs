@@ -1,6 +1,9 @@
 //! What every server does: listen, serve gRPC with limits, describe itself, stop in good order.
 
+mod cut;
 mod grpc;
+mod health;
+mod incoming;
 mod signal;
 
 use std::{io, net::SocketAddr};
@@ -8,7 +11,9 @@ use std::{io, net::SocketAddr};
 use tokio::net::TcpListener;
 
 pub use self::{
-    grpc::{grpc_server, reflection, serve_grpc},
+    grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
+    health::Health,
+    incoming::{Connection, incoming},
     signal::stop_on_signal,
 };
 

@@ -4,6 +4,9 @@
 //! above it, in the log, once for all stores. One thread owns the [`Store`]; any number of
 //! [`Reader`]s work beside it and never block it.
 
+pub mod journal;
+pub mod memory;
+
 use std::{io, sync::Arc, time::SystemTime};
 
 use oncelog::message::{Message, StoredMessage};

@@ -1,0 +1,39 @@
+//! The commands.
+
+use clap::{Parser, Subcommand};
+use oncelog::exit::Exit;
+
+use crate::{read, send, up};
+
+/// Oncelog stores each message exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "oncelog", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all three services in this terminal
+    Up(up::Args),
+    /// Send a message, or every line of standard input as one
+    Send(send::Args),
+    /// Print the stored messages, in order
+    Read(read::Args),
+}
+
+impl Cli {
+    /// Does what the command says, and tells standard error what went wrong.
+    ///
+    /// # Errors
+    /// The code to exit with.
+    pub async fn run(self) -> Result<(), Exit> {
+        match self.command {
+            Command::Up(args) => up::run(args).await,
+            Command::Send(args) => send::run(args).await,
+            Command::Read(args) => read::run(args).await,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `oncelog journal`: checks and repairs the files of a journal that no service has open.
+
+mod confirm;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use logging_service::store::journal::{OpenError, Progress, disk::RealDisk, repair, verify};
+use oncelog::exit::Exit;
+
+use self::confirm::{Consent, ask};
+
+/// Looks after the journal on disk.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Read the whole journal and list all damage; changes nothing
+    Verify(VerifyArgs),
+    /// Explain what can be kept of a damaged journal, and keep it
+    Repair(RepairArgs),
+}
+
+/// Which journal to check.
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Directory of the journal
+    #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
+    data_dir: PathBuf,
+}
+
+/// Which journal to repair.
+#[derive(Debug, clap::Args)]
+pub struct RepairArgs {
+    /// Directory of the journal
+    #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
+    data_dir: PathBuf,
+
+    /// Repair without asking
+    // No environment variable: consent is given for one repair, not for all.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Does what `command` says.
+///
+/// # Errors
+/// The code to exit with: [`Exit::Damaged`] if the journal is, [`Exit::Locked`] if a service has it
+/// open, [`Exit::Disk`] if it cannot be read.
+pub fn run(command: Command) -> Result<(), Exit> {
+    match command {
+        Command::Verify(args) => verify_journal(args),
+        Command::Repair(args) => repair_journal(args),
+    }
+}
+
+fn verify_journal(args: VerifyArgs) -> Result<(), Exit> {
+    let disk = open(args.data_dir)?;
+    let bar = Bar::new();
+    let report = verify::verify(&disk, |progress| bar.show(progress)).map_err(failed)?;
+    bar.finish();
+    print(&report)?;
+    if report.is_sound() { Ok(()) } else { Err(Exit::Damaged) }
+}
+
+fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
+    let disk = open(args.data_dir)?;
+    let plan = repair::plan(&disk).map_err(failed)?;
+    print(&plan)?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let consent = if args.yes {
+        Consent::Given
+    } else {
+        ask("Repair?").map_err(|error| Exit::Failure.because(error))?
+    };
+    match consent {
+        Consent::Given => print(&repair::apply(&disk, plan).map_err(failed)?),
+        Consent::Refused => Err(Exit::Damaged.because("nothing was changed")),
+        Consent::NobodyToAsk => {
+            Err(Exit::Damaged.because("nothing was changed; --yes repairs without asking"))
+        }
+    }
+}
+
+fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
+    // Never creates the directory: a mistyped one must not look like a sound, empty journal.
+    RealDisk::open_existing(&dir)
+        .map_err(|error| Exit::Disk.because(format_args!("cannot open {}: {error}", dir.display())))
+}
+
+fn failed(error: OpenError) -> Exit {
+    let exit = match &error {
+        OpenError::Locked { .. } => Exit::Locked,
+        OpenError::Damaged(_)
+        | OpenError::RepairUnfinished
+        | OpenError::UnsupportedVersion { .. } => Exit::Damaged,
+        OpenError::Io { .. } => Exit::Disk,
+    };
+    exit.because(error)
+}
+
+fn print(text: impl std::fmt::Display) -> Result<(), Exit> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A progress bar on standard error, if that is a terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new() -> Self {
+        let bar =
+            if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let style = "{bar:40} {binary_bytes} of {binary_total_bytes}, {eta} left";
+        Self(match ProgressStyle::with_template(style) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        })
+    }
+
+    fn show(&self, progress: Progress) {
+        self.0.set_length(progress.total_bytes);
+        self.0.set_position(progress.done_bytes);
+    }
+
+    fn finish(self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,16 @@
+//! The command line of Oncelog. In reading order:
+//!
+//! - [`Cli`]: the commands
+//! - [`up`]: all three services in one process
+//! - [`send`]: messages to the facade, by argument or line by line
+//! - [`read`]: messages out of the log
+//! - `cause`, `terminal`: small things they share
+
+mod cause;
+mod command;
+pub mod read;
+pub mod send;
+mod terminal;
+pub mod up;
+
+pub use self::command::{Cli, Command};

@@ -1,0 +1,153 @@
+//! The forms a stored message is printed in.
+
+use std::{
+    io::{self, Write},
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use oncelog::message::StoredMessage;
+use serde::Serialize;
+
+use crate::terminal::escaped;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Ndjson,
+}
+
+impl FromStr for Format {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "ndjson" => Ok(Self::Ndjson),
+            _ => Err("write text or ndjson"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    uuid: String,
+    sequence: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_at: Option<String>,
+    stream: &'a str,
+    content_type: &'a str,
+    #[serde(flatten)]
+    body: Body<'a>,
+}
+
+// A body that is no text cannot be a JSON string.
+#[derive(Serialize)]
+enum Body<'a> {
+    #[serde(rename = "msg")]
+    Text(&'a str),
+    #[serde(rename = "msg_base64")]
+    Bytes(String),
+}
+
+/// Prints messages, one a line.
+pub(super) struct Printer<W> {
+    out: W,
+    format: Format,
+    escape: bool,
+}
+
+impl<W: Write> Printer<W> {
+    /// With `escape`, text goes to a terminal and must not steer it.
+    pub(super) fn new(out: W, format: Format, escape: bool) -> Self {
+        Self { out, format, escape }
+    }
+
+    pub(super) fn print(&mut self, stored: &StoredMessage) -> io::Result<()> {
+        let body = &stored.message.body;
+        match self.format {
+            Format::Text if self.escape => self.out.write_all(escaped(body).as_bytes())?,
+            Format::Text => self.out.write_all(body)?,
+            Format::Ndjson => serde_json::to_writer(&mut self.out, &Record::from(stored))?,
+        }
+        self.out.write_all(b"\n")
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<'a> From<&'a StoredMessage> for Record<'a> {
+    fn from(stored: &'a StoredMessage) -> Self {
+        let message = &stored.message;
+        Self {
+            uuid: message.id.to_string(),
+            sequence: stored.place.sequence,
+            stored_at: rfc3339(stored.place.stored_at),
+            stream: message.stream.as_str(),
+            content_type: message.content_type.as_str(),
+            body: match str::from_utf8(&message.body) {
+                Ok(text) => Body::Text(text),
+                Err(_) => Body::Bytes(BASE64_STANDARD.encode(&message.body)),
+            },
+        }
+    }
+}
+
+/// The time in UTC; `None` outside the years RFC 3339 has names for.
+fn rfc3339(time: SystemTime) -> Option<String> {
+    const YEAR_10_000: Duration = Duration::from_secs(253_402_300_800);
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    (since_1970 < YEAR_10_000).then(|| humantime::format_rfc3339_nanos(time).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::{ContentType, Message, MessageId, Place};
+
+    use super::*;
+
+    fn stored(body: &'static [u8], stored_at: SystemTime) -> StoredMessage {
+        StoredMessage {
+            place: Place { sequence: 7, stored_at },
+            message: Message {
+                id: MessageId::try_from([1; 16]).unwrap(),
+                stream: "facade".parse().unwrap(),
+                content_type: ContentType::text(),
+                body: body.into(),
+            },
+        }
+    }
+
+    fn print(format: Format, escape: bool, body: &'static [u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_500_000_001);
+        Printer::new(&mut out, format, escape).print(&stored(body, time)).unwrap();
+        out
+    }
+
+    #[test]
+    fn text_is_escaped_for_terminals_alone() {
+        assert_eq!(print(Format::Text, false, b"a\x1b\xff\n"), b"a\x1b\xff\n\n");
+        assert_eq!(print(Format::Text, true, b"a\x1b\xff\n"), b"a\\u{1b}\\xff\\n\n");
+    }
+
+    #[test]
+    fn ndjson_has_everything_of_a_record() {
+        let head = r#"{"uuid":"01010101-0101-0101-0101-010101010101","sequence":7,"stored_at":"1970-01-01T00:00:01.500000001Z","stream":"facade","content_type":"text/plain; charset=utf-8","#;
+        let text = |body| String::from_utf8(print(Format::Ndjson, true, body)).unwrap();
+        assert_eq!(text(b"a\n\x1b\""), format!("{head}\"msg\":\"a\\n\\u001b\\\"\"}}\n"));
+        assert_eq!(text(b"\xff\0"), format!("{head}\"msg_base64\":\"/wA=\"}}\n"));
+    }
+
+    #[test]
+    fn a_time_without_a_name_is_left_out() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(rfc3339(epoch - Duration::from_secs(1)), None);
+        assert_eq!(rfc3339(epoch + Duration::from_secs(253_402_300_800)), None);
+        let last = rfc3339(epoch + Duration::from_secs(253_402_300_799));
+        assert_eq!(last.as_deref(), Some("9999-12-31T23:59:59.000000000Z"));
+    }
+}

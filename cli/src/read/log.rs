@@ -1,0 +1,109 @@
+//! Reads the log over gRPC.
+
+use std::{error::Error as _, io};
+
+use http::Uri;
+use oncelog::{
+    exit::Exit,
+    limits,
+    message::{InvalidReceipt, StoredMessage, StreamName},
+    wire::v1::{ReadRequest, ReadResponse, logging_service_client::LoggingServiceClient},
+};
+use tonic::{Status, Streaming, transport::Channel};
+
+use crate::cause::root_cause;
+
+/// Which messages to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Query {
+    pub(super) stream: Option<StreamName>,
+    pub(super) after: u64,
+    pub(super) limit: u64,
+    pub(super) follow: bool,
+}
+
+/// Why reading ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error("cannot reach the logging service at {url}: {reason}")]
+    Unreachable { url: Uri, reason: String },
+    #[error("the logging service at {url} does not serve reads: {reason}")]
+    Refused { url: Uri, reason: String },
+    #[error("reading broke off: {reason}; go on with --after {last_sequence}")]
+    BrokeOff { reason: String, last_sequence: u64 },
+    #[error("the logging service sent {0}; it may be of a later version")]
+    Contract(#[from] InvalidReceipt),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+}
+
+impl ReadError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. } | Self::Refused { .. } => Exit::Unavailable,
+            Self::BrokeOff { .. } | Self::Contract(_) => Exit::Failure,
+            Self::Output(_) => Exit::Disk,
+        }
+    }
+}
+
+/// A read under way.
+pub(super) struct LogReader {
+    chunks: Streaming<ReadResponse>,
+    last_sequence: u64,
+}
+
+impl LogReader {
+    pub(super) async fn open(url: &Uri, query: &Query) -> Result<Self, ReadError> {
+        let endpoint = Channel::builder(url.clone())
+            .connect_timeout(limits::CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            // While following, a service that vanished without a word would go unnoticed.
+            .http2_keep_alive_interval(limits::KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true);
+        let channel = endpoint.connect().await.map_err(|error| ReadError::Unreachable {
+            url: url.clone(),
+            reason: root_cause(&error),
+        })?;
+        let mut client = LoggingServiceClient::new(channel)
+            .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX);
+        let request = ReadRequest {
+            stream: query.stream.clone().map_or_else(String::new, StreamName::into_string),
+            after: query.after,
+            limit: query.limit,
+            follow: query.follow,
+        };
+        let response = client
+            .read(request)
+            .await
+            .map_err(|status| ReadError::Refused { url: url.clone(), reason: explain(&status) })?;
+        Ok(Self { chunks: response.into_inner(), last_sequence: query.after })
+    }
+
+    /// The next messages, in log order; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<StoredMessage>>, ReadError> {
+        let chunk = self.chunks.message().await.map_err(|status| ReadError::BrokeOff {
+            reason: explain(&status),
+            last_sequence: self.last_sequence,
+        })?;
+        let Some(chunk) = chunk else { return Ok(None) };
+        let messages: Vec<_> =
+            chunk.messages.into_iter().map(StoredMessage::try_from).collect::<Result<_, _>>()?;
+        if let Some(last) = messages.last() {
+            self.last_sequence = last.place.sequence;
+        }
+        Ok(Some(messages))
+    }
+}
+
+fn explain(status: &Status) -> String {
+    if status.source().is_some() {
+        // Not the service's words: the connection broke.
+        root_cause(status)
+    } else if status.message().is_empty() {
+        status.code().description().to_owned()
+    } else {
+        status.message().to_owned()
+    }
+}

@@ -1,0 +1,106 @@
+//! `oncelog read`: stored messages, in log order.
+
+mod format;
+mod log;
+
+use std::io::{self, IsTerminal as _};
+
+use clap::builder::FalseyValueParser;
+use http::Uri;
+use oncelog::{
+    exit::Exit,
+    message::StreamName,
+    settings::{Checks, WrongSettings},
+};
+
+use self::{
+    format::{Format, Printer},
+    log::{LogReader, Query, ReadError},
+};
+
+/// What to read, and how to show it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Wait for new messages at the end of the log; Ctrl-C ends it
+    #[arg(long, short, env = "ONCELOG_FOLLOW", value_parser = FalseyValueParser::new())]
+    follow: bool,
+
+    /// Only messages after this sequence
+    #[arg(long, env = "ONCELOG_AFTER", value_name = "SEQUENCE", default_value = "0")]
+    after: String,
+
+    /// At most this many messages; 0 for no limit
+    #[arg(long, short = 'n', env = "ONCELOG_LIMIT", value_name = "MESSAGES", default_value = "0")]
+    limit: String,
+
+    /// Only messages of this stream [default: all streams]
+    #[arg(long, env = "ONCELOG_STREAM", value_name = "NAME")]
+    stream: Option<String>,
+
+    /// `text`: one message a line; `ndjson`: one JSON object a line, with uuid, sequence and time
+    #[arg(long, env = "ONCELOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    format: String,
+
+    /// Where the logging service is
+    #[arg(long, env = "LOGGING_URL", value_name = "URL", default_value = "http://127.0.0.1:5001")]
+    logging_url: String,
+}
+
+struct Settings {
+    query: Query,
+    format: Format,
+    logging_url: Uri,
+}
+
+impl TryFrom<Args> for Settings {
+    type Error = WrongSettings;
+
+    fn try_from(args: Args) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        let after = checks.parse("--after", &args.after);
+        let limit = checks.parse("--limit", &args.limit);
+        let stream = match &args.stream {
+            Some(name) => checks.parse::<StreamName>("--stream", name).map(Some),
+            None => Some(None),
+        };
+        let format = checks.parse("--format", &args.format);
+        let logging_url = checks.service_url("--logging-url", &args.logging_url);
+        match (after, limit, stream, format, logging_url) {
+            (Some(after), Some(limit), Some(stream), Some(format), Some(logging_url)) => {
+                let query = Query { stream, after, limit, follow: args.follow };
+                Ok(Self { query, format, logging_url })
+            }
+            _ => Err(checks.wrong()),
+        }
+    }
+}
+
+/// Prints what `args` ask for to standard output, until the end, Ctrl-C, or nobody reads it.
+///
+/// # Errors
+/// The code to exit with.
+pub async fn run(args: Args) -> Result<(), Exit> {
+    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    tokio::select! {
+        result = print(settings) => result.map_err(|error| error.exit().because(error)),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+async fn print(settings: Settings) -> Result<(), ReadError> {
+    let mut log = LogReader::open(&settings.logging_url, &settings.query).await?;
+    let escape = io::stdout().is_terminal();
+    let mut printer =
+        Printer::new(io::BufWriter::new(io::stdout().lock()), settings.format, escape);
+    while let Some(messages) = log.next().await? {
+        // A full pipe holds this thread up, as it should; the connection lives on others.
+        let written = messages.iter().try_for_each(|message| printer.print(message));
+        match written.and_then(|()| printer.flush()) {
+            Ok(()) => {}
+            // Whoever read this, such as `head`, has enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(ReadError::Output(error)),
+        }
+    }
+    Ok(())
+}

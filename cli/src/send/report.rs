@@ -1,0 +1,255 @@
+//! What became of each message: receipts on standard output, the rest on standard error.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+    time::{Duration, Instant},
+};
+
+use http::Uri;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use oncelog::exit::Exit;
+
+use super::{
+    DEFAULT_URL,
+    client::{Answer, NoAnswer, Outcome},
+    input::{InputError, Line},
+};
+use crate::terminal::shell_word;
+
+/// Work that takes longer than this gets a progress bar.
+const PROGRESS_DELAY: Duration = Duration::from_secs(1);
+
+/// How a message whose outcome is unknown can be sent again without being stored twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It is the only message: by a command with its key.
+    Message,
+    /// Its line has a key of its own: by a command with its key.
+    Line,
+    /// Its key follows from the input: by sending the same input again.
+    Input,
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    stored: u64,
+    duplicates: u64,
+    failed: u64,
+    unknown: u64,
+}
+
+/// Tells what became of each message.
+pub(super) struct Report {
+    url: Uri,
+    repeat: Repeat,
+    json: bool,
+    // `None` once nobody reads it.
+    receipts: Option<io::Stdout>,
+    totals: Totals,
+    exit: Exit,
+    started: Instant,
+    progress: Option<ProgressBar>,
+}
+
+impl Report {
+    pub(super) fn new(url: Uri, repeat: Repeat, json: bool) -> Self {
+        Self {
+            url,
+            repeat,
+            json,
+            receipts: Some(io::stdout()),
+            totals: Totals::default(),
+            exit: Exit::Success,
+            started: Instant::now(),
+            progress: None,
+        }
+    }
+
+    /// The facade answered `answer` to `line`.
+    pub(super) fn answer(&mut self, line: &Line, answer: &Answer) {
+        if self.json {
+            self.receipt(&answer.json);
+        }
+        match &answer.outcome {
+            Outcome::Stored { sequence, uuid, replayed } => {
+                if *replayed {
+                    self.totals.duplicates += 1;
+                } else {
+                    self.totals.stored += 1;
+                }
+                if !self.json {
+                    self.receipt(format_args!("{sequence} {uuid}"));
+                }
+            }
+            Outcome::NotStored { message } => {
+                self.failed();
+                self.note(format_args!("{}{message}", self.place(line)));
+            }
+            Outcome::Unknown { message } => {
+                self.unknown();
+                self.note(format_args!("{}{message}", self.place(line)));
+                self.tell_how_to_repeat(line);
+            }
+        }
+        self.show_progress();
+    }
+
+    /// `lines` were on their way, and there will be no answers to them.
+    pub(super) fn unanswered(&mut self, lines: &[Line], error: &NoAnswer) {
+        self.note(error);
+        match error {
+            NoAnswer::Unreachable { .. } => {
+                lines.iter().for_each(|_| self.failed());
+                self.exit = Exit::Unavailable;
+            }
+            NoAnswer::Refused(_) => lines.iter().for_each(|_| self.failed()),
+            NoAnswer::Broken(_) | NoAnswer::Interrupted | NoAnswer::Nonsense(_) => {
+                for line in lines {
+                    self.unknown();
+                    self.tell_how_to_repeat(line);
+                }
+            }
+        }
+    }
+
+    /// A line that could not be sent.
+    pub(super) fn input_error(&mut self, error: &InputError) {
+        self.failed();
+        self.note(format_args!("not sent: {error}"));
+    }
+
+    /// The input was given up. What follows from line `first` on was not sent, if anything does.
+    pub(super) fn not_sent_from(&mut self, first: Option<u64>) {
+        match (self.repeat, first) {
+            (Repeat::Message, _) | (Repeat::Line, None) => {}
+            (Repeat::Line, Some(first)) => self.note(format_args!(
+                "what follows from line {first} on was not sent; to send it:\n\
+                 tail -n +{first} FILE | oncelog send{}",
+                self.url_flag()
+            )),
+            (Repeat::Input, _) => self.note(
+                "send the same input again with the same --key-prefix; nothing is stored twice",
+            ),
+        }
+    }
+
+    /// Sums up.
+    pub(super) fn summary(&mut self) {
+        let Totals { stored, duplicates, failed, unknown } = self.totals;
+        let mut summary = format!(
+            "{} stored, {} duplicates, {} failed",
+            HumanCount(stored),
+            HumanCount(duplicates),
+            HumanCount(failed)
+        );
+        if unknown > 0 {
+            summary += &format!(", {} unknown", HumanCount(unknown));
+        }
+        if let Some(progress) = self.progress.take() {
+            progress.finish_and_clear();
+        }
+        self.note(summary);
+    }
+
+    /// How the command ends.
+    pub(super) fn exit(self) -> Result<(), Exit> {
+        if self.exit == Exit::Success { Ok(()) } else { Err(self.exit) }
+    }
+
+    /// Says something on standard error.
+    pub(super) fn note(&self, note: impl fmt::Display) {
+        // If nobody reads it, the exit code still tells.
+        let write = || {
+            let _ = writeln!(io::stderr(), "{note}");
+        };
+        match &self.progress {
+            Some(progress) => progress.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn receipt(&mut self, receipt: impl fmt::Display) {
+        let Some(out) = &mut self.receipts else { return };
+        if let Err(error) = writeln!(out, "{receipt}") {
+            // Whoever read them has enough, and the messages are wanted stored all the same.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.exit = Exit::Failure;
+                self.note(format_args!("cannot print receipts: {error}; sending goes on"));
+            }
+            self.receipts = None;
+        }
+    }
+
+    fn failed(&mut self) {
+        self.totals.failed += 1;
+        self.exit = Exit::Failure;
+    }
+
+    fn unknown(&mut self) {
+        self.totals.unknown += 1;
+        self.exit = Exit::Failure;
+    }
+
+    fn place(&self, line: &Line) -> String {
+        match self.repeat {
+            Repeat::Message => String::new(),
+            Repeat::Line | Repeat::Input => format!("line {}: ", line.number),
+        }
+    }
+
+    fn tell_how_to_repeat(&self, line: &Line) {
+        let command = || {
+            format!(
+                "oncelog send --key {}{} -- {}",
+                shell_word(line.key.as_str()),
+                self.url_flag(),
+                shell_word(&line.text)
+            )
+        };
+        match self.repeat {
+            Repeat::Message => self.note(format_args!(
+                "it is stored once or not at all; to be sure, repeat it with its key:\n{}",
+                command()
+            )),
+            Repeat::Line => self.note(format_args!(
+                "line {} is stored once or not at all; to be sure, repeat it with its key:\n{}",
+                line.number,
+                command()
+            )),
+            // One sentence for all of them, at the end.
+            Repeat::Input => {
+                self.note(format_args!("line {} is stored once or not at all", line.number))
+            }
+        }
+    }
+
+    fn url_flag(&self) -> String {
+        let url = self.url.to_string();
+        let url = url.trim_end_matches('/');
+        if url == DEFAULT_URL { String::new() } else { format!(" --url {}", shell_word(url)) }
+    }
+
+    /// Shows a bar if somebody can see it and the receipts do not scroll by anyway.
+    fn show_progress(&mut self) {
+        if self.progress.is_none() {
+            let wanted = self.repeat != Repeat::Message
+                && self.started.elapsed() > PROGRESS_DELAY
+                && io::stderr().is_terminal()
+                && !io::stdout().is_terminal();
+            if !wanted {
+                return;
+            }
+            let style = ProgressStyle::with_template("{spinner} {human_pos} answered, {per_sec}");
+            let progress = ProgressBar::new_spinner();
+            self.progress = Some(match style {
+                Ok(style) => progress.with_style(style),
+                Err(_) => progress,
+            });
+        }
+        let Totals { stored, duplicates, failed, unknown } = self.totals;
+        if let Some(progress) = &self.progress {
+            progress.set_position(stored + duplicates + failed + unknown);
+        }
+    }
+}

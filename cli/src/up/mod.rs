@@ -1,0 +1,129 @@
+//! `oncelog up`: all three services in one process.
+//!
+//! - [`Args`]: where they listen and where data is kept
+//! - `services`: what each service needs to run
+//! - `supervise`: runs them, stops them in order
+
+mod services;
+mod supervise;
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use clap::builder::FalseyValueParser;
+use oncelog::{
+    exit::Exit,
+    server,
+    settings::{Checks, WrongSettings},
+    telemetry,
+};
+use tokio::net::TcpListener;
+
+use self::{
+    services::{Services, Settings},
+    supervise::Failure,
+};
+
+/// Where the services listen, and where data is kept.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Directory for all data; created if it is missing
+    #[arg(long, env = "ONCELOG_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+
+    /// Address of the facade (HTTP); port 0 takes any free port
+    #[arg(long, env = "FACADE_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5000")]
+    facade_listen: String,
+
+    /// Address of the logging service (gRPC)
+    #[arg(long, env = "LOGGING_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5001")]
+    logging_listen: String,
+
+    /// Address of the messages service (gRPC)
+    #[arg(long, env = "MESSAGES_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5002")]
+    messages_listen: String,
+
+    /// Where messages are kept: `journal` (on disk) or `memory` (a restart forgets them)
+    #[arg(long, env = "LOGGING_STORE", value_name = "STORE", default_value = "journal")]
+    store: String,
+
+    /// Show sizes and ids on the console instead of message bodies
+    #[arg(long, env = "LOGGING_HIDE_BODIES", value_parser = FalseyValueParser::new())]
+    hide_bodies: bool,
+}
+
+impl TryFrom<Args> for Settings {
+    type Error = WrongSettings;
+
+    fn try_from(args: Args) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        let facade = checks.parse("--facade-listen", &args.facade_listen);
+        let logging = checks.parse("--logging-listen", &args.logging_listen);
+        let messages = checks.parse("--messages-listen", &args.messages_listen);
+        let store = checks.parse("--store", &args.store);
+        match (facade, logging, messages, store) {
+            (Some(facade), Some(logging), Some(messages), Some(store)) => Self::new(
+                services::Listen { facade, logging, messages },
+                store,
+                args.data_dir.join("logging"),
+                args.hide_bodies,
+            ),
+            _ => Err(checks.wrong()),
+        }
+    }
+}
+
+/// Runs the services until Ctrl-C or SIGTERM, or until one of them fails.
+///
+/// # Errors
+/// The code to exit with: that of the service that failed.
+pub async fn run(args: Args) -> Result<(), Exit> {
+    telemetry::init();
+    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let stop = server::stop_on_signal().map_err(|error| {
+        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
+    })?;
+    // All before the first one runs: a port that is taken leaves nothing half started.
+    let listeners = services::Listeners {
+        facade: bind("facade", settings.listen.facade).await?,
+        logging: bind("logging", settings.listen.logging).await?,
+        messages: bind("messages", settings.listen.messages).await?,
+    };
+    let services =
+        Services::new(settings, listeners).map_err(|error| Exit::Unavailable.because(error))?;
+    let addrs = services.addrs();
+    services.run(stop, move || announce(&addrs)).await.map_err(|failure| {
+        let Failure { service, exit, reason } = failure;
+        exit.because(format_args!("{service}: {reason}"))
+    })
+}
+
+async fn bind(service: &str, addr: SocketAddr) -> Result<TcpListener, Exit> {
+    server::listen(addr).await.map_err(|error| {
+        Exit::Unavailable.because(format_args!(
+            "{service}-service: {error}; give another address with --{service}-listen"
+        ))
+    })
+}
+
+fn announce(addrs: &[(&str, SocketAddr); 3]) {
+    let mut text = String::new();
+    for (service, addr) in addrs {
+        // Writing into memory cannot fail.
+        let _ = writeln!(text, "{service} listening addr={addr}");
+    }
+    let mut out = io::stdout().lock();
+    if out.is_terminal() {
+        let url = format!("http://{}/facade", services::reachable(addrs[0].1));
+        text += &format!(
+            "\nstore a message:  curl -H 'content-type: application/json' -d '{{\"msg\":\"hello\"}}' {url}\n\
+             read them all:    curl {url}\n\n"
+        );
+    }
+    // The services do their work whether or not somebody reads this.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

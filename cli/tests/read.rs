@@ -1,0 +1,116 @@
+//! `oncelog read` as a person runs it.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Command, Stdio},
+};
+
+use self::support::{
+    logging::{self, End},
+    nobody, oncelog, run, stderr, stdout,
+};
+
+fn bodies(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_printed_one_body_a_line() {
+    let url = logging::start(bodies(&["a", "b\x1b", "c", "d"]), End::Well).await;
+    let read = |args: &[&str]| stdout(&run(&[&["read", "--logging-url", &url], args].concat()));
+    assert_eq!(read(&[]), "a\nb\x1b\nc\nd\n");
+    assert_eq!(read(&["--after", "2"]), "c\nd\n");
+    assert_eq!(read(&["-n", "1"]), "a\n");
+    assert_eq!(read(&["--stream", "orders", "--after", "1", "--limit", "1"]), "b\x1b\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ndjson_has_everything_of_a_record() {
+    let url = logging::start(vec![b"\xff".to_vec()], End::Well).await;
+    let output = run(&["read", "--logging-url", &url, "--format", "ndjson"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = serde_json::json!({
+        "uuid": "00000000-0000-0000-0000-000000000001",
+        "sequence": 1,
+        "stored_at": "1970-01-01T00:00:00.000000000Z",
+        "stream": "facade",
+        "content_type": "text/plain; charset=utf-8",
+        "msg_base64": "/w==",
+    });
+    assert_eq!(json, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_enough_ends_it_quietly() {
+    let url = logging::start(vec![vec![b'x'; 100_000]; 100], End::Well).await;
+    let mut child = oncelog()
+        .args(["read", "--logging-url", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
+    let url = logging::start(bodies(&["a", "b"]), End::Well).await;
+    let mut child = oncelog()
+        .args(["read", "--follow", "--logging-url", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "a");
+    assert_eq!(lines.next().unwrap().unwrap(), "b");
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_on_the_way_tells_where_to_go_on() {
+    let url = logging::start(bodies(&["a", "b"]), End::InAnError).await;
+    let output = run(&["read", "--logging-url", &url]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "a\nb\n");
+    let expected = "reading broke off: segment 3 is damaged; go on with --after 2\n";
+    assert_eq!(stderr(&output), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_not_ready_says_why() {
+    let url = logging::start(Vec::new(), End::Well).await;
+    let output = run(&["read", "--logging-url", &url]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(stderr(&output).ends_with("does not serve reads: the log is being checked\n"));
+}
+
+#[test]
+fn no_service_is_one_clear_sentence() {
+    let url = nobody();
+    let output = run(&["read", "--logging-url", &url]);
+    assert_eq!(output.status.code(), Some(69));
+    let expected = format!("cannot reach the logging service at {url}/: Connection refused");
+    assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
+fn every_wrong_setting_is_named_and_exits_64() {
+    let wrong = ["--after=-1", "--limit=x", "--stream=A", "--format=xml", "--logging-url=x"];
+    let output = run(&[&["read"], &wrong[..]].concat());
+    assert_eq!(output.status.code(), Some(64));
+    for flag in wrong {
+        let (flag, value) = flag.split_once('=').unwrap();
+        assert!(stderr(&output).contains(&format!("{flag} {value:?}: ")), "{}", stderr(&output));
+    }
+}

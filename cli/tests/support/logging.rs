@@ -1,0 +1,98 @@
+//! A stand-in for the logging service that only serves reads.
+
+use std::{pin::Pin, time::SystemTime};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use oncelog::{
+    message::{ContentType, Message, MessageId, Place, StoredMessage},
+    server,
+    wire::v1::{
+        AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest, ReadResponse,
+        StatusRequest, StatusResponse,
+        logging_service_server::{LoggingService, LoggingServiceServer},
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// How a read that does not follow ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Well,
+    InAnError,
+}
+
+struct Log {
+    bodies: Vec<Vec<u8>>,
+    end: End,
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<ReadResponse, Status>> + Send>>;
+
+/// Serves a log of `bodies`, with sequences from 1; odd ones are in the stream `facade`, even ones
+/// in `orders`.
+pub(crate) async fn start(bodies: Vec<Vec<u8>>, end: End) -> String {
+    let listener = server::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = server::grpc_server().add_service(LoggingServiceServer::new(Log { bodies, end }));
+    let stop = CancellationToken::new();
+    tokio::spawn(server::serve_grpc(router, server::incoming(listener), stop));
+    url
+}
+
+fn stored(sequence: u64, body: &[u8]) -> StoredMessage {
+    let stream = if sequence % 2 == 1 { "facade" } else { "orders" };
+    StoredMessage {
+        place: Place { sequence, stored_at: SystemTime::UNIX_EPOCH },
+        message: Message {
+            id: MessageId::try_from(u128::from(sequence).to_be_bytes()).unwrap(),
+            stream: stream.parse().unwrap(),
+            content_type: ContentType::text(),
+            body: body.to_vec().into(),
+        },
+    }
+}
+
+#[tonic::async_trait]
+impl LoggingService for Log {
+    type ReadStream = Chunks;
+
+    async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Chunks>, Status> {
+        let request = request.into_inner();
+        if self.bodies.is_empty() {
+            return Err(Status::unavailable("the log is being checked"));
+        }
+        let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
+        let chunks: Vec<_> = (1..)
+            .zip(&self.bodies)
+            .map(|(sequence, body)| stored(sequence, body))
+            .filter(|stored| stored.place.sequence > request.after)
+            .filter(|stored| {
+                request.stream.is_empty() || request.stream == stored.message.stream.as_str()
+            })
+            .take(limit)
+            .map(|stored| Ok(ReadResponse { messages: vec![stored.into()] }))
+            .collect();
+        let chunks = stream::iter(chunks);
+        Ok(Response::new(match (request.follow, self.end) {
+            (true, _) => Box::pin(chunks.chain(stream::pending())),
+            (false, End::Well) => Box::pin(chunks),
+            (false, End::InAnError) => {
+                let error = Status::data_loss("segment 3 is damaged");
+                Box::pin(chunks.chain(stream::iter([Err(error)])))
+            }
+        }))
+    }
+
+    async fn append(&self, _: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
+        Err(Status::unimplemented("reads only"))
+    }
+
+    async fn lookup(&self, _: Request<LookupRequest>) -> Result<Response<LookupResponse>, Status> {
+        Err(Status::unimplemented("reads only"))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        Err(Status::unimplemented("reads only"))
+    }
+}

@@ -1,0 +1,179 @@
+//! Reads request bodies, with a limit on their size and on their pauses.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use oncelog::limits::HTTP_BODY_BYTES_MAX;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Why a body could not be read. Nothing was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(
+        "the body is larger than {HTTP_BODY_BYTES_MAX} bytes; send messages one by one, or many \
+         as lines to /facade/batch"
+    )]
+    TooLarge,
+    #[error("no byte of the body arrived for {0:?}; send the request again")]
+    Paused(Duration),
+    #[error("the body was not there after {0:?}; send the request again")]
+    Slow(Duration),
+    #[error("the body broke off; send the request again")]
+    Cut,
+    #[error("too many large bodies are arriving; send the request again")]
+    Busy,
+}
+
+/// A body, all of it.
+#[derive(Debug)]
+pub(crate) struct WholeBody {
+    pub(crate) bytes: Bytes,
+    /// Given back once the body is let go of.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// How a body may arrive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    /// Longest time between two pieces.
+    pub(crate) pause: Duration,
+    /// Longest time for all of it.
+    pub(crate) whole: Duration,
+}
+
+/// Reads all of `body`. Stops as soon as it is too large, even if it does not say so beforehand.
+///
+/// A small body arrives together with its head and is passed on as it is, without a copy, a timer
+/// or a place in `room`, which has one permit a byte.
+pub(crate) async fn read_whole(
+    mut body: Body,
+    limits: BodyLimits,
+    room: &Arc<Semaphore>,
+) -> Result<WholeBody, BodyError> {
+    if body.size_hint().lower() > HTTP_BODY_BYTES_MAX as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    let first = next_chunk(&mut body, limits.pause).await?.unwrap_or_default();
+    if body.is_end_stream() {
+        check_size(first.len())?;
+        return Ok(WholeBody { bytes: first, _room: None });
+    }
+    let rest = read_rest(first, body, limits.pause, room);
+    tokio::time::timeout(limits.whole, rest).await.unwrap_or(Err(BodyError::Slow(limits.whole)))
+}
+
+async fn read_rest(
+    first: Bytes,
+    mut body: Body,
+    pause: Duration,
+    room: &Arc<Semaphore>,
+) -> Result<WholeBody, BodyError> {
+    // It grows with what arrives, not with what the client announces.
+    let mut whole = BytesMut::new();
+    let mut taken: Option<OwnedSemaphorePermit> = None;
+    let mut next = Some(first);
+    while let Some(chunk) = next {
+        check_size(whole.len() + chunk.len())?;
+        let more = Arc::clone(room).try_acquire_many_owned(chunk.len() as u32);
+        let more = more.map_err(|_| BodyError::Busy)?;
+        match &mut taken {
+            Some(taken) => taken.merge(more),
+            None => taken = Some(more),
+        }
+        whole.extend_from_slice(&chunk);
+        next = next_chunk(&mut body, pause).await?;
+    }
+    Ok(WholeBody { bytes: whole.freeze(), _room: taken })
+}
+
+fn check_size(bytes: usize) -> Result<(), BodyError> {
+    if bytes > HTTP_BODY_BYTES_MAX { Err(BodyError::TooLarge) } else { Ok(()) }
+}
+
+/// The next piece of `body`, or `None` at its end.
+pub(crate) async fn next_chunk(
+    body: &mut Body,
+    pause: Duration,
+) -> Result<Option<Bytes>, BodyError> {
+    loop {
+        match tokio::time::timeout(pause, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                // Trailers say nothing to us.
+                if let Ok(chunk) = frame.into_data() {
+                    return Ok(Some(chunk));
+                }
+            }
+            Ok(Some(Err(_))) => return Err(BodyError::Cut),
+            Ok(None) => return Ok(None),
+            Err(_) => return Err(BodyError::Paused(pause)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    const LIMITS: BodyLimits =
+        BodyLimits { pause: Duration::from_secs(1), whole: Duration::from_secs(10) };
+
+    fn chunked(sizes: &[usize]) -> Body {
+        let chunks: Vec<Result<Bytes, std::io::Error>> =
+            sizes.iter().map(|size| Ok(Bytes::from(vec![b'x'; *size]))).collect();
+        Body::from_stream(stream::iter(chunks))
+    }
+
+    async fn read(body: Body) -> Result<usize, BodyError> {
+        let room = Arc::new(Semaphore::new(HTTP_BODY_BYTES_MAX));
+        let whole = read_whole(body, LIMITS, &room).await.map(|body| body.bytes.len());
+        assert_eq!(room.available_permits(), HTTP_BODY_BYTES_MAX, "room was lost");
+        whole
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_as_large_as_the_limit_and_not_one_byte_larger() {
+        let max = HTTP_BODY_BYTES_MAX;
+        for (sizes, fits) in [
+            (vec![], true),
+            (vec![max], true),
+            (vec![max + 1], false),
+            (vec![max / 2, max / 2], true),
+            (vec![max, 1], false),
+            (vec![1; 100], true),
+        ] {
+            let expected = fits.then(|| sizes.iter().sum::<usize>()).ok_or(BodyError::TooLarge);
+            assert_eq!(read(chunked(&sizes)).await, expected);
+        }
+        assert_eq!(read(Body::from(vec![0; max])).await, Ok(max));
+        assert_eq!(read(Body::from(vec![0; max + 1])).await, Err(BodyError::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn bodies_that_arrive_together_share_their_room() {
+        let room = Arc::new(Semaphore::new(100));
+        let first = read_whole(chunked(&[30, 30]), LIMITS, &room).await.unwrap();
+        let refused = read_whole(chunked(&[30, 30]), LIMITS, &room).await;
+        assert_eq!(refused.map(|body| body.bytes.len()), Err(BodyError::Busy));
+        assert!(read_whole(Body::from(vec![0; 1000]), LIMITS, &room).await.is_ok());
+        drop(first);
+        assert!(read_whole(chunked(&[30, 30]), LIMITS, &room).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_pauses_or_trickles_is_given_up() {
+        let byte = || Ok::<_, std::io::Error>(Bytes::from_static(b"{"));
+        let pausing = stream::iter([byte()]).chain(stream::pending());
+        assert_eq!(read(Body::from_stream(pausing)).await, Err(BodyError::Paused(LIMITS.pause)));
+        let trickling = stream::repeat_with(byte).then(async |byte| {
+            tokio::time::sleep(LIMITS.pause / 2).await;
+            byte
+        });
+        let trickling = Body::from_stream(Box::pin(trickling));
+        assert_eq!(read(trickling).await, Err(BodyError::Slow(LIMITS.whole)));
+    }
+}

@@ -1,0 +1,156 @@
+//! The JSON that brings a message.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::key::{InvalidKey, Key};
+
+/// Text shorter than this is copied out of its request: a slice would keep the connection's whole
+/// read buffer for as long as the message waits.
+const COPIED_BYTES_MAX: usize = 4096;
+
+/// Why a body or line brings no message. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidContent {
+    #[error("there is no content; send {{\"msg\":\"some text\"}}")]
+    Nothing,
+    #[error("not a JSON object; send {{\"msg\":\"some text\"}}")]
+    NotAnObject,
+    #[error("not the JSON of a message: {0}; send {{\"msg\":\"some text\"}}")]
+    Json(#[from] serde_json::Error),
+    #[error("msg is empty; there is nothing to store")]
+    Empty,
+    /// In a line only.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
+    /// In a line only.
+    #[error("the line is longer than {} bytes", oncelog::limits::HTTP_BODY_BYTES_MAX)]
+    LineTooLong,
+}
+
+// An unknown field may be a typo of a known one: refused, not dropped in silence.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Post<'a> {
+    #[serde(borrow)]
+    msg: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    #[serde(borrow)]
+    msg: Cow<'a, str>,
+    #[serde(borrow, default)]
+    key: Option<Cow<'a, str>>,
+}
+
+/// The text of a `{"msg":"text"}`.
+pub(crate) fn parse_post(body: &Bytes) -> Result<Bytes, InvalidContent> {
+    check_object(body)?;
+    let Post { msg } = serde_json::from_slice(body)?;
+    text(body, msg)
+}
+
+/// The text and the key of a `{"msg":"text","key":"key"}`; the key may be absent.
+pub(crate) fn parse_line(line: &Bytes) -> Result<(Bytes, Option<Key<'_>>), InvalidContent> {
+    check_object(line)?;
+    let Line { msg, key } = serde_json::from_slice(line)?;
+    let key = key.map(Key::try_from).transpose()?;
+    Ok((text(line, msg)?, key))
+}
+
+// serde would take ["text"] for a struct with one field.
+fn check_object(json: &[u8]) -> Result<(), InvalidContent> {
+    match json.trim_ascii_start().first() {
+        None => Err(InvalidContent::Nothing),
+        // What is not an object but starts like one is for the parser to tell.
+        Some(b'[' | b'"' | b't' | b'f' | b'n' | b'0'..=b'9' | b'-') => {
+            Err(InvalidContent::NotAnObject)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn text(json: &Bytes, msg: Cow<'_, str>) -> Result<Bytes, InvalidContent> {
+    match msg {
+        msg if msg.is_empty() => Err(InvalidContent::Empty),
+        Cow::Owned(text) => Ok(Bytes::from(text)),
+        Cow::Borrowed(text) if text.len() > COPIED_BYTES_MAX && text.len() > json.len() / 2 => {
+            Ok(json.slice_ref(text.as_bytes()))
+        }
+        Cow::Borrowed(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(json: &[u8]) -> Result<Bytes, String> {
+        parse_post(&Bytes::copy_from_slice(json)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_text_is_taken_as_it_was_meant() {
+        let long = "x".repeat(10_000);
+        for (json, text) in [
+            (r#"{"msg":"hello"}"#, "hello"),
+            (" \n{ \"msg\" : \"a\" } \r\n", "a"),
+            (r#"{"msg":"a\"b\\c\n\u00e9\u0000\ud83d\ude00"}"#, "a\"b\\c\né\0😀"),
+            (r#"{"msg":"é😀"}"#, "é😀"),
+            (r#"{"\u006dsg":"escaped name"}"#, "escaped name"),
+            (&format!(r#"{{"msg":"{long}"}}"#), &long),
+            (&format!(r#"{{"msg":"{long}"{}}}"#, " ".repeat(50_000)), &long),
+        ] {
+            assert_eq!(post(json.as_bytes()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_brings_no_message_is_refused_with_a_reason() {
+        let deep = "[".repeat(100_000);
+        let deep_field = format!(r#"{{"msg":{deep}"#);
+        for (json, reason) in [
+            (&b""[..], "no content"),
+            (b" \n", "no content"),
+            (b"{}", "missing field `msg`"),
+            (br#"{"msg":""}"#, "empty"),
+            (br#"{"msg":1}"#, "expected a string at line 1 column 8"),
+            (br#"{"msg":null}"#, "expected a string"),
+            (br#"{"msg":["a"]}"#, "expected a string"),
+            (br#"{"msg":{"a":1}}"#, "expected a string"),
+            (br#"{"mgs":"a"}"#, "unknown field `mgs`"),
+            (br#"{"msg":"a","key":"b"}"#, "unknown field `key`"),
+            (br#"{"msg":"a","msg":"b"}"#, "duplicate field"),
+            (br#"{"msg":"a"} x"#, "trailing characters"),
+            (br#"{"msg":"a""#, "EOF"),
+            (b"{'msg':'a'}", "column 2"),
+            (br#"["a"]"#, "not a JSON object"),
+            (br#""a""#, "not a JSON object"),
+            (b"null", "not a JSON object"),
+            (b"NaN", "expected value"),
+            (b"msg=a", "expected value"),
+            (b"\xef\xbb\xbf{\"msg\":\"a\"}", "column 1"),
+            (b"{\"msg\":\"\xff\"}", "column 9"),
+            (br#"{"msg":"\ud800"}"#, "column"),
+            (b"{\"msg\":\"a\nb\"}", "control character"),
+            (deep.as_bytes(), "not a JSON object"),
+            (deep_field.as_bytes(), "expected a string"),
+        ] {
+            let refused = post(json).expect_err("was taken");
+            assert!(refused.contains(reason), "{refused:?} has no {reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_may_name_its_key() {
+        let line = |json: &str| parse_line(&Bytes::copy_from_slice(json.as_bytes())).is_ok();
+        assert!(line(r#"{"msg":"a"}"#) && line(r#"{"key":"k-1","msg":"a"}"#));
+        assert!(line(r#"{"msg":"a","key":null}"#));
+        assert!(!line(r#"{"msg":"a","key":""}"#) && !line(r#"{"msg":"a","key":"two words"}"#));
+        assert!(!line(r#"{"msg":"a","key":7}"#) && !line(r#"{"msg":"a","kay":"k"}"#));
+    }
+}

@@ -1,0 +1,89 @@
+//! The media type of a body.
+
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+
+/// JSON.
+pub(crate) const JSON: &str = "application/json";
+/// JSON, one value a line.
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+
+/// Why a body cannot be understood. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WrongMediaType {
+    #[error("there is no Content-Type; send \"Content-Type: {0}\"")]
+    Missing(&'static str),
+    #[error("the Content-Type {found:?} is not taken here; send \"Content-Type: {wanted}\"")]
+    Other { found: String, wanted: &'static str },
+    #[error("the Content-Encoding {0:?} is not taken; send the body as it is")]
+    Encoded(String),
+}
+
+/// Checks that the body is of the `wanted` type; parameters do not matter.
+pub(crate) fn expect(headers: &HeaderMap, wanted: &'static str) -> Result<(), WrongMediaType> {
+    let Some(found) = headers.get(CONTENT_TYPE) else {
+        return Err(WrongMediaType::Missing(wanted));
+    };
+    if !essence(found.as_bytes()).eq_ignore_ascii_case(wanted.as_bytes()) {
+        return Err(WrongMediaType::Other { found: shown(found), wanted });
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(WrongMediaType::Encoded(shown(encoding)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn essence(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
+fn shown(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(content_type: &str) -> Result<(), WrongMediaType> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
+        expect(&headers, JSON)
+    }
+
+    #[test]
+    fn parameters_and_case_do_not_matter() {
+        for taken in [
+            "application/json",
+            "Application/JSON",
+            "application/json;charset=utf-8",
+            "application/json ; a=b",
+        ] {
+            assert_eq!(check(taken), Ok(()), "{taken}");
+        }
+        for refused in [
+            "",
+            "text/plain",
+            "application/jsonx",
+            "application/x-www-form-urlencoded",
+            "text/plain;application/json",
+        ] {
+            assert!(check(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_body_is_refused_as_such() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(expect(&headers, JSON), Err(WrongMediaType::Encoded("gzip".to_owned())));
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
+        assert_eq!(expect(&headers, JSON), Ok(()));
+        assert_eq!(expect(&HeaderMap::new(), JSON), Err(WrongMediaType::Missing(JSON)));
+    }
+}

@@ -1,0 +1,65 @@
+//! `GET /facade`: the log and the messages service's text, as one body.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use futures_util::stream;
+use http::{
+    HeaderValue,
+    header::{CONTENT_TYPE, VARY},
+};
+
+use super::App;
+use crate::{
+    error::{Failure, ReadError},
+    facade::Facade,
+    log::{LogReader, Renderer, messages_text},
+    request::{accept::Format, page::Page},
+};
+
+/// Answers once both services have begun to answer. If the log breaks off later, the connection is
+/// broken too: what looks whole is whole.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (format, body) = open(&app.facade, request).await?;
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadError> {
+    let page = Page::from_query(request.uri().query())?;
+    let format = Format::from_headers(request.headers())?;
+    let (log, text) = match format {
+        Format::Json | Format::Text => {
+            let (log, text) = tokio::join!(LogReader::open(facade, page), messages_text(facade));
+            (log?, text?)
+        }
+        Format::Ndjson => (LogReader::open(facade, page).await?, String::new()),
+    };
+    let renderer = Renderer::new(format, page, text);
+    // One piece is read when the one before it is on its way: memory does not grow with the log.
+    let pieces = stream::try_unfold(Some((log, renderer)), async |state| {
+        let Some((mut log, mut renderer)) = state else { return Ok(None) };
+        match log.next().await {
+            Ok(Some(records)) => {
+                let piece = renderer.records(&records);
+                Ok(Some((piece, Some((log, renderer)))))
+            }
+            Ok(None) => Ok(Some((renderer.end(), None))),
+            Err(broken) => {
+                tracing::warn!("an answer was broken off: the log broke off: {broken}");
+                Err(broken)
+            }
+        }
+    });
+    Ok((format, Body::from_stream(pieces)))
+}

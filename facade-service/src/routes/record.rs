@@ -1,0 +1,50 @@
+//! `GET /facade/{uuid}`: one record and its receipt.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    response::Response,
+};
+use http::StatusCode;
+use oncelog::message::MessageId;
+use serde::Serialize;
+
+use super::{App, json};
+use crate::{
+    error::{Failure, ReadError},
+    facade::Facade,
+    log::{RecordJson, lookup},
+};
+
+#[derive(Serialize)]
+struct FoundJson<'a> {
+    status: &'static str,
+    stream: &'a str,
+    #[serde(flatten)]
+    record: RecordJson<'a>,
+}
+
+/// Answers with the record only once it is on disk.
+pub(super) async fn record(
+    State(app): State<Arc<App>>,
+    uuid: Result<Path<String>, PathRejection>,
+) -> Result<Response, Failure> {
+    Ok(json(StatusCode::OK, find(&app.facade, uuid).await?))
+}
+
+async fn find(
+    facade: &Facade,
+    uuid: Result<Path<String>, PathRejection>,
+) -> Result<Vec<u8>, ReadError> {
+    let Path(uuid) = uuid.map_err(|rejection| ReadError::Id(rejection.body_text()))?;
+    let id: MessageId = uuid.parse().map_err(|_| ReadError::Id(uuid))?;
+    let found = lookup(facade, id).await?.ok_or(ReadError::NotFound(id))?;
+    let shown = FoundJson {
+        status: "success",
+        stream: found.message.stream.as_str(),
+        record: RecordJson::from(&found),
+    };
+    // Writing plain fields into memory cannot fail.
+    Ok(serde_json::to_vec(&shown).unwrap_or_default())
+}

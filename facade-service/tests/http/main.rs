@@ -1,0 +1,15 @@
+//! The facade over real sockets, with services behind it that do what a test tells them.
+
+// Helpers of tests are tests, too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod batch;
+mod connections;
+mod drain;
+mod health;
+mod list;
+mod post;
+mod record;

@@ -1,0 +1,59 @@
+//! A messages service that does what a test tells it.
+
+use std::net::SocketAddr;
+
+use oncelog::wire::v1::{
+    GetMessagesRequest, GetMessagesResponse,
+    messages_service_server::{MessagesService, MessagesServiceServer},
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, transport::Server};
+
+#[derive(Clone)]
+pub(crate) struct FakeMessages {
+    answers: watch::Sender<Messages>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Messages {
+    Answer,
+    Fail,
+    Stall,
+}
+
+impl Default for FakeMessages {
+    fn default() -> Self {
+        Self { answers: watch::Sender::new(Messages::Answer) }
+    }
+}
+
+impl FakeMessages {
+    pub(crate) fn set(&self, messages: Messages) {
+        self.answers.send_replace(messages);
+    }
+
+    pub(crate) async fn serve(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let service = MessagesServiceServer::new(self.clone());
+        let server = Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        addr
+    }
+}
+
+#[tonic::async_trait]
+impl MessagesService for FakeMessages {
+    async fn get_messages(
+        &self,
+        _: Request<GetMessagesRequest>,
+    ) -> Result<Response<GetMessagesResponse>, Status> {
+        let mut answers = self.answers.subscribe();
+        let now = *answers.wait_for(|now| *now != Messages::Stall).await.unwrap();
+        if now == Messages::Fail {
+            return Err(Status::internal("the fake was told to fail"));
+        }
+        Ok(Response::new(GetMessagesResponse { text: "not implemented yet".to_owned() }))
+    }
+}

@@ -1,0 +1,144 @@
+//! A facade on a port of its own, with services behind it that do what a test tells them.
+
+pub(crate) mod client;
+pub(crate) mod logging;
+pub(crate) mod messages;
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use facade_service::{EdgeLimits, Facade, Options, Upstreams, serve, settings::Settings};
+use oncelog::message::{IdSource, RandomIds};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use self::{client::Client, logging::FakeLogging, messages::FakeMessages};
+
+/// Nothing in these tests takes this long, unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The facade and what is behind it.
+pub(crate) struct World {
+    pub(crate) addr: SocketAddr,
+    pub(crate) logging: FakeLogging,
+    pub(crate) messages: FakeMessages,
+    pub(crate) stop: CancellationToken,
+    pub(crate) facade: Facade,
+    serving: JoinHandle<()>,
+}
+
+/// What a test may set before the start.
+pub(crate) struct Plan {
+    pub(crate) limits: EdgeLimits,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) logging_down: bool,
+    pub(crate) messages_down: bool,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) total_timeout: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            limits: EdgeLimits { linger: Duration::from_millis(500), ..EdgeLimits::default() },
+            ids: Arc::new(RandomIds),
+            logging_down: false,
+            messages_down: false,
+            attempt_timeout: Duration::from_secs(2),
+            total_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Plan {
+    /// A plan with short limits, changed by `change`.
+    pub(crate) fn limits(change: impl FnOnce(&mut EdgeLimits)) -> Self {
+        let mut plan = Self::default();
+        change(&mut plan.limits);
+        plan
+    }
+
+    /// Timeouts for tests that wait for one.
+    pub(crate) fn impatient() -> Self {
+        Self {
+            attempt_timeout: Duration::from_millis(100),
+            total_timeout: Duration::from_millis(300),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let (logging, messages) = (FakeLogging::default(), FakeMessages::default());
+        let logging_url = if self.logging_down { nowhere().await } else { logging.serve().await };
+        let messages_url =
+            if self.messages_down { nowhere().await } else { messages.serve().await };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let settings = Settings {
+            listen: addr,
+            logging_url: format!("http://{logging_url}").parse().unwrap(),
+            messages_url: format!("http://{messages_url}").parse().unwrap(),
+            attempt_timeout: self.attempt_timeout,
+            total_timeout: self.total_timeout,
+        };
+        let options = Options { ids: self.ids, limits: self.limits };
+        let facade = Facade::new(Upstreams::connect(&settings), options);
+        let stop = CancellationToken::new();
+        let (stopped, served) = (stop.clone(), facade.clone());
+        let serving = tokio::spawn(async move { serve(listener, served, stopped).await.unwrap() });
+        World { addr, facade, logging, messages, stop, serving }
+    }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Plan::default().start().await
+    }
+
+    /// A connection to the facade.
+    pub(crate) async fn connect(&self) -> Client {
+        Client::connect(self.addr).await
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) async fn request(&self, head: &str, body: impl AsRef<[u8]>) -> client::Response {
+        let mut client = self.connect().await;
+        client.request(head, body.as_ref()).await;
+        client.response().await
+    }
+
+    /// Posts `body` as JSON, with more header lines.
+    pub(crate) async fn post(&self, headers: &str, body: impl AsRef<[u8]>) -> client::Response {
+        self.request(&format!("POST /facade\ncontent-type: application/json\n{headers}"), body)
+            .await
+    }
+
+    /// Gets `path`, with more header lines.
+    pub(crate) async fn get(&self, path: &str, headers: &str) -> client::Response {
+        self.request(&format!("GET {path}\n{headers}"), "").await
+    }
+
+    /// Waits for [`serve`] to return.
+    pub(crate) async fn stopped(self) {
+        within(self.serving).await.unwrap();
+    }
+}
+
+/// The result of `future`, which must not take long.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("this took too long")
+}
+
+/// Waits until `state` holds.
+pub(crate) async fn until(what: &str, mut state: impl AsyncFnMut() -> bool) {
+    let holds = async {
+        while !state().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// An address where nobody listens.
+async fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,193 @@
+//! The log on the wire: checks what arrives, and says in gRPC what the log said.
+
+use std::{pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use oncelog::{
+    limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX},
+    message::{Message, MessageId, Outcome, Rejection, StreamName},
+    wire::{
+        STORED_TRAILER,
+        v1::{
+            AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest,
+            ReadResponse, StatusRequest, StatusResponse,
+            logging_service_server::{LoggingService, LoggingServiceServer},
+        },
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    log::{AppendError, Log, ReadRange, State},
+    phase::Phase,
+    settings::StoreKind,
+    store::ReadError,
+};
+
+/// The service on the wire. Until the log is open every call is answered with `UNAVAILABLE`.
+#[derive(Clone)]
+pub(crate) struct Grpc {
+    pub(crate) phase: Arc<Phase>,
+    pub(crate) store: StoreKind,
+    /// Ends streams that would otherwise never end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// The service with its limits.
+pub(crate) fn server(grpc: Grpc) -> LoggingServiceServer<Grpc> {
+    LoggingServiceServer::new(grpc)
+        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+        // A chunk of a read stream ends with one message over its limit at most.
+        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+}
+
+impl Grpc {
+    /// The log, once it is open.
+    fn log(&self) -> Result<&Log, Status> {
+        self.phase.log().ok_or_else(|| {
+            surely_not_stored(Status::unavailable(
+                "the log is being read and checked after a start; nothing was stored, repeat the call",
+            ))
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl LoggingService for Grpc {
+    async fn append(
+        &self,
+        request: Request<AppendRequest>,
+    ) -> Result<Response<AppendResponse>, Status> {
+        let log = self.log()?;
+        let messages = request.into_inner().messages;
+        if messages.is_empty() || messages.len() > BATCH_MESSAGES_MAX {
+            return Err(surely_not_stored(Status::invalid_argument(format!(
+                "a batch has 1 to {BATCH_MESSAGES_MAX} messages, this one has {}; nothing was stored",
+                messages.len()
+            ))));
+        }
+        if *log.state().borrow() == State::Draining {
+            return Err(append_status(AppendError::Draining));
+        }
+        let ids: Vec<Bytes> = messages.iter().map(|message| message.id.clone()).collect();
+        let mut valid = Vec::with_capacity(messages.len());
+        let checked: Vec<Result<(), Rejection>> = messages
+            .into_iter()
+            .map(|message| match Message::try_from(message) {
+                Ok(message) => {
+                    valid.push(message);
+                    Ok(())
+                }
+                Err(error) => Err(Rejection::Invalid(format!("not stored: {error}"))),
+            })
+            .collect();
+        let outcomes = if valid.is_empty() {
+            Vec::new()
+        } else {
+            log.append(valid).await.map_err(append_status)?
+        };
+        let mut outcomes = outcomes.into_iter();
+        let receipts = ids
+            .into_iter()
+            .zip(checked)
+            .filter_map(|(id, checked)| {
+                let outcome = match checked {
+                    Ok(()) => outcomes.next(),
+                    Err(rejection) => Some(Outcome::Rejected(rejection)),
+                };
+                outcome.map(|outcome| outcome.into_receipt(id))
+            })
+            .collect();
+        Ok(Response::new(AppendResponse { receipts }))
+    }
+
+    type ReadStream = Pin<Box<dyn Stream<Item = Result<ReadResponse, Status>> + Send>>;
+
+    async fn read(
+        &self,
+        request: Request<ReadRequest>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
+        let request = request.into_inner();
+        let stream = match request.stream {
+            name if name.is_empty() => None,
+            name => Some(
+                StreamName::try_from(name)
+                    .map_err(|error| Status::invalid_argument(error.to_string()))?,
+            ),
+        };
+        let chunks = self.log()?.read(ReadRange {
+            stream,
+            after: request.after,
+            limit: (request.limit > 0).then_some(request.limit),
+            follow: request.follow,
+        });
+        let responses = chunks.map(|chunk| match chunk {
+            Ok(records) => {
+                Ok(ReadResponse { messages: records.into_iter().map(Into::into).collect() })
+            }
+            Err(error) => Err(read_status(error)),
+        });
+        if !request.follow {
+            return Ok(Response::new(Box::pin(responses)));
+        }
+        // A follower would hold up a stop for ever: tell it to come back.
+        let stopping = futures_util::stream::once(async {
+            Err(Status::unavailable(
+                "the logging service is stopping; follow again from the last sequence",
+            ))
+        });
+        let until_stop = responses.take_until(self.stop.clone().cancelled_owned()).chain(stopping);
+        Ok(Response::new(Box::pin(until_stop)))
+    }
+
+    async fn lookup(
+        &self,
+        request: Request<LookupRequest>,
+    ) -> Result<Response<LookupResponse>, Status> {
+        let id = MessageId::try_from(&request.into_inner().id[..])
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        match self.log()?.lookup(&id).await.map_err(read_status)? {
+            Some(stored) => Ok(Response::new(LookupResponse { message: Some(stored.into()) })),
+            None => Err(Status::not_found(format!("no message with id {id} is stored"))),
+        }
+    }
+
+    async fn status(
+        &self,
+        _request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        let (state, reason) = self.phase.state();
+        Ok(Response::new(StatusResponse {
+            state: state.into(),
+            reason,
+            last_sequence: self.phase.log().map_or(0, Log::last_sequence),
+            store: self.store.to_string(),
+            durable: self.store.is_durable(),
+        }))
+    }
+}
+
+/// Marks a failure that stored nothing, so that a client may say so.
+fn surely_not_stored(mut status: Status) -> Status {
+    status.metadata_mut().insert(STORED_TRAILER, tonic::metadata::MetadataValue::from_static("no"));
+    status
+}
+
+fn append_status(error: AppendError) -> Status {
+    let message = error.to_string();
+    match error {
+        AppendError::Draining => surely_not_stored(Status::unavailable(message)),
+        AppendError::Failed => Status::unavailable(message),
+    }
+}
+
+fn read_status(error: ReadError) -> Status {
+    tracing::error!(%error, "a read failed");
+    let message = error.to_string();
+    match error {
+        ReadError::Io { .. } => Status::unavailable(message),
+        ReadError::Damaged { .. } => Status::data_loss(message),
+    }
+}

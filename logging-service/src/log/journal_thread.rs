@@ -1,0 +1,194 @@
+//! The one thread that owns the store.
+//!
+//! Handlers hand it work and wait. A handler that goes away changes nothing: what was handed over
+//! is stored, and the answer is dropped.
+
+use std::{
+    io,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use oncelog::{
+    limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, IDLE_MARK_DELAY, ROOM_CHECK_INTERVAL},
+    message::{Message, Outcome, Rejection},
+};
+use tokio::sync::{oneshot, watch};
+
+use super::{AppendError, appender::Appender, state::State};
+use crate::{console::Console, store::CommitError};
+
+/// What a handler asks for.
+pub(super) enum Work {
+    Append(Append),
+    /// Finish what came before, and end.
+    Stop,
+}
+
+/// One append call.
+pub(super) struct Append {
+    pub(super) messages: Vec<Message>,
+    /// Body bytes, as they were added to the count of waiting bytes.
+    pub(super) bytes: usize,
+    pub(super) answer: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
+}
+
+/// The thread's belongings.
+pub(super) struct JournalThread {
+    pub(super) appender: Appender,
+    pub(super) work: Receiver<Work>,
+    pub(super) bytes_waiting: Arc<AtomicUsize>,
+    pub(super) state: watch::Sender<State>,
+    pub(super) last_sequence: watch::Sender<u64>,
+    pub(super) console: Console,
+    /// When a full disk is looked at again; `None` while there is room.
+    pub(super) room_check_at: Option<Instant>,
+}
+
+impl JournalThread {
+    /// Runs until it is told to stop or the disk fails. A failure is left in the state; calls still
+    /// waiting learn of it when their channel closes.
+    pub(super) fn run(mut self) {
+        // Also when this thread panics, nobody may go on believing that the log works.
+        let reason = match panic::catch_unwind(AssertUnwindSafe(|| self.serve())) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("the disk failed: {error}"),
+            Err(_) => "the journal thread panicked".to_owned(),
+        };
+        tracing::error!("{reason}");
+        self.state.send_replace(State::Failed(reason));
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
+        let mut marked = true;
+        let mut stopping = false;
+        while !stopping {
+            match self.wait(marked) {
+                Ok(Work::Append(first)) => {
+                    let (appends, stop) = self.gather(first);
+                    self.append_all(appends)?;
+                    (marked, stopping) = (false, stop);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.check_room()?;
+                    marked = marked || self.mark_idle()?;
+                }
+                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
+            }
+        }
+        self.mark_idle().map(|_| ())
+    }
+
+    /// Waits for work, or for the next thing to do without any.
+    fn wait(&self, marked: bool) -> Result<Work, RecvTimeoutError> {
+        let patience: Option<Duration> = match (marked, self.room_check_at) {
+            (false, _) => Some(IDLE_MARK_DELAY),
+            (true, Some(_)) => Some(ROOM_CHECK_INTERVAL),
+            (true, None) => None,
+        };
+        match patience {
+            Some(patience) => self.work.recv_timeout(patience),
+            None => self.work.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Everything that waits already and fits one frame, and whether a stop was among it.
+    fn gather(&self, first: Append) -> (Vec<Append>, bool) {
+        let (mut messages, mut bytes) = (first.messages.len(), first.bytes);
+        let mut appends = vec![first];
+        let mut stop = false;
+        while !stop && messages < FRAME_MESSAGES_MAX && bytes < FRAME_BYTES_MAX {
+            match self.work.try_recv() {
+                Ok(Work::Append(append)) => {
+                    messages += append.messages.len();
+                    bytes += append.bytes;
+                    appends.push(append);
+                }
+                Ok(Work::Stop) => stop = true,
+                Err(_) => break,
+            }
+        }
+        self.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);
+        (appends, stop)
+    }
+
+    /// Stores what is new in one commit, then answers every call.
+    fn append_all(&mut self, appends: Vec<Append>) -> io::Result<()> {
+        if self.room_check_at.is_some_and(|at| at <= Instant::now()) {
+            self.check_room()?;
+        }
+        let mut messages =
+            Vec::with_capacity(appends.iter().map(|append| append.messages.len()).sum());
+        let mut answers = Vec::with_capacity(appends.len());
+        for append in appends {
+            answers.push((append.messages.len(), append.answer));
+            messages.extend(append.messages);
+        }
+        // On an error the answers are dropped here, which tells every waiter.
+        let appended = self.appender.append(messages)?;
+        if let Some(rejection) = appended.no_space {
+            self.enter_read_only(rejection);
+        }
+        let last_sequence = self.appender.store().last_sequence();
+        self.last_sequence
+            .send_if_modified(|last| std::mem::replace(last, last_sequence) != last_sequence);
+        let mut outcomes = appended.outcomes.into_iter();
+        for (count, answer) in answers {
+            // Nobody waits any more if the caller went away; what it sent is stored all the same.
+            let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
+        }
+        self.console.show(appended.stored);
+        Ok(())
+    }
+
+    fn enter_read_only(&mut self, rejection: Rejection) {
+        self.room_check_at = Some(Instant::now() + ROOM_CHECK_INTERVAL);
+        self.state.send_if_modified(|state| {
+            let newly = *state == State::Ready;
+            if newly {
+                tracing::error!(%rejection, "no space is left: appends are refused, reads go on");
+                *state = State::ReadOnly(rejection.to_string());
+            }
+            newly
+        });
+    }
+
+    /// Looks whether a full disk has room again.
+    fn check_room(&mut self) -> io::Result<()> {
+        if self.room_check_at.is_none() {
+            return Ok(());
+        }
+        match self.appender.make_room() {
+            Ok(()) => {
+                tracing::info!("there is space again: appends are taken");
+                self.room_check_at = None;
+                self.state.send_if_modified(|state| {
+                    let again = matches!(state, State::ReadOnly(_));
+                    if again {
+                        *state = State::Ready;
+                    }
+                    again
+                });
+            }
+            Err(CommitError::NoSpace(_)) => {
+                self.room_check_at = Some(Instant::now() + ROOM_CHECK_INTERVAL);
+            }
+            Err(CommitError::Failed(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Writes the idle mark. Without space it is left out: the next append meets the same trouble
+    /// and deals with it.
+    fn mark_idle(&mut self) -> io::Result<bool> {
+        match self.appender.store().mark_idle() {
+            Ok(()) | Err(CommitError::NoSpace(_)) => Ok(true),
+            Err(CommitError::Failed(error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The log: what is stored once, in what order, and who may know it.
+//!
+//! [`Log`] is a handle that many handlers share. Behind it one thread owns the store
+//! (`journal_thread`), decides and commits (`appender`), and publishes durable ids (`index`).
+
+mod appender;
+mod index;
+mod journal_thread;
+mod read;
+mod state;
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
+
+use oncelog::{
+    clock::Clock,
+    limits::{APPEND_BYTES_WAITING_MAX, APPENDS_WAITING_MAX},
+    message::{Message, MessageId, Outcome, Rejection, StoredMessage},
+};
+use tokio::sync::{oneshot, watch};
+
+use self::{
+    appender::compare,
+    journal_thread::{Append, JournalThread, Work},
+};
+pub use self::{
+    appender::{Appended, Appender},
+    index::Index,
+    read::{ReadRange, ReadStream},
+    state::State,
+};
+use crate::{
+    console::Console,
+    store::{Position, ReadError, Reader, Store},
+};
+
+/// A handle to the log. Clones share it.
+#[derive(Clone)]
+pub struct Log(Arc<Shared>);
+
+struct Shared {
+    work: SyncSender<Work>,
+    bytes_waiting: Arc<AtomicUsize>,
+    index: Arc<Index>,
+    reader: Arc<dyn Reader>,
+    state: watch::Sender<State>,
+    last_sequence: watch::Receiver<u64>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+/// Why an append call has no outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The service is stopping and did not take the call: nothing was stored.
+    #[error("the logging service is stopping; nothing was stored, repeat the call")]
+    Draining,
+    /// The disk failed while the call was under way: stored or not, nobody knows before a restart.
+    #[error("the journal failed; whether the messages are stored is unknown, repeat the call")]
+    Failed,
+}
+
+impl Log {
+    /// Starts the journal thread over a store whose records are all in `index`.
+    ///
+    /// # Errors
+    /// The operating system gave no thread.
+    pub fn start(
+        store: Box<dyn Store>,
+        index: Index,
+        clock: Arc<dyn Clock>,
+        console: Console,
+    ) -> io::Result<Self> {
+        let (work, receiver) = sync_channel(APPENDS_WAITING_MAX);
+        let index = Arc::new(index);
+        let reader = store.reader();
+        let (last_sequence, watched_sequence) = watch::channel(store.last_sequence());
+        let state = watch::Sender::new(State::Ready);
+        let bytes_waiting = Arc::new(AtomicUsize::new(0));
+        let journal_thread = JournalThread {
+            appender: Appender::new(store, Arc::clone(&index), clock),
+            work: receiver,
+            bytes_waiting: Arc::clone(&bytes_waiting),
+            state: state.clone(),
+            last_sequence,
+            console,
+            room_check_at: None,
+        };
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || journal_thread.run())?;
+        Ok(Self(Arc::new(Shared {
+            work,
+            bytes_waiting,
+            index,
+            reader,
+            state,
+            last_sequence: watched_sequence,
+            thread: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// Stores each message unless its id is known, and says what became of it, in order.
+    ///
+    /// Returns after the records that decide the answers are on disk, also for duplicates of a
+    /// message that is just being written. Dropping the call does not undo it.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then no message has an outcome.
+    pub async fn append(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
+        let positions: Vec<_> =
+            messages.iter().map(|message| self.0.index.get(&message.id)).collect();
+        if positions.iter().all(Option::is_none) {
+            return self.hand_over(messages).await;
+        }
+        // Durable duplicates are answered here, beside the journal thread.
+        let (known, new): (Vec<_>, Vec<_>) =
+            messages.into_iter().zip(&positions).partition(|(_, position)| position.is_some());
+        let known = self.compare_all(
+            known
+                .into_iter()
+                .filter_map(|(message, position)| Some((message, (*position)?)))
+                .collect(),
+        );
+        let new: Vec<_> = new.into_iter().map(|(message, _)| message).collect();
+        let (known, new) = if new.is_empty() {
+            (known.await?, Vec::new())
+        } else {
+            tokio::try_join!(known, self.hand_over(new))?
+        };
+        let (mut known, mut new) = (known.into_iter(), new.into_iter());
+        Ok(positions
+            .iter()
+            .filter_map(|position| if position.is_some() { known.next() } else { new.next() })
+            .collect())
+    }
+
+    async fn compare_all(
+        &self,
+        known: Vec<(Message, Position)>,
+    ) -> Result<Vec<Outcome>, AppendError> {
+        let reader = Arc::clone(&self.0.reader);
+        let compare_all = move || {
+            known.iter().map(|(message, position)| compare(&*reader, *position, message)).collect()
+        };
+        tokio::task::spawn_blocking(compare_all).await.map_err(|_| AppendError::Failed)
+    }
+
+    async fn hand_over(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
+        let count = messages.len();
+        let bytes = messages.iter().map(|message| message.body.len()).sum();
+        let overloaded = || {
+            let rejection = "not stored: too many appends are waiting; try again later";
+            Ok(vec![Outcome::Rejected(Rejection::Overloaded(rejection.to_owned())); count])
+        };
+        let waiting = self.0.bytes_waiting.fetch_add(bytes, Ordering::Relaxed);
+        if waiting > 0 && waiting + bytes > APPEND_BYTES_WAITING_MAX {
+            self.0.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);
+            return overloaded();
+        }
+        let (answer, answered) = oneshot::channel();
+        match self.0.work.try_send(Work::Append(Append { messages, bytes, answer })) {
+            // The thread drops the answer only when the disk failed or it was told to stop.
+            Ok(()) => answered.await.unwrap_or(Err(AppendError::Failed)),
+            Err(TrySendError::Full(_)) => {
+                self.0.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);
+                overloaded()
+            }
+            Err(TrySendError::Disconnected(_)) => Err(match *self.0.state.borrow() {
+                State::Failed(_) => AppendError::Failed,
+                State::Ready | State::ReadOnly(_) | State::Draining => AppendError::Draining,
+            }),
+        }
+    }
+
+    /// The durable record with `id`, if there is one.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is there but cannot be read.
+    pub async fn lookup(&self, id: &MessageId) -> Result<Option<StoredMessage>, ReadError> {
+        let Some(position) = self.0.index.get(id) else { return Ok(None) };
+        let reader = Arc::clone(&self.0.reader);
+        read::blocking(move || reader.get(position)).await.map(Some)
+    }
+
+    /// Streams durable records in log order.
+    pub fn read(&self, range: ReadRange) -> ReadStream {
+        read::read(Arc::clone(&self.0.reader), self.0.last_sequence.clone(), range)
+    }
+
+    /// What the log can do now, and a way to wait for changes.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.0.state.subscribe()
+    }
+
+    /// Sequence of the last durable record; zero if there is none.
+    pub fn last_sequence(&self) -> u64 {
+        *self.0.last_sequence.borrow()
+    }
+
+    /// Says that no new work should come. What comes all the same is still done.
+    pub fn drain(&self) {
+        self.0.state.send_if_modified(|state| match state {
+            State::Ready | State::ReadOnly(_) => {
+                *state = State::Draining;
+                true
+            }
+            State::Draining | State::Failed(_) => false,
+        });
+    }
+
+    /// Finishes what was handed over, closes the store in good order and ends the thread.
+    pub async fn close(&self) {
+        let this = self.clone();
+        let joined = tokio::task::spawn_blocking(move || {
+            // A full queue makes this wait; a thread that is gone already needs no word.
+            let _ = this.0.work.send(Work::Stop);
+            let thread = this.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            thread.map(thread::JoinHandle::join)
+        });
+        // A panic of the thread is in the state already.
+        let _ = joined.await;
+    }
+}

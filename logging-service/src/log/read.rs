@@ -1,0 +1,111 @@
+//! Reading the log as a stream of chunks.
+
+use std::{sync::Arc, task};
+
+use futures_util::Stream;
+use oncelog::{
+    limits::{READ_CHUNK_BYTES_MAX, READ_CHUNK_MESSAGES_MAX, READ_CHUNKS_AHEAD_MAX},
+    message::{StoredMessage, StreamName},
+};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::store::{ReadError, Reader, ScanLimit};
+
+/// What to read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadRange {
+    /// Only this stream; all if absent.
+    pub stream: Option<StreamName>,
+    /// Only greater sequences.
+    pub after: u64,
+    /// At most this many records; all if absent.
+    pub limit: Option<u64>,
+    /// Whether to wait for more at the end of the log.
+    pub follow: bool,
+}
+
+/// Chunks of at least one record, in log order. Ends after an error, and without `follow` at what
+/// was the end of the log when it was opened.
+pub struct ReadStream(ReceiverStream<Result<Vec<StoredMessage>, ReadError>>);
+
+impl Stream for ReadStream {
+    type Item = Result<Vec<StoredMessage>, ReadError>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> task::Poll<Option<Self::Item>> {
+        std::pin::Pin::new(&mut self.0).poll_next(context)
+    }
+}
+
+/// Opens a stream. A task reads ahead a little; it ends when the stream is dropped.
+pub(super) fn read(
+    reader: Arc<dyn Reader>,
+    last_sequence: watch::Receiver<u64>,
+    range: ReadRange,
+) -> ReadStream {
+    let end = if range.follow { u64::MAX } else { *last_sequence.borrow() };
+    let (chunks, receiver) = mpsc::channel(READ_CHUNKS_AHEAD_MAX);
+    tokio::spawn(async move {
+        tokio::select! {
+            result = send_chunks(&chunks, reader, last_sequence, range, end) => {
+                if let Err(error) = result {
+                    // The reader may be gone; then nobody needs to know.
+                    let _ = chunks.send(Err(error)).await;
+                }
+            }
+            () = chunks.closed() => {}
+        }
+    });
+    ReadStream(ReceiverStream::new(receiver))
+}
+
+async fn send_chunks(
+    chunks: &mpsc::Sender<Result<Vec<StoredMessage>, ReadError>>,
+    reader: Arc<dyn Reader>,
+    mut last_sequence: watch::Receiver<u64>,
+    mut range: ReadRange,
+    end: u64,
+) -> Result<(), ReadError> {
+    let mut left = range.limit.unwrap_or(u64::MAX);
+    while left > 0 && range.after < end {
+        if *last_sequence.borrow_and_update() <= range.after {
+            // The log is closed when its last sequence can no longer change.
+            if last_sequence.changed().await.is_err() {
+                return Ok(());
+            }
+            continue;
+        }
+        let (reader, after) = (Arc::clone(&reader), range.after);
+        // Other streams are skipped, so their records must not use up the limit of this scan.
+        let in_scan = if range.stream.is_none() { left.min(end - after) } else { end - after };
+        let limit = ScanLimit {
+            messages: usize::try_from(in_scan)
+                .map_or(READ_CHUNK_MESSAGES_MAX, |messages| messages.min(READ_CHUNK_MESSAGES_MAX)),
+            bytes: READ_CHUNK_BYTES_MAX,
+        };
+        let mut records = blocking(move || reader.scan(after, limit)).await?;
+        let Some(last) = records.last() else { return Ok(()) };
+        range.after = last.place.sequence;
+        if let Some(stream) = &range.stream {
+            records.retain(|record| record.message.stream == *stream);
+        }
+        records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        left -= records.len() as u64;
+        if !records.is_empty() && chunks.send(Ok(records)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Runs a read that may wait for the disk where it holds up nobody else.
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
+        Err(ReadError::Io { file: "log".to_owned(), source: std::io::Error::other(error) })
+    })
+}

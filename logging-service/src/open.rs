@@ -1,0 +1,126 @@
+//! Opens the store that the settings name.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use oncelog::exit::Exit;
+
+use crate::{
+    log::Index,
+    settings::{Settings, StoreKind},
+    store::{
+        Store,
+        journal::{
+            Journal, OpenError, Options, Progress,
+            disk::{Disk, RealDisk},
+        },
+        memory::MemoryStore,
+    },
+};
+
+/// How often a long start tells how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A store, and the ids of all its records.
+pub struct OpenStore {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// Where each of its records is.
+    pub index: Index,
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenStoreError {
+    /// The directory cannot be used.
+    #[error("cannot use the data directory {}: {source}", .dir.display())]
+    Dir {
+        /// The directory.
+        dir: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The journal is whole, and yet a record is in it twice.
+    #[error(
+        "{ids} ids are stored more than once. Nothing was changed. `oncelog journal verify` names \
+         them"
+    )]
+    StoredTwice {
+        /// How many.
+        ids: u64,
+    },
+    /// Opening it went wrong in an unforeseen way.
+    #[error("opening the store failed unexpectedly: {0}")]
+    Panicked(String),
+}
+
+impl OpenStoreError {
+    /// The code the process exits with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Journal(OpenError::Locked { .. }) => Exit::Locked,
+            Self::Journal(
+                OpenError::Damaged(_)
+                | OpenError::RepairUnfinished
+                | OpenError::UnsupportedVersion { .. },
+            )
+            | Self::StoredTwice { .. } => Exit::Damaged,
+            Self::Dir { .. } | Self::Journal(OpenError::Io { .. }) => Exit::Disk,
+            Self::Panicked(_) => Exit::Failure,
+        }
+    }
+}
+
+/// Opens the store that `settings` name and checks all of it.
+///
+/// # Errors
+/// [`OpenStoreError`].
+pub fn open(settings: &Settings) -> Result<OpenStore, OpenStoreError> {
+    match settings.store {
+        StoreKind::Memory => {
+            Ok(OpenStore { store: Box::<MemoryStore>::default(), index: Index::default() })
+        }
+        StoreKind::Journal => {
+            let dir = settings.data_dir.clone();
+            let disk =
+                RealDisk::open(&dir).map_err(|source| OpenStoreError::Dir { dir, source })?;
+            let options = Options { segment_bytes: settings.segment_bytes, ..Options::default() };
+            open_journal(Arc::new(disk), options)
+        }
+    }
+}
+
+/// Opens the journal on `disk`, checks all of it, and indexes its ids.
+///
+/// # Errors
+/// [`OpenStoreError`].
+pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, OpenStoreError> {
+    let index = Index::default();
+    let mut stored_twice = 0;
+    let mut told = Instant::now();
+    let journal = Journal::open(
+        disk,
+        options,
+        &mut |id, position| stored_twice += u64::from(index.insert(id, position).is_some()),
+        &mut |progress| tell(progress, &mut told),
+    )?;
+    if stored_twice > 0 {
+        return Err(OpenStoreError::StoredTwice { ids: stored_twice });
+    }
+    Ok(OpenStore { store: Box::new(journal), index })
+}
+
+fn tell(progress: Progress, told: &mut Instant) {
+    if told.elapsed() >= PROGRESS_INTERVAL {
+        *told = Instant::now();
+        let percent = progress.done_bytes * 100 / progress.total_bytes.max(1);
+        tracing::info!("reading and checking the journal: {percent} %");
+    }
+}

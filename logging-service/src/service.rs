@@ -1,0 +1,196 @@
+//! The life of the service: open the log, serve it, stop in good order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::Stream;
+use oncelog::{
+    clock::{Clock, SystemClock},
+    exit::Exit,
+    server::{self, BrokenContract, Health, incoming},
+    wire::v1::logging_service_server::SERVICE_NAME,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{self, server::Connected};
+
+use crate::{
+    console::Console,
+    grpc::{self, Grpc},
+    log::{Log, State},
+    open::{OpenStore, OpenStoreError, open},
+    phase::Phase,
+    settings::{Settings, StoreKind},
+};
+
+/// How long answers may still travel after the disk failed.
+const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the service is made of, apart from its connections and its stop signal.
+pub struct Parts {
+    /// The wall clock of receipts.
+    pub clock: Arc<dyn Clock>,
+    /// Where stored messages are shown.
+    pub console: Console,
+    /// What kind of store `open` opens.
+    pub store: StoreKind,
+    /// Opens the store and checks all of it. Runs on a thread of its own.
+    pub open: Box<dyn FnOnce() -> Result<OpenStore, OpenStoreError> + Send>,
+}
+
+/// Why the service ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store could not be opened. Nothing was changed.
+    #[error(transparent)]
+    Open(#[from] OpenStoreError),
+    /// The disk failed while serving. What was acknowledged is safe; start the service again.
+    #[error("stopped: {0}; what was acknowledged is safe, start the service again")]
+    Failed(String),
+    /// The operating system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The server could not go on.
+    #[error("cannot serve gRPC: {0}")]
+    Transport(#[from] transport::Error),
+    /// A broken build.
+    #[error(transparent)]
+    Contract(#[from] BrokenContract),
+}
+
+impl ServeError {
+    /// The code the process exits with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Open(error) => error.exit(),
+            Self::Failed(_) => Exit::Disk,
+            Self::Thread(_) | Self::Transport(_) | Self::Contract(_) => Exit::Failure,
+        }
+    }
+}
+
+/// Serves on `listener` with `settings` until `stop`. Calls `ready` once work is accepted, which is
+/// after the whole journal was read and checked.
+///
+/// # Errors
+/// [`ServeError`] says whether to start again.
+pub async fn serve(
+    listener: TcpListener,
+    settings: Settings,
+    stop: CancellationToken,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
+    let addr = listener.local_addr()?;
+    let parts = Parts {
+        clock: Arc::new(SystemClock),
+        console: Console::start(std::io::stdout(), settings.bodies)?,
+        store: settings.store,
+        open: Box::new(move || open(&settings)),
+    };
+    serve_incoming(incoming(listener), parts, stop, || ready(addr)).await
+}
+
+/// Serves any stream of connections with any parts: what [`serve`] does, for tests and simulations.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_incoming<I, IO, IE>(
+    incoming: I,
+    parts: Parts,
+    stop: CancellationToken,
+    ready: impl FnOnce(),
+) -> Result<(), ServeError>
+where
+    I: Stream<Item = Result<IO, IE>> + Send + 'static,
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    IE: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+{
+    let phase = Arc::new(Phase::default());
+    let stop_server = CancellationToken::new();
+    let health = Health::new(&[SERVICE_NAME], stop_server.clone());
+    let service = Grpc { phase: Arc::clone(&phase), store: parts.store, stop: stop_server.clone() };
+    let router = server::grpc_server().add_service(grpc::server(service));
+    let router = server::add_standard_services(router, &health)?;
+    let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
+
+    let opened = tokio::task::spawn_blocking(parts.open)
+        .await
+        .unwrap_or_else(|error| Err(OpenStoreError::Panicked(error.to_string())));
+    let OpenStore { store, index } = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            serving.abort();
+            return Err(error.into());
+        }
+    };
+    let log = Log::start(store, index, parts.clock, parts.console.clone())?;
+    phase.open(log.clone());
+    health.set_serving(true);
+    ready();
+
+    let ended = run(&log, &stop, &mut serving).await;
+    log.drain();
+    health.set_serving(false);
+    stop_server.cancel();
+    let result = finish(ended, serving).await;
+    log.close().await;
+    // Waiting for a slow console holds up a worker for a moment, and nobody needs it any more.
+    parts.console.flush();
+    result
+}
+
+/// Why serving came to its end.
+enum Ended {
+    Stopped,
+    Failed(String),
+    Server(Result<Result<(), transport::Error>, tokio::task::JoinError>),
+}
+
+type Serving = JoinHandle<Result<(), transport::Error>>;
+
+async fn run(log: &Log, stop: &CancellationToken, serving: &mut Serving) -> Ended {
+    tokio::select! {
+        () = stop.cancelled() => Ended::Stopped,
+        reason = failed(log.state()) => Ended::Failed(reason),
+        result = serving => Ended::Server(result),
+    }
+}
+
+/// Returns when the log has failed, with the reason.
+async fn failed(mut state: watch::Receiver<State>) -> String {
+    loop {
+        if let State::Failed(reason) = &*state.borrow_and_update() {
+            return reason.clone();
+        }
+        if state.changed().await.is_err() {
+            // Without a log there is nothing left that could fail.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Lets the server finish what is under way.
+async fn finish(ended: Ended, serving: Serving) -> Result<(), ServeError> {
+    match ended {
+        Ended::Stopped => flatten(serving.await),
+        Ended::Failed(reason) => {
+            // Every waiter has been told by now; its answer needs a moment to leave.
+            let _ = tokio::time::timeout(FAILED_DRAIN_TIMEOUT, serving).await;
+            Err(ServeError::Failed(reason))
+        }
+        Ended::Server(result) => flatten(result),
+    }
+}
+
+fn flatten(
+    served: Result<Result<(), transport::Error>, tokio::task::JoinError>,
+) -> Result<(), ServeError> {
+    match served {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(std::io::Error::other(error).into()),
+    }
+}

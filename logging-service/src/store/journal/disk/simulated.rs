@@ -1,0 +1,205 @@
+//! A disk in memory that does all a real one may do to its users.
+//!
+//! Between two syncs nothing is certain: at a [`SimulatedDisk::crash`] each 512-byte block written
+//! since, each change of a length and each name given or taken survives or does not, as the seed
+//! decides. No clock, no operating system: the same calls and seeds give the same disk.
+
+mod file;
+mod state;
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use self::{
+    file::SimulatedFile,
+    state::{DirChange, State},
+};
+use super::{Disk, DiskFile, DiskLock, LockError};
+
+/// A disk in memory. A clone is the same disk; [`SimulatedDisk::snapshot`] makes another one.
+#[derive(Debug, Clone, Default)]
+pub struct SimulatedDisk(Arc<Mutex<State>>);
+
+/// What happens at an operation chosen with [`SimulatedDisk::inject`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The operation fails. A write may have been done in part. A sync drops what it should have
+    /// made durable, and the next sync pretends that all is well.
+    Fail(io::ErrorKind),
+    /// The machine stops in the middle of the operation: this and all later ones fail until
+    /// [`SimulatedDisk::crash`] starts it again.
+    Crash,
+}
+
+impl SimulatedDisk {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Power off and on again. `seed` decides what survives of everything that was not synced.
+    /// Files and locks from before are dead; faults that were not reached are forgotten.
+    pub fn crash(&self, seed: u64) {
+        self.state().crash(seed);
+    }
+
+    /// A new, independent disk with what is surely durable on this one.
+    pub fn snapshot(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().snapshot())))
+    }
+
+    /// Lets `fault` happen at the `n`th operation from now, counted from zero. Any call of a file
+    /// or of the disk is one operation.
+    pub fn inject(&self, n: u64, fault: Fault) {
+        let mut state = self.state();
+        let at = state.operations + n;
+        state.fault = Some((at, fault));
+    }
+
+    /// Whether the fault given to [`SimulatedDisk::inject`] has not happened yet.
+    pub fn fault_is_pending(&self) -> bool {
+        self.state().fault.is_some()
+    }
+
+    /// Operations so far.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Limits the bytes all files may have together; `None` is no limit.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().capacity = bytes;
+    }
+
+    /// Bytes all files have together.
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
+    /// Everything a reader sees now: names and contents, in order of the names.
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        self.state().contents()
+    }
+
+    /// What a reader of `name` sees now; `None` if there is no such file.
+    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+        self.contents().into_iter().find_map(|(found, bytes)| (found == name).then_some(bytes))
+    }
+
+    /// Makes `bytes` the durable content of `name`, as something outside the journal would.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        self.state().put(name, bytes);
+    }
+
+    /// Makes `name` go away durably, as something outside the journal would.
+    pub fn delete(&self, name: &str) {
+        self.state().delete(name);
+    }
+
+    /// Flips bit `bit` of the durable content of `name`, counted from the lowest bit of the first
+    /// byte. Nothing happens if there is no such bit.
+    pub fn flip_bit(&self, name: &str, bit: u64) {
+        let Some(mut bytes) = self.read(name) else { return };
+        let Some(byte) = usize::try_from(bit / 8).ok().and_then(|at| bytes.get_mut(at)) else {
+            return;
+        };
+        *byte ^= 1 << (bit % 8);
+        self.put(name, &bytes);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut state = self.state();
+        state.disk_operation()?;
+        Ok(state.names.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        state.disk_operation()?;
+        let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), file, start: state.starts }))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        let start = state.starts;
+        let done = state.operation(start);
+        state
+            .survive_or(done, |state| {
+                if state.names.contains_key(name) {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                let file = state.new_file();
+                state.change_dir(DirChange::Add(name.to_owned(), file));
+                Ok(file)
+            })
+            .map(|file| -> Arc<dyn DiskFile> {
+                Arc::new(SimulatedFile { disk: self.clone(), file, start })
+            })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let done = state.disk_operation();
+        state.survive_or(done, |state| {
+            if !state.names.contains_key(from) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            state.change_dir(DirChange::Rename(from.to_owned(), to.to_owned()));
+            Ok(())
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let done = state.disk_operation();
+        state.survive_or(done, |state| {
+            if !state.names.contains_key(name) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            state.change_dir(DirChange::Remove(name.to_owned()));
+            Ok(())
+        })
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.disk_operation()?;
+        state.sync_dir();
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
+        let mut state = self.state();
+        state.disk_operation()?;
+        if state.locked {
+            return Err(LockError::Held { pid: None });
+        }
+        state.locked = true;
+        Ok(Box::new(SimulatedLock { disk: self.clone(), start: state.starts }))
+    }
+}
+
+struct SimulatedLock {
+    disk: SimulatedDisk,
+    start: u64,
+}
+
+impl DiskLock for SimulatedLock {}
+
+impl Drop for SimulatedLock {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.starts == self.start {
+            state.locked = false;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading records in order.
+
+use bytes::Bytes;
+use oncelog::message::StoredMessage;
+
+use super::{Source, read_ahead};
+use crate::store::{
+    ReadError, ScanLimit,
+    journal::{
+        bytes::{array_at, file_len, memory_len},
+        frame::{self, Header, TRAILER_BYTES},
+        record,
+        segment::first_frame_offset,
+    },
+};
+
+/// What a scan has found so far.
+pub(super) struct Found {
+    after: u64,
+    limit: ScanLimit,
+    body_bytes: usize,
+    pub(super) messages: Vec<StoredMessage>,
+}
+
+impl Found {
+    pub(super) fn new(after: u64, limit: ScanLimit) -> Self {
+        Self { after, limit, body_bytes: 0, messages: Vec::new() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        !self.messages.is_empty()
+            && (self.messages.len() >= self.limit.messages || self.body_bytes >= self.limit.bytes)
+    }
+
+    fn push(&mut self, stored: StoredMessage) {
+        self.body_bytes += stored.message.body.len();
+        self.messages.push(stored);
+    }
+}
+
+/// A frame that is being read: its header, and where its records end.
+type Open = (Header, u64);
+
+impl Source<'_> {
+    /// Adds the records of this segment that are wanted.
+    pub(super) fn scan(&self, found: &mut Found) -> Result<(), ReadError> {
+        let mut ahead = ReadAhead {
+            source: self,
+            bytes: Bytes::new(),
+            start: 0,
+            chunk: read_ahead(found.limit),
+        };
+        let (mut offset, mut open) = self.start(found.after + 1)?;
+        while offset < self.end {
+            let Some((header, records_end)) = open else {
+                let bytes = ahead.get(offset, file_len(frame::HEADER_BYTES))?;
+                let header = self.header(offset, &bytes)?;
+                if header.next_sequence() <= found.after + 1 {
+                    offset += header.frame_bytes();
+                } else {
+                    open = Some((header, records_end(offset, &header)));
+                    offset += file_len(frame::HEADER_BYTES);
+                }
+                continue;
+            };
+            if offset >= records_end {
+                offset = records_end + file_len(TRAILER_BYTES);
+                open = None;
+                continue;
+            }
+            let record_header = ahead.get(offset, file_len(record::HEADER_BYTES))?;
+            let len = record::len(&array_at(&record_header, 0));
+            if len > records_end - offset {
+                return Err(self.damaged(offset, "the record is longer than its frame"));
+            }
+            let bytes = ahead.get(offset, len)?;
+            let record = self.record(offset, &bytes)?;
+            let stored = self.stored(offset, &header, &record, &bytes)?;
+            offset += len;
+            if stored.place.sequence > found.after {
+                found.push(stored);
+                if found.is_full() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where to begin to read for the record `sequence`.
+    fn start(&self, sequence: u64) -> Result<(u64, Option<Open>), ReadError> {
+        // The anchor may be newer than the end that was read before it.
+        let anchor = self.segment.anchor(sequence).filter(|anchor| anchor.offset < self.end);
+        let Some(anchor) = anchor else { return Ok((first_frame_offset(), None)) };
+        let frame = anchor.offset - u64::from(anchor.distance);
+        let header = self.header(frame, &self.read(frame, file_len(frame::HEADER_BYTES))?)?;
+        Ok((anchor.offset, Some((header, records_end(frame, &header)))))
+    }
+}
+
+fn records_end(frame: u64, header: &Header) -> u64 {
+    frame + header.frame_bytes() - file_len(TRAILER_BYTES)
+}
+
+/// Reads in chunks, which bodies become parts of instead of being copied.
+struct ReadAhead<'a> {
+    source: &'a Source<'a>,
+    bytes: Bytes,
+    start: u64,
+    chunk: u64,
+}
+
+impl ReadAhead<'_> {
+    /// The `len` bytes at `offset`.
+    fn get(&mut self, offset: u64, len: u64) -> Result<Bytes, ReadError> {
+        if offset < self.start || offset + len > self.start + file_len(self.bytes.len()) {
+            let chunk = self.chunk.min(self.source.end.saturating_sub(offset)).max(len);
+            self.bytes = Bytes::from(self.source.read(offset, chunk)?);
+            self.start = offset;
+        }
+        let from = memory_len(offset - self.start);
+        Ok(self.bytes.slice(from..from + memory_len(len)))
+    }
+}

@@ -1,0 +1,114 @@
+//! A segment as readers see it.
+
+use std::{
+    io,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::store::journal::{
+    disk::{Disk, DiskFile},
+    segment::{Header, first_frame_offset},
+};
+
+/// How far apart the records are that a scan can begin with. A scan reads at most this much for
+/// nothing, and a gigabyte of log costs less than half a megabyte of memory.
+const ANCHOR_BYTES: u64 = 64 * 1024;
+
+/// A record a scan can begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Anchor {
+    pub(super) sequence: u64,
+    pub(super) offset: u64,
+    /// From the start of its frame.
+    pub(super) distance: u32,
+}
+
+/// A segment, as far as it is durable.
+pub(in crate::store::journal) struct SegmentView {
+    pub(super) name: String,
+    pub(super) header: Header,
+    file: RwLock<Handle>,
+    end: AtomicU64,
+    anchors: RwLock<Vec<Anchor>>,
+}
+
+enum Handle {
+    Open(Arc<dyn DiskFile>),
+    /// To be opened and kept when it is read.
+    Wanted,
+    /// To be opened for each call.
+    Closed,
+}
+
+impl SegmentView {
+    pub(in crate::store::journal) fn new(name: String, header: Header) -> Self {
+        Self {
+            name,
+            header,
+            file: RwLock::new(Handle::Wanted),
+            end: AtomicU64::new(first_frame_offset()),
+            anchors: RwLock::new(Vec::new()),
+        }
+    }
+
+    pub(in crate::store::journal) fn keep(&self, file: Arc<dyn DiskFile>) {
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Handle::Open(file);
+    }
+
+    pub(super) fn close(&self) {
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Handle::Closed;
+    }
+
+    pub(super) fn file(&self, disk: &dyn Disk) -> io::Result<Arc<dyn DiskFile>> {
+        let keep = match &*self.file.read().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Open(file) => return Ok(Arc::clone(file)),
+            Handle::Wanted => true,
+            Handle::Closed => false,
+        };
+        let file = disk.open(&self.name)?;
+        if keep {
+            let mut handle = self.file.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*handle, Handle::Wanted) {
+                *handle = Handle::Open(Arc::clone(&file));
+            }
+        }
+        Ok(file)
+    }
+
+    /// Notes where the records of the frame at `offset` are.
+    pub(in crate::store::journal) fn add(
+        &self,
+        offset: u64,
+        first_sequence: u64,
+        distances: impl Iterator<Item = u32>,
+    ) {
+        let mut anchors = self.anchors.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = anchors.last().map_or(0, |anchor| anchor.offset) + ANCHOR_BYTES;
+        for (sequence, distance) in (first_sequence..).zip(distances) {
+            let record = offset + u64::from(distance);
+            if record >= next {
+                anchors.push(Anchor { sequence, offset: record, distance });
+                next = record + ANCHOR_BYTES;
+            }
+        }
+    }
+
+    /// Lets readers see everything in front of `end`.
+    pub(in crate::store::journal) fn publish(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    /// The last known record that is not after `sequence`.
+    pub(super) fn anchor(&self, sequence: u64) -> Option<Anchor> {
+        let anchors = self.anchors.read().unwrap_or_else(PoisonError::into_inner);
+        let after = anchors.partition_point(|anchor| anchor.sequence <= sequence);
+        after.checked_sub(1).and_then(|at| anchors.get(at)).copied()
+    }
+}

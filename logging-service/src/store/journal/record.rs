@@ -1,0 +1,144 @@
+//! Records: one message each, in the payload of a data frame.
+
+use crc32c::{crc32c, crc32c_append};
+use oncelog::message::Message;
+
+use super::bytes::{array_at, file_len, u32_at};
+
+/// Bytes of a record before stream name, content type and body.
+pub(super) const HEADER_BYTES: usize = 34;
+
+/// The checksum comes first: at the end it would cancel out of the checksum of the whole frame.
+const CHECKED_FROM: usize = 4;
+
+/// A record as it is on disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    /// From the start of the frame's header to the start of this record.
+    pub(super) distance: u32,
+    /// How many records are before it in the frame.
+    pub(super) ordinal: u32,
+    pub(super) id: [u8; 16],
+    pub(super) stream: &'a [u8],
+    pub(super) content_type: &'a [u8],
+    pub(super) body: &'a [u8],
+    /// Bytes of the whole record.
+    pub(super) len: usize,
+}
+
+/// Appends the record of `message` to a frame that begins at `frame_start` of `buffer`.
+///
+/// Returns its distance, or `None` if it or the frame is longer than a frame can be; `buffer` is
+/// then not to be used.
+pub(super) fn encode(
+    buffer: &mut Vec<u8>,
+    frame_start: usize,
+    ordinal: u32,
+    message: &Message,
+) -> Option<u32> {
+    let start = buffer.len();
+    let distance = u32::try_from(start.checked_sub(frame_start)?).ok()?;
+    let stream = message.stream.as_str().as_bytes();
+    let content_type = message.content_type.as_str().as_bytes();
+    buffer.extend_from_slice(&[0; CHECKED_FROM]);
+    buffer.extend_from_slice(&distance.to_le_bytes());
+    buffer.extend_from_slice(&ordinal.to_le_bytes());
+    buffer.extend_from_slice(&u32::try_from(message.body.len()).ok()?.to_le_bytes());
+    buffer.extend_from_slice(message.id.as_bytes());
+    buffer.push(u8::try_from(stream.len()).ok()?);
+    buffer.push(u8::try_from(content_type.len()).ok()?);
+    buffer.extend_from_slice(stream);
+    buffer.extend_from_slice(content_type);
+    buffer.extend_from_slice(&message.body);
+    let checksum = crc32c(buffer.get(start + CHECKED_FROM..)?);
+    buffer.get_mut(start..start + CHECKED_FROM)?.copy_from_slice(&checksum.to_le_bytes());
+    Some(distance)
+}
+
+/// Bytes of the record that begins with `header`.
+pub(super) fn len(header: &[u8; HEADER_BYTES]) -> u64 {
+    file_len(HEADER_BYTES)
+        + u64::from(header[32])
+        + u64::from(header[33])
+        + u64::from(u32_at(header, 12))
+}
+
+/// From the start of the frame to the record that begins with `header`.
+pub(super) fn distance(header: &[u8; HEADER_BYTES]) -> u32 {
+    u32_at(header, 4)
+}
+
+/// The record at the start of `bytes`; `None` if it does not end within them. Checks nothing else.
+pub(super) fn parse(bytes: &[u8]) -> Option<Record<'_>> {
+    let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+    let len = usize::try_from(len(header)).ok()?;
+    let rest = bytes.get(HEADER_BYTES..len)?;
+    let (stream, rest) = rest.split_at_checked(usize::from(header[32]))?;
+    let (content_type, body) = rest.split_at_checked(usize::from(header[33]))?;
+    Some(Record {
+        distance: distance(header),
+        ordinal: u32_at(header, 8),
+        id: array_at(header, 16),
+        stream,
+        content_type,
+        body,
+        len,
+    })
+}
+
+/// Whether the checksum of the record at the start of `bytes`, which is `len` long, is right.
+pub(super) fn is_intact(bytes: &[u8], len: usize) -> bool {
+    bytes
+        .get(CHECKED_FROM..len)
+        .is_some_and(|checked| crc32c_append(0, checked) == u32_at(bytes, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::{ContentType, MessageId};
+
+    use super::*;
+
+    fn encoded() -> (Vec<u8>, Message) {
+        let message = Message {
+            id: MessageId::try_from([9; 16]).unwrap(),
+            stream: "orders".parse().unwrap(),
+            content_type: ContentType::text(),
+            body: "body".into(),
+        };
+        let mut buffer = vec![0; 70];
+        assert_eq!(encode(&mut buffer, 6, 3, &message), Some(64));
+        (buffer.split_off(70), message)
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        let (bytes, message) = encoded();
+        let record = parse(&bytes).unwrap();
+        assert_eq!((record.distance, record.ordinal, record.len), (64, 3, bytes.len()));
+        assert_eq!(&record.id, message.id.as_bytes());
+        assert_eq!(record.stream, b"orders");
+        assert_eq!(record.content_type, message.content_type.as_str().as_bytes());
+        assert_eq!(record.body, &message.body[..]);
+        assert!(is_intact(&bytes, record.len));
+    }
+
+    #[test]
+    fn no_single_flipped_bit_leaves_a_record_intact() {
+        let (bytes, _) = encoded();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let intact = parse(&flipped).is_some_and(|record| is_intact(&flipped, record.len));
+            assert!(!intact, "bit {bit} went unnoticed");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_is_no_record() {
+        let (bytes, _) = encoded();
+        for len in 0..bytes.len() {
+            assert!(parse(&bytes[..len]).is_none());
+        }
+    }
+}

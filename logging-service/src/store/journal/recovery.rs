@@ -1,0 +1,206 @@
+//! Opening a journal: check everything, then cut what was not finished, then go on.
+
+use std::{io, ops::ControlFlow, sync::Arc};
+
+use oncelog::message::MessageId;
+
+use super::{
+    Journal, Options,
+    appender::{Appender, Current, cut, reserve_if_possible},
+    bytes::memory_len,
+    disk::{Disk, DiskFile},
+    error::{Damage, OpenError, Progress},
+    frame::Kind,
+    reader::{SegmentView, Shared},
+    repair,
+    segment::{self, first_frame_offset},
+    survey::{self, End, Event, Frame, Link, Segment, Tail, survey},
+};
+use crate::store::{CommitError, Position};
+
+impl Journal {
+    /// Opens the journal on `disk`, or starts one if there is none, and keeps it locked until it is
+    /// dropped.
+    ///
+    /// `on_record` is called for each record in order of sequences, beginning before the whole
+    /// journal has been checked: if this fails, forget what it told. `progress` is called now and
+    /// then.
+    ///
+    /// Before anything is read, everything is synced: what an earlier process wrote and did not
+    /// sync may be in memory only. An unfinished frame at the end is cut off; it was never
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// [`OpenError`]. If the journal is damaged or of a later version, nothing on disk is changed.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        on_record: &mut dyn FnMut(MessageId, Position),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, OpenError> {
+        let lock = disk.lock()?;
+        let segments = checked_names(&*disk)?;
+        sync_all(&*disk, &segments)?;
+        let mut replay = Replay {
+            shared: Shared::new(Arc::clone(&disk)),
+            current: None,
+            last_frame: None,
+            unmarked: false,
+            damage: None,
+            on_record,
+        };
+        let end = survey(&*disk, &segments, &mut |event| replay.event(event), progress)?;
+        if let Some(damage) = replay.damage {
+            return Err(OpenError::Damaged(damage));
+        }
+        // Everything is checked. Changes begin here.
+        let appender = match replay.current.take() {
+            Some((segment, view)) => {
+                resume(&disk, options, segment, &view, replay.last_frame, &end)?
+            }
+            None => begin(&disk, options, &end)?,
+        };
+        replay.shared.set_last_sequence(end.link.next_sequence - 1);
+        Ok(Self {
+            appender,
+            shared: Arc::new(replay.shared),
+            buffer: Vec::new(),
+            unmarked: replay.unmarked,
+            wanted_bytes: 0,
+            failure: None,
+            _lock: lock,
+        })
+    }
+}
+
+fn checked_names(disk: &dyn Disk) -> Result<Vec<u64>, OpenError> {
+    if repair::is_unfinished(disk)? {
+        return Err(OpenError::RepairUnfinished);
+    }
+    let (segments, foreign) = survey::segment_names(disk)?;
+    match foreign.into_iter().next() {
+        Some(damage) => Err(OpenError::Damaged(damage)),
+        None => Ok(segments),
+    }
+}
+
+fn sync_all(disk: &dyn Disk, segments: &[u64]) -> Result<(), OpenError> {
+    disk.sync_dir().map_err(OpenError::io("sync the data directory"))?;
+    for sequence in segments {
+        let name = segment::name(*sequence);
+        let synced = disk.open(&name).and_then(|file| file.sync_data());
+        synced.map_err(OpenError::io(format!("sync {name}")))?;
+    }
+    Ok(())
+}
+
+/// Rebuilds from the log what the journal keeps in memory.
+struct Replay<'a> {
+    shared: Shared,
+    current: Option<(Segment, Arc<SegmentView>)>,
+    /// Offset of the last frame of the current segment, and its length.
+    last_frame: Option<(u64, u64)>,
+    unmarked: bool,
+    damage: Option<Damage>,
+    on_record: &'a mut dyn FnMut(MessageId, Position),
+}
+
+impl Replay<'_> {
+    fn event(&mut self, event: Event<'_, '_>) -> ControlFlow<()> {
+        match event {
+            Event::Segment(segment) => {
+                let view = Arc::new(SegmentView::new(segment.name.clone(), segment.header));
+                self.shared.push(Arc::clone(&view));
+                self.current = Some((segment.clone(), view));
+                self.last_frame = None;
+            }
+            Event::Frame(frame) => self.frame(frame),
+            Event::Damage(damage, _) => {
+                self.damage = Some(damage);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) {
+        let Some((_, view)) = &self.current else { return };
+        let header = frame.header;
+        for (_, record) in frame.records() {
+            if let Ok(id) = MessageId::try_from(record.id) {
+                (self.on_record)(id, Position(header.address + u64::from(record.distance)));
+            }
+        }
+        let distances = frame.records().map(|(_, record)| record.distance);
+        view.add(frame.offset, header.first_sequence, distances);
+        view.publish(frame.offset + header.frame_bytes());
+        self.last_frame = Some((frame.offset, header.frame_bytes()));
+        self.unmarked = match header.kind {
+            Kind::Data => true,
+            Kind::Mark | Kind::Lost => false,
+        };
+    }
+}
+
+/// Goes on in the last segment.
+fn resume(
+    disk: &Arc<dyn Disk>,
+    options: Options,
+    segment: Segment,
+    view: &SegmentView,
+    last_frame: Option<(u64, u64)>,
+    end: &End,
+) -> Result<Appender, OpenError> {
+    let name = segment.name.clone();
+    let file = disk.open(&name).map_err(OpenError::io(format!("open {name}")))?;
+    let offset = last_frame.map_or(first_frame_offset(), |(at, len)| at + len);
+    let capacity = match &end.tail {
+        Tail::Clean => keep_room(&*file, options.segment_bytes),
+        Tail::HalfMade(half_made) => {
+            remove(&**disk, half_made).and_then(|()| keep_room(&*file, options.segment_bytes))
+        }
+        Tail::Torn { .. } => cut(&*file, offset, options.segment_bytes.max(offset)),
+    }
+    .map_err(OpenError::io(format!("cut the unfinished end of {name}")))?;
+    renew(&*file, &segment, last_frame).map_err(OpenError::io(format!("write {name}")))?;
+    view.keep(Arc::clone(&file));
+    let current = Current { name, header: segment.header, file, end: offset, capacity };
+    Ok(Appender::resume(Arc::clone(disk), options, current, end.link))
+}
+
+/// How far the file is reserved, after an attempt to reserve it up to `segment_bytes`.
+fn keep_room(file: &dyn DiskFile, segment_bytes: u64) -> io::Result<u64> {
+    let len = file.len()?;
+    if len < segment_bytes { reserve_if_possible(file, segment_bytes) } else { Ok(len) }
+}
+
+/// Writes the last frame and the header of its segment once more, and syncs them.
+///
+/// If the sync of an earlier process failed, they may be in memory only, and count as written
+/// there: a sync alone would report success for what the disk never got.
+fn renew(file: &dyn DiskFile, segment: &Segment, last_frame: Option<(u64, u64)>) -> io::Result<()> {
+    let (header, _) = segment.header.encode();
+    file.write_all_at(0, &header)?;
+    if let Some((at, len)) = last_frame {
+        let mut frame = vec![0; memory_len(len)];
+        file.read_at(at, &mut frame)?;
+        file.write_all_at(at, &frame)?;
+    }
+    file.sync_data()
+}
+
+fn remove(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    disk.remove(name)?;
+    disk.sync_dir()
+}
+
+/// Begins a new log.
+fn begin(disk: &Arc<dyn Disk>, options: Options, end: &End) -> Result<Appender, OpenError> {
+    if let Tail::HalfMade(name) = &end.tail {
+        remove(&**disk, name).map_err(OpenError::io(format!("remove the unfinished {name}")))?;
+    }
+    Appender::begin(Arc::clone(disk), options, Link::START, "").map_err(|error| {
+        let (CommitError::NoSpace(source) | CommitError::Failed(source)) = error;
+        OpenError::io("create the first segment")(source)
+    })
+}

@@ -1,0 +1,350 @@
+//! One pass over the whole log that believes nothing: recovery, verification and repair all see
+//! the log through it, so that they cannot disagree about what is damage.
+//!
+//! A [`Survey`] tells its listener about each segment, frame and damage in log order. After damage
+//! it looks for the next frame that is surely one and goes on there, unless the listener has had
+//! enough.
+
+mod frames;
+
+use std::{io, ops::ControlFlow};
+
+use super::{
+    bytes::array_at,
+    disk::Disk,
+    error::{Damage, OpenError, Progress},
+    frame,
+    record::{self, Record},
+    segment::{self, Named, NoHeader, first_frame_offset},
+    window::Window,
+};
+
+/// How often progress is reported.
+const PROGRESS_BYTES: u64 = 1024 * 1024;
+
+/// The end of the log so far, and so what must come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) next_sequence: u64,
+    /// Address of the next byte.
+    pub(super) address: u64,
+    /// Checksum that the next frame or segment repeats.
+    pub(super) checksum: u32,
+}
+
+impl Link {
+    /// The end of an empty log.
+    pub(super) const START: Self = Self { next_sequence: 1, address: 0, checksum: 0 };
+}
+
+/// A segment that is or will be read.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    pub(super) name: String,
+    pub(super) header: segment::Header,
+    /// The log before it.
+    pub(super) before: Link,
+}
+
+/// A whole frame in its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub(super) offset: u64,
+    pub(super) header: &'a frame::Header,
+    pub(super) checksum: u32,
+    pub(super) payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The records, whose number and places were checked.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&'a [u8], Record<'a>)> + use<'a> {
+        records(self.payload)
+    }
+}
+
+/// The records of a payload with their bytes, as far as they can be read.
+pub(super) fn records(payload: &[u8]) -> impl Iterator<Item = (&[u8], Record<'_>)> {
+    let mut rest = payload;
+    std::iter::from_fn(move || {
+        let record = record::parse(rest)?;
+        let (bytes, after) = rest.split_at_checked(record.len)?;
+        rest = after;
+        Some((bytes, record))
+    })
+}
+
+/// Bytes between frames that are not a frame.
+pub(super) struct Hole<'a, 'w> {
+    pub(super) window: &'a mut Window<'w>,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// The header of the frame that should be at `from`, if that much is intact.
+    pub(super) header: Option<frame::Header>,
+    /// The end of the log before it.
+    pub(super) link: Link,
+}
+
+/// What a survey comes across.
+pub(super) enum Event<'a, 'w> {
+    /// A segment begins.
+    Segment(&'a Segment),
+    /// A valid frame of the segment that began last.
+    Frame(Frame<'a>),
+    /// Something is wrong. Unreadable bytes come with it, if there are any.
+    Damage(Damage, Option<Hole<'a, 'w>>),
+}
+
+/// What a survey found at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Only zeros.
+    Clean,
+    /// A frame that was not finished.
+    Torn {
+        /// Why it is no frame.
+        problem: String,
+    },
+    /// A segment that was not finished; its name.
+    HalfMade(String),
+}
+
+/// The end of the log.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub(super) tail: Tail,
+    /// Offset of the end in the last segment.
+    pub(super) offset: u64,
+    /// Whether the listener stopped the survey.
+    pub(super) stopped: bool,
+    pub(super) link: Link,
+}
+
+/// The files of a journal: its segments in order.
+///
+/// Also says which files only look like segments.
+pub(super) fn segment_names(disk: &dyn Disk) -> Result<(Vec<u64>, Vec<Damage>), OpenError> {
+    let mut segments = Vec::new();
+    let mut foreign = Vec::new();
+    for file in disk.list().map_err(OpenError::io("list the data directory"))? {
+        match segment::parse_name(&file) {
+            Named::Segment(sequence) => segments.push(sequence),
+            Named::Foreign => foreign.push(Damage {
+                file,
+                offset: 0,
+                problem: "the name is not one the journal gives to a segment; move the file away \
+                          if it does not belong here"
+                    .to_owned(),
+            }),
+            Named::Other => {}
+        }
+    }
+    segments.sort_unstable();
+    foreign.sort_unstable_by(|a, b| a.file.cmp(&b.file));
+    Ok((segments, foreign))
+}
+
+/// A pass over the log.
+pub(super) struct Survey<'a> {
+    disk: &'a dyn Disk,
+    listener: &'a mut dyn FnMut(Event<'_, '_>) -> ControlFlow<()>,
+    progress: &'a mut dyn FnMut(Progress),
+    reported: Progress,
+    link: Link,
+    /// Whether `link` is only a guess, so that what comes next may contradict it.
+    broken: bool,
+    tail: Tail,
+    offset: u64,
+}
+
+/// Why a survey ends early.
+enum Stop {
+    Enough,
+    Error(OpenError),
+}
+
+impl From<OpenError> for Stop {
+    fn from(error: OpenError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A failed read of a segment.
+fn unreadable(file: &str) -> impl FnOnce(io::Error) -> Stop {
+    move |source| Stop::Error(OpenError::io(format!("read {file}"))(source))
+}
+
+/// Goes over the `segments` of `disk`, which are in order.
+pub(super) fn survey(
+    disk: &dyn Disk,
+    segments: &[u64],
+    listener: &mut dyn FnMut(Event<'_, '_>) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<End, OpenError> {
+    let mut survey = Survey {
+        disk,
+        listener,
+        progress,
+        reported: Progress { done_bytes: 0, total_bytes: 0 },
+        link: Link::START,
+        broken: false,
+        tail: Tail::Clean,
+        offset: 0,
+    };
+    let stopped = match survey.run(segments) {
+        Ok(()) => false,
+        Err(Stop::Enough) => true,
+        Err(Stop::Error(error)) => return Err(error),
+    };
+    Ok(End { tail: survey.tail, offset: survey.offset, stopped, link: survey.link })
+}
+
+impl Survey<'_> {
+    fn run(&mut self, segments: &[u64]) -> Result<(), Stop> {
+        let mut files = Vec::with_capacity(segments.len());
+        for sequence in segments {
+            let name = segment::name(*sequence);
+            let file = self.disk.open(&name).map_err(unreadable(&name))?;
+            self.reported.total_bytes += file.len().map_err(unreadable(&name))?;
+            files.push((*sequence, name));
+        }
+        let mut buffer = Vec::new();
+        let last = segments.len().saturating_sub(1);
+        for (index, (sequence, name)) in files.iter().enumerate() {
+            let file = self.disk.open(name).map_err(unreadable(name))?;
+            let mut window = Window::new(&*file, &mut buffer).map_err(unreadable(name))?;
+            let len = window.file_len();
+            let done_before = self.reported.done_bytes;
+            self.segment(&mut window, name, *sequence, index == last)?;
+            self.report(done_before + len);
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, done_bytes: u64) {
+        self.reported.done_bytes = done_bytes;
+        (self.progress)(self.reported);
+    }
+
+    fn segment(
+        &mut self,
+        window: &mut Window<'_>,
+        name: &str,
+        sequence: u64,
+        last: bool,
+    ) -> Result<(), Stop> {
+        let bytes = array_at(window.get(0, first_frame_offset()).map_err(unreadable(name))?, 0);
+        let complete = window.file_len() >= first_frame_offset();
+        let (header, start) = match segment::Header::decode(&bytes) {
+            Ok((header, checksum)) if complete => {
+                if !self.continues(name, sequence, &header)? {
+                    return Ok(());
+                }
+                let before = self.link;
+                self.link = Link {
+                    next_sequence: header.first_sequence,
+                    address: header.address(first_frame_offset()),
+                    checksum,
+                };
+                self.broken = false;
+                (Segment { name: name.to_owned(), header, before }, first_frame_offset())
+            }
+            Err(NoHeader::Version(version)) => {
+                return Err(OpenError::UnsupportedVersion { file: name.to_owned(), version }.into());
+            }
+            Ok(_) | Err(NoHeader::Invalid(_)) => {
+                match self.without_header(window, name, sequence, last)? {
+                    Some(found) => found,
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.tell(Event::Segment(&header))?;
+        self.frames(window, &header, start, last)
+    }
+
+    /// Whether the segment `header` begins where the log ends so far. If it cannot be part of the
+    /// log at all, it is passed over.
+    fn continues(
+        &mut self,
+        name: &str,
+        sequence: u64,
+        header: &segment::Header,
+    ) -> Result<bool, Stop> {
+        let link = self.link;
+        let problem = if header.first_sequence != sequence {
+            format!(
+                "it says that it begins with record {}, its name does not",
+                header.first_sequence
+            )
+        } else if sequence < link.next_sequence {
+            format!("it begins with record {sequence}, but a segment before it has that one too")
+        } else if self.broken {
+            return Ok(true);
+        } else if sequence > link.next_sequence {
+            format!("records {} to {} in front of it are missing", link.next_sequence, sequence - 1)
+        } else if header.base != link.address || header.previous != link.checksum {
+            "it does not follow the segment in front of it".to_owned()
+        } else {
+            return Ok(true);
+        };
+        self.damage(name, 0, problem, None)?;
+        Ok(header.first_sequence == sequence && sequence >= link.next_sequence)
+    }
+
+    /// What to make of a segment without a valid header: an unfinished file, or damage with frames
+    /// behind it.
+    fn without_header(
+        &mut self,
+        window: &mut Window<'_>,
+        name: &str,
+        sequence: u64,
+        last: bool,
+    ) -> Result<Option<(Segment, u64)>, Stop> {
+        let link = self.link;
+        let found = window
+            .find_frame(0, |offset, header| {
+                header.address.checked_sub(offset).is_some_and(|base| base >= link.address)
+                    && header.first_sequence >= sequence.max(link.next_sequence)
+            })
+            .map_err(unreadable(name))?;
+        if found.is_none() && last && sequence == link.next_sequence && !self.broken {
+            self.tail = Tail::HalfMade(name.to_owned());
+            return Ok(None);
+        }
+        self.damage(name, 0, "the segment's header is not valid".to_owned(), None)?;
+        self.broken = true;
+        // The name alone proves that everything before it was there once.
+        self.link.next_sequence = self.link.next_sequence.max(sequence);
+        let Some((offset, frame)) = found else { return Ok(None) };
+        let header = segment::Header {
+            epoch: frame.epoch,
+            first_sequence: sequence,
+            base: frame.address.saturating_sub(offset),
+            previous: link.checksum,
+        };
+        self.link = Link {
+            next_sequence: frame.first_sequence,
+            address: frame.address,
+            checksum: frame.previous,
+        };
+        Ok(Some((Segment { name: name.to_owned(), header, before: link }, offset)))
+    }
+
+    fn tell(&mut self, event: Event<'_, '_>) -> Result<(), Stop> {
+        match (self.listener)(event) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stop::Enough),
+        }
+    }
+
+    fn damage(
+        &mut self,
+        file: &str,
+        offset: u64,
+        problem: String,
+        hole: Option<Hole<'_, '_>>,
+    ) -> Result<(), Stop> {
+        let damage = Damage { file: file.to_owned(), offset, problem };
+        self.tell(Event::Damage(damage, hole))
+    }
+}

@@ -1,0 +1,199 @@
+//! The frames of one segment.
+
+use super::{Event, Frame, Hole, Link, PROGRESS_BYTES, Segment, Stop, Survey, Tail, unreadable};
+use crate::store::journal::{
+    bytes::{are_zero, array_at, file_len, u32_at},
+    error::OpenError,
+    frame::{HEADER_BYTES, Header, Kind, NoHeader, TRAILER_BYTES, checksum},
+    survey::records,
+    window::Window,
+};
+
+/// What is where a frame should begin.
+enum Step {
+    /// A whole frame, in its place.
+    Frame { header: Header, checksum: u32, problem: Option<&'static str> },
+    /// The end of the log in this segment.
+    End,
+    /// What an unfinished write may leave behind.
+    Bad { header: Option<Header>, problem: &'static str },
+    /// What no write leaves behind.
+    Misplaced,
+}
+
+impl Survey<'_> {
+    pub(super) fn frames(
+        &mut self,
+        window: &mut Window<'_>,
+        segment: &Segment,
+        start: u64,
+        last: bool,
+    ) -> Result<(), Stop> {
+        let name = &segment.name;
+        let done_before = self.reported.done_bytes;
+        let mut offset = start;
+        loop {
+            self.offset = offset;
+            if done_before + offset >= self.reported.done_bytes + PROGRESS_BYTES {
+                self.report(done_before + offset);
+            }
+            match self.step(window, segment, offset)? {
+                Step::End => break,
+                Step::Frame { header, checksum, problem } => {
+                    if let Some(problem) = problem {
+                        self.damage(name, offset, problem.to_owned(), None)?;
+                    }
+                    self.frame(window, segment, offset, &header, checksum)?;
+                    offset += header.frame_bytes();
+                }
+                Step::Bad { header, problem } => {
+                    match self.hole(window, segment, offset, header, problem, last)? {
+                        Some(next) => offset = next,
+                        None => break,
+                    }
+                }
+                Step::Misplaced => {
+                    let problem = "a frame that belongs to another place is here";
+                    match self.hole(window, segment, offset, None, problem, false)? {
+                        Some(next) => offset = next,
+                        None => break,
+                    }
+                }
+            }
+        }
+        self.reported.done_bytes = done_before;
+        Ok(())
+    }
+
+    fn step(&self, window: &mut Window<'_>, segment: &Segment, offset: u64) -> Result<Step, Stop> {
+        let name = &segment.name;
+        let bytes = window.get(offset, file_len(HEADER_BYTES)).map_err(unreadable(name))?;
+        if are_zero(bytes) {
+            let clean = window.is_zero_from(offset).map_err(unreadable(name))?;
+            let problem = "there is something after the end";
+            return Ok(if clean { Step::End } else { Step::Bad { header: None, problem } });
+        }
+        if bytes.len() < HEADER_BYTES {
+            return Ok(Step::Bad { header: None, problem: "the file ends inside a frame" });
+        }
+        let (header, header_checksum) = match Header::decode(&array_at(bytes, 0)) {
+            Ok(decoded) => decoded,
+            Err(NoHeader::Version(version)) => {
+                return Err(OpenError::UnsupportedVersion { file: name.clone(), version }.into());
+            }
+            Err(NoHeader::Invalid(problem)) => return Ok(Step::Bad { header: None, problem }),
+        };
+        if header.epoch != segment.header.epoch {
+            return Ok(Step::Bad { header: None, problem: "a frame of another segment is here" });
+        }
+        if header.address != segment.header.address(offset) {
+            return Ok(Step::Misplaced);
+        }
+        let frame = window.get(offset, header.frame_bytes()).map_err(unreadable(name))?;
+        if file_len(frame.len()) < header.frame_bytes() {
+            let problem = "the file ends inside a frame";
+            return Ok(Step::Bad { header: Some(header), problem });
+        }
+        let (rest, trailer) = frame.split_at(frame.len() - TRAILER_BYTES);
+        let payload = rest.get(HEADER_BYTES..).unwrap_or_default();
+        let checksum = checksum(header_checksum, payload);
+        if checksum != u32_at(trailer, 0) {
+            let problem = "the checksum of the frame is wrong";
+            return Ok(Step::Bad { header: Some(header), problem });
+        }
+        let problem = self.contradiction(&header, payload);
+        Ok(Step::Frame { header, checksum, problem })
+    }
+
+    /// What a whole frame gets wrong about itself or about the log before it.
+    fn contradiction(&self, header: &Header, payload: &[u8]) -> Option<&'static str> {
+        if header.first_sequence != self.link.next_sequence {
+            Some("the frame does not go on where the records before it end")
+        } else if header.previous != self.link.checksum {
+            Some("the frame does not follow the one before it")
+        } else if header.kind == Kind::Data && !holds_its_records(header, payload) {
+            Some("the records of the frame are not those its header tells of")
+        } else {
+            None
+        }
+    }
+
+    fn frame(
+        &mut self,
+        window: &mut Window<'_>,
+        segment: &Segment,
+        offset: u64,
+        header: &Header,
+        checksum: u32,
+    ) -> Result<(), Stop> {
+        let bytes = window.get(offset, header.frame_bytes()).map_err(unreadable(&segment.name))?;
+        let payload = bytes.get(HEADER_BYTES..bytes.len() - TRAILER_BYTES).unwrap_or_default();
+        // Records that were read already are not read twice, whatever a damaged log says.
+        if header.first_sequence >= self.link.next_sequence {
+            self.tell(Event::Frame(Frame { offset, header, checksum, payload }))?;
+        }
+        self.link = Link {
+            next_sequence: self.link.next_sequence.max(header.next_sequence()),
+            address: segment.header.address(offset + header.frame_bytes()),
+            checksum,
+        };
+        Ok(())
+    }
+
+    /// Something that is no frame: an unfinished write if nothing surely written comes after it,
+    /// else damage. Returns where to go on.
+    fn hole(
+        &mut self,
+        window: &mut Window<'_>,
+        segment: &Segment,
+        offset: u64,
+        header: Option<Header>,
+        problem: &'static str,
+        may_be_torn: bool,
+    ) -> Result<Option<u64>, Stop> {
+        let link = self.link;
+        // A copy of a frame inside a message is not at its own address, so it proves nothing.
+        let later = window
+            .find_frame(offset + 1, |at, found| {
+                found.epoch == segment.header.epoch
+                    && found.address == segment.header.address(at)
+                    && found.first_sequence >= link.next_sequence
+            })
+            .map_err(unreadable(&segment.name))?;
+        if may_be_torn && later.is_none() {
+            self.tail = Tail::Torn { problem: problem.to_owned() };
+            return Ok(None);
+        }
+        let to = later.map_or(window.file_len(), |(at, _)| at);
+        self.broken = true;
+        let hole = Hole { window, from: offset, to, header, link };
+        self.damage(&segment.name, offset, problem.to_owned(), Some(hole))?;
+        if let Some((_, later)) = later {
+            self.link = Link {
+                next_sequence: later.first_sequence,
+                address: later.address,
+                checksum: later.previous,
+            };
+            self.broken = false;
+        }
+        Ok(later.map(|(at, _)| at))
+    }
+}
+
+/// Whether the records of a data frame fill it and are as many as its header says.
+fn holds_its_records(header: &Header, payload: &[u8]) -> bool {
+    let mut count = 0;
+    let mut bytes = 0;
+    for (_, record) in records(payload) {
+        let distance = HEADER_BYTES + bytes;
+        if record.ordinal != count
+            || u32::try_from(distance) != Ok(record.distance)
+            || record.id == [0; 16]
+        {
+            return false;
+        }
+        count += 1;
+        bytes += record.len;
+    }
+    count == header.count && bytes == payload.len()
+}

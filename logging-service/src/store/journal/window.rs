@@ -1,0 +1,113 @@
+//! Reading a file from front to back through one buffer.
+
+use std::io;
+
+use super::{
+    bytes::{are_zero, array_at, file_len, memory_len},
+    disk::DiskFile,
+    frame::{self, Header},
+};
+
+/// Read at once: enough that the calls cost nothing, little enough to stay in the cache.
+const WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// A file, and the part of it that was read last.
+pub(super) struct Window<'a> {
+    file: &'a dyn DiskFile,
+    file_len: u64,
+    start: u64,
+    filled: usize,
+    /// Only grows, so that it is cleared once and not for each read.
+    buffer: &'a mut Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(file: &'a dyn DiskFile, buffer: &'a mut Vec<u8>) -> io::Result<Self> {
+        Ok(Self { file, file_len: file.len()?, start: 0, filled: 0, buffer })
+    }
+
+    pub(super) fn file_len(&self) -> u64 {
+        self.file_len
+    }
+
+    /// The `len` bytes at `offset`; fewer where the file ends.
+    pub(super) fn get(&mut self, offset: u64, len: u64) -> io::Result<&[u8]> {
+        let len = len.min(self.file_len.saturating_sub(offset));
+        let filled_end = self.start + file_len(self.filled);
+        if offset < self.start || offset + len > filled_end {
+            self.fill(offset, len)?;
+        }
+        let from = memory_len(offset - self.start);
+        Ok(self.buffer.get(from..from + memory_len(len)).unwrap_or_default())
+    }
+
+    fn fill(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        let wanted = memory_len(len.max(WINDOW_BYTES).min(self.file_len.saturating_sub(offset)));
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        self.filled = 0;
+        let Some(target) = self.buffer.get_mut(..wanted) else { return Ok(()) };
+        self.file.read_at(offset, target)?;
+        self.start = offset;
+        self.filled = wanted;
+        Ok(())
+    }
+
+    /// Whether there are only zeros from `offset` to the end of the file.
+    pub(super) fn is_zero_from(&mut self, mut offset: u64) -> io::Result<bool> {
+        while offset < self.file_len {
+            let bytes = self.get(offset, WINDOW_BYTES)?;
+            if !are_zero(bytes) {
+                return Ok(false);
+            }
+            offset += file_len(bytes.len());
+        }
+        Ok(true)
+    }
+
+    /// The first valid header of a frame at or after `offset` that `accept` takes with its offset.
+    pub(super) fn find_frame(
+        &mut self,
+        mut offset: u64,
+        mut accept: impl FnMut(u64, &Header) -> bool,
+    ) -> io::Result<Option<(u64, Header)>> {
+        const OVERLAP: usize = frame::HEADER_BYTES - 1;
+        loop {
+            let bytes = self.get(offset, WINDOW_BYTES)?;
+            let Some(starts) = bytes.len().checked_sub(OVERLAP).filter(|starts| *starts > 0) else {
+                return Ok(None);
+            };
+            for at in candidates(bytes, starts) {
+                let header: [u8; frame::HEADER_BYTES] = array_at(bytes, at);
+                let place = offset + file_len(at);
+                if let Ok((header, _)) = Header::decode(&header)
+                    && accept(place, &header)
+                {
+                    return Ok(Some((place, header)));
+                }
+            }
+            offset += file_len(starts);
+        }
+    }
+}
+
+/// Where in the first `starts` bytes a frame may begin. Passes over blocks of zeros quickly: that
+/// is what most of a reserved file is.
+fn candidates(bytes: &[u8], starts: usize) -> impl Iterator<Item = usize> {
+    const BLOCK: usize = 4096;
+    (0..starts)
+        .step_by(BLOCK)
+        .filter_map(move |from| {
+            let to = (from + BLOCK).min(starts);
+            let block = bytes.get(from..to)?;
+            (!are_zero(block)).then_some((from, block))
+        })
+        .flat_map(move |(from, block)| {
+            block
+                .iter()
+                .enumerate()
+                .filter(|(_, byte)| **byte == frame::MAGIC[0])
+                .map(move |(at, _)| from + at)
+        })
+}

@@ -1,0 +1,250 @@
+//! One suite for every store: what passes it is a store.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
+mod support;
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt};
+use logging_service::{
+    OpenStore,
+    log::{Index, Log, ReadRange},
+    open_journal,
+    store::{
+        journal::{
+            Options,
+            disk::{Disk, RealDisk, SimulatedDisk},
+        },
+        memory::MemoryStore,
+    },
+};
+use oncelog::{
+    limits::READ_CHUNK_MESSAGES_MAX,
+    message::{Message, Outcome, StoredMessage},
+};
+use support::{duplicate, id, log, message, record, stored};
+
+fn memory() -> OpenStore {
+    OpenStore { store: Box::<MemoryStore>::default(), index: Index::default() }
+}
+
+/// Small segments, so that the suite crosses from one to the next.
+fn journal(disk: impl Disk + 'static) -> OpenStore {
+    let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
+    open_journal(Arc::new(disk), options).unwrap()
+}
+
+/// Makes each check a test of each store.
+macro_rules! conformance {
+    ($($check:ident)*) => {
+        mod memory_store {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    super::$check(super::log(super::memory())).await;
+                }
+            )*
+        }
+
+        mod journal_on_a_simulated_disk {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    super::$check(super::log(super::journal(super::SimulatedDisk::new()))).await;
+                }
+            )*
+        }
+
+        mod journal_on_a_real_disk {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let disk = super::RealDisk::open(dir.path()).unwrap();
+                    super::$check(super::log(super::journal(disk))).await;
+                }
+            )*
+        }
+    };
+}
+
+conformance! {
+    a_new_message_gets_the_next_sequence
+    the_same_message_again_is_a_duplicate_with_the_first_place
+    the_same_id_with_anything_else_different_is_a_conflict_and_changes_nothing
+    a_batch_decides_its_own_duplicates_and_conflicts
+    concurrent_copies_of_a_message_are_stored_once
+    a_dropped_call_is_stored_all_the_same
+    lookup_finds_what_is_stored_and_nothing_else
+    a_read_shows_records_in_order_after_a_sequence_up_to_a_limit
+    a_read_of_one_stream_skips_the_others_and_still_fills_its_limit
+    a_read_ends_where_the_log_ended_when_it_began
+    a_follower_sees_new_records_in_order
+    bodies_come_back_byte_for_byte
+    a_closed_log_refuses_appends_and_reads_on
+}
+
+async fn append(log: &Log, messages: Vec<Message>) -> Vec<Outcome> {
+    log.append(messages).await.unwrap()
+}
+
+async fn append_one(log: &Log, message: Message) -> Outcome {
+    append(log, vec![message]).await.remove(0)
+}
+
+/// Appends messages that are all new.
+async fn store(log: &Log, messages: Vec<Message>) {
+    let outcomes = append(log, messages).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Stored(_))), "{outcomes:?}");
+}
+
+async fn read(log: &Log, range: ReadRange) -> Vec<StoredMessage> {
+    log.read(range).try_concat().await.unwrap()
+}
+
+async fn read_all(log: &Log) -> Vec<StoredMessage> {
+    read(log, ReadRange::default()).await
+}
+
+async fn a_new_message_gets_the_next_sequence(log: Log) {
+    assert_eq!(log.last_sequence(), 0);
+    assert_eq!(append_one(&log, message(1, "msg1")).await, stored(1));
+    assert_eq!(append(&log, vec![message(2, "a"), message(3, "a")]).await, [stored(2), stored(3)]);
+    assert_eq!(log.last_sequence(), 3);
+}
+
+async fn the_same_message_again_is_a_duplicate_with_the_first_place(log: Log) {
+    store(&log, vec![message(1, "msg1"), message(2, "msg2")]).await;
+    assert_eq!(append_one(&log, message(2, "msg2")).await, duplicate(2));
+    let mixed = vec![message(1, "msg1"), message(3, "msg3"), message(2, "msg2")];
+    assert_eq!(append(&log, mixed).await, [duplicate(1), stored(3), duplicate(2)]);
+    assert_eq!(read_all(&log).await.len(), 3);
+}
+
+async fn the_same_id_with_anything_else_different_is_a_conflict_and_changes_nothing(log: Log) {
+    let first = message(1, "msg1");
+    assert_eq!(append_one(&log, first.clone()).await, stored(1));
+    let others = [
+        message(1, "msg2"),
+        message(1, ""),
+        Message { stream: "other".parse().unwrap(), ..first.clone() },
+        Message { content_type: "text/html".parse().unwrap(), ..first.clone() },
+    ];
+    for other in others {
+        assert_eq!(append_one(&log, other).await, Outcome::Conflict);
+    }
+    assert_eq!(read_all(&log).await, [record(1, first)]);
+}
+
+async fn a_batch_decides_its_own_duplicates_and_conflicts(log: Log) {
+    let batch = vec![message(1, "a"), message(1, "a"), message(1, "b"), message(2, "c")];
+    assert_eq!(append(&log, batch).await, [stored(1), duplicate(1), Outcome::Conflict, stored(2)]);
+    assert_eq!(read_all(&log).await.len(), 2);
+}
+
+async fn concurrent_copies_of_a_message_are_stored_once(log: Log) {
+    let copies: Vec<_> = (0..64)
+        .map(|nth| {
+            let log = log.clone();
+            tokio::spawn(async move { append_one(&log, message(nth % 8, "copy")).await })
+        })
+        .collect();
+    let mut fresh = 0;
+    for copy in copies {
+        match copy.await.unwrap() {
+            Outcome::Stored(_) => fresh += 1,
+            Outcome::Duplicate(_) => {}
+            other @ (Outcome::Conflict | Outcome::Rejected(_)) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(fresh, 8);
+    assert_eq!(read_all(&log).await.len(), 8);
+}
+
+async fn a_dropped_call_is_stored_all_the_same(log: Log) {
+    let mut call = Box::pin(log.append(vec![message(1, "msg1")]));
+    // One poll hands the message over; then the caller goes away.
+    let _ = futures_util::poll!(&mut call);
+    drop(call);
+    assert_eq!(append_one(&log, message(1, "msg1")).await, duplicate(1));
+}
+
+async fn lookup_finds_what_is_stored_and_nothing_else(log: Log) {
+    store(&log, vec![message(1, "msg1")]).await;
+    assert_eq!(log.lookup(&id(1)).await.unwrap(), Some(record(1, message(1, "msg1"))));
+    assert_eq!(log.lookup(&id(2)).await.unwrap(), None);
+}
+
+async fn a_read_shows_records_in_order_after_a_sequence_up_to_a_limit(log: Log) {
+    let count = READ_CHUNK_MESSAGES_MAX as u64 + 10;
+    for start in (0..count).step_by(500) {
+        let batch = (start..count.min(start + 500)).map(|n| message(n, &format!("msg{n}")));
+        store(&log, batch.collect()).await;
+    }
+    let all = read_all(&log).await;
+    let expected: Vec<_> =
+        (0..count).map(|n| record(n + 1, message(n, &format!("msg{n}")))).collect();
+    assert!(all == expected, "{} of {count} records", all.len());
+
+    let page = ReadRange { after: 700, limit: Some(3), ..ReadRange::default() };
+    assert_eq!(read(&log, page).await, expected[700..703]);
+    let behind = ReadRange { after: count, ..ReadRange::default() };
+    assert_eq!(read(&log, behind).await, []);
+    let far_behind = ReadRange { after: u64::MAX, ..ReadRange::default() };
+    assert_eq!(read(&log, far_behind).await, []);
+}
+
+async fn a_read_of_one_stream_skips_the_others_and_still_fills_its_limit(log: Log) {
+    for nth in 0..10 {
+        let stream = if nth % 5 == 4 { "rare" } else { "facade" };
+        let message = Message { stream: stream.parse().unwrap(), ..message(nth, "x") };
+        assert_eq!(append_one(&log, message).await, stored(nth + 1));
+    }
+    let rare = |limit| ReadRange { stream: "rare".parse().ok(), limit, ..ReadRange::default() };
+    let sequences = |records: Vec<StoredMessage>| {
+        records.iter().map(|record| record.place.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(sequences(read(&log, rare(None)).await), [5, 10]);
+    assert_eq!(sequences(read(&log, rare(Some(1))).await), [5]);
+}
+
+async fn a_read_ends_where_the_log_ended_when_it_began(log: Log) {
+    store(&log, vec![message(1, "before")]).await;
+    let records = log.read(ReadRange::default());
+    store(&log, vec![message(2, "after")]).await;
+    let seen: Vec<StoredMessage> = records.try_concat().await.unwrap();
+    assert_eq!(seen, [record(1, message(1, "before"))]);
+}
+
+async fn a_follower_sees_new_records_in_order(log: Log) {
+    store(&log, vec![message(1, "1")]).await;
+    let follow = ReadRange { follow: true, limit: Some(3), ..ReadRange::default() };
+    let mut records = log.read(follow);
+    assert_eq!(records.next().await.unwrap().unwrap(), [record(1, message(1, "1"))]);
+    store(&log, vec![message(2, "2")]).await;
+    assert_eq!(records.next().await.unwrap().unwrap(), [record(2, message(2, "2"))]);
+    store(&log, vec![message(3, "3")]).await;
+    assert_eq!(records.next().await.unwrap().unwrap(), [record(3, message(3, "3"))]);
+    assert!(records.next().await.is_none(), "the limit was passed");
+}
+
+async fn bodies_come_back_byte_for_byte(log: Log) {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let bodies = [Vec::new(), vec![0], every_byte, vec![0xff; 1024 * 1024]];
+    for (nth, body) in (0..).zip(&bodies) {
+        let message = Message { body: body.clone().into(), ..message(nth, "") };
+        assert_eq!(append_one(&log, message).await, stored(nth + 1));
+    }
+    let read: Vec<_> = read_all(&log).await.into_iter().map(|r| r.message.body.to_vec()).collect();
+    assert!(read == bodies);
+}
+
+async fn a_closed_log_refuses_appends_and_reads_on(log: Log) {
+    store(&log, vec![message(1, "msg1")]).await;
+    log.drain();
+    log.close().await;
+    assert!(log.append(vec![message(2, "msg2")]).await.is_err());
+    assert_eq!(append_one(&log, message(1, "msg1")).await, duplicate(1));
+    assert_eq!(read_all(&log).await, [record(1, message(1, "msg1"))]);
+}

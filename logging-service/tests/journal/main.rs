@@ -1,0 +1,11 @@
+//! The durable journal, through its public doors.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // These are tests; helpers are not marked so.
+
+mod behaviour;
+mod crashes;
+mod damage;
+mod failures;
+mod helper;
+mod model;
+mod real_disk;
+mod workload;

@@ -1,0 +1,155 @@
+//! Any history against a model: a list of what was acknowledged.
+
+use std::io;
+
+use logging_service::store::{
+    CommitError, Store as _,
+    journal::{
+        OpenError,
+        disk::{Fault, SimulatedDisk},
+    },
+};
+use oncelog::message::Message;
+use proptest::{collection::vec, prelude::*};
+
+use crate::helper::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Commit messages of these sizes.
+    Commit(Vec<usize>),
+    MarkIdle,
+    /// The machine stops and starts.
+    Crash {
+        seed: u64,
+    },
+    /// Only the process does.
+    Restart,
+    /// Something happens at one of the next operations.
+    Inject {
+        after: u64,
+        fault: Fault,
+    },
+    /// From now on the disk has room for this much more.
+    Room(u64),
+    /// It has room again.
+    Space,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = prop_oneof![
+        Just(Fault::Crash),
+        Just(Fault::Fail(io::ErrorKind::Other)),
+        Just(Fault::Fail(io::ErrorKind::StorageFull)),
+    ];
+    prop_oneof![
+        12 => vec(0..1500_usize, 1..6).prop_map(Step::Commit),
+        3 => Just(Step::MarkIdle),
+        2 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
+        1 => Just(Step::Restart),
+        2 => (0..12_u64, fault).prop_map(|(after, fault)| Step::Inject { after, fault }),
+        1 => (0..5000_u64).prop_map(Step::Room),
+        1 => Just(Step::Space),
+    ]
+}
+
+#[derive(Default)]
+struct World {
+    disk: SimulatedDisk,
+    opened: Option<Opened>,
+    stored: Vec<Message>,
+    unknown: Vec<Message>,
+    next_message: u64,
+    crashes: u64,
+}
+
+impl World {
+    fn journal(&mut self) -> &mut Opened {
+        // At most once for a pending fault, once for a stopped machine, once for a full disk.
+        for _ in 0..4 {
+            if self.opened.is_some() {
+                break;
+            }
+            match open(&self.disk) {
+                Ok(opened) => self.check(opened),
+                Err(OpenError::Io { .. }) => self.crash(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self.opened.as_mut().expect("the journal opens once nothing fails any more")
+    }
+
+    fn crash(&mut self) {
+        self.opened = None;
+        self.disk.set_capacity(None);
+        self.crashes += 1;
+        self.disk.crash(self.crashes);
+    }
+
+    fn check(&mut self, opened: Opened) {
+        if opened.records.len() > self.stored.len() {
+            self.stored.append(&mut self.unknown);
+        }
+        self.unknown.clear();
+        assert_holds(&opened, &self.stored);
+        self.opened = Some(opened);
+    }
+
+    fn commit(&mut self, sizes: &[usize]) {
+        let first = self.next_message;
+        let batch: Vec<_> = (first..).zip(sizes).map(|(n, size)| message_of(n, *size)).collect();
+        self.next_message += batch.len() as u64;
+        let sequence = self.journal().journal.last_sequence() + 1;
+        match self.journal().journal.commit(&batch, time(first)) {
+            Ok(committed) => {
+                assert_eq!(committed.first_sequence, sequence);
+                self.stored.extend(batch);
+            }
+            Err(CommitError::NoSpace(_)) => {
+                assert_eq!(self.journal().journal.last_sequence() + 1, sequence);
+            }
+            Err(CommitError::Failed(_)) => {
+                self.unknown = batch;
+                self.opened = None;
+            }
+        }
+    }
+
+    fn mark_idle(&mut self) {
+        match self.journal().journal.mark_idle() {
+            Ok(()) | Err(CommitError::NoSpace(_)) => {}
+            Err(CommitError::Failed(_)) => self.opened = None,
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Commit(sizes) => self.commit(sizes),
+            Step::MarkIdle => self.mark_idle(),
+            Step::Crash { seed } => {
+                self.opened = None;
+                self.disk.crash(*seed);
+            }
+            Step::Restart => self.opened = None,
+            Step::Inject { after, fault } => self.disk.inject(*after, *fault),
+            Step::Room(bytes) => self.disk.set_capacity(Some(self.disk.used() + bytes)),
+            Step::Space => self.disk.set_capacity(None),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_what_was_acknowledged_is_there_in_order_and_batches_are_whole(
+        steps in vec(step(), 1..50)
+    ) {
+        let mut world = World { next_message: 1, ..World::default() };
+        for step in &steps {
+            world.step(step);
+        }
+        world.crash();
+        world.journal();
+    }
+}

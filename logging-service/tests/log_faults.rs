@@ -1,0 +1,171 @@
+//! What the log answers while its disk is slow, full or broken.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use logging_service::log::{AppendError, Log, ReadRange, State};
+use oncelog::{
+    limits::APPENDS_WAITING_MAX,
+    message::{Message, Outcome, Rejection, StoredMessage},
+};
+use support::{
+    duplicate,
+    faulty_store::{Disk, faulty},
+    id, log, message, stored,
+};
+
+/// Starts an append and gives it the chance to reach the journal thread.
+async fn begin(log: &Log, messages: Vec<Message>) -> Appending {
+    let log = log.clone();
+    let appending = tokio::spawn(async move { log.append(messages).await });
+    tokio::task::yield_now().await;
+    appending
+}
+
+type Appending = tokio::task::JoinHandle<Result<Vec<Outcome>, AppendError>>;
+
+async fn read_all(log: &Log) -> Vec<StoredMessage> {
+    log.read(ReadRange::default()).try_concat().await.unwrap()
+}
+
+/// Waits until the log is in a state, for as long as a slow machine may need.
+async fn wait_for(log: &Log, wanted: impl Fn(&State) -> bool) -> State {
+    let mut states = log.state();
+    let reached = states.wait_for(|state| wanted(state));
+    tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![message(1, "msg1")]).await;
+    commits.recv().unwrap();
+    let second = begin(&log, vec![message(1, "msg1")]).await;
+
+    // Nobody may hear or see anything of it before it is durable.
+    assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
+    assert_eq!(read_all(&log).await, []);
+    assert!(!first.is_finished() && !second.is_finished());
+
+    drop(held);
+    assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
+    assert_eq!(second.await.unwrap().unwrap(), [duplicate(1)]);
+}
+
+#[tokio::test]
+async fn what_waits_for_the_disk_shares_the_next_commit() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![message(0, "first")]).await;
+    commits.recv().unwrap();
+    let mut waiting = Vec::new();
+    for nth in 1..=10 {
+        waiting.push(begin(&log, vec![message(nth, "waits")]).await);
+    }
+    drop(held);
+    first.await.unwrap().unwrap();
+    for appending in waiting {
+        appending.await.unwrap().unwrap();
+    }
+    assert_eq!(switches.batches(), [1, 10]);
+}
+
+#[tokio::test]
+async fn a_failed_commit_fails_every_waiter_and_the_log() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
+    commits.recv().unwrap();
+
+    let held = switches.hold_commits();
+    switches.set(Disk::Fails);
+    let leader = begin(&log, vec![message(1, "leader")]).await;
+    commits.recv().unwrap();
+    let copy = begin(&log, vec![message(1, "leader"), message(2, "neighbour")]).await;
+    drop(held);
+    assert_eq!(leader.await.unwrap(), Err(AppendError::Failed));
+    assert_eq!(copy.await.unwrap(), Err(AppendError::Failed));
+
+    // It stays failed, whatever the disk does next: a retried sync lies.
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
+    switches.set(Disk::Works);
+    assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
+    assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
+    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [duplicate(1)]);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_journal_thread_is_a_failure_not_a_silence() {
+    let (store, switches, _commits) = faulty();
+    let log = log(store);
+    switches.set(Disk::Panics);
+    assert_eq!(log.append(vec![message(1, "msg1")]).await, Err(AppendError::Failed));
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_new_messages_answers_known_ones_and_recovers() {
+    let (store, switches, _commits) = faulty();
+    let log = log(store);
+    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
+
+    switches.set(Disk::Full);
+    let batch = vec![message(1, "new"), message(0, "safe"), message(1, "new"), message(0, "other")];
+    let outcomes = log.append(batch).await.unwrap();
+    assert!(matches!(outcomes[0], Outcome::Rejected(Rejection::ReadOnly(_))), "{outcomes:?}");
+    assert_eq!(outcomes[1], duplicate(1));
+    assert!(matches!(outcomes[2], Outcome::Rejected(Rejection::ReadOnly(_))), "{outcomes:?}");
+    assert_eq!(outcomes[3], Outcome::Conflict);
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::ReadOnly(_)));
+    assert_eq!(read_all(&log).await.len(), 1);
+
+    switches.set(Disk::Works);
+    wait_for(&log, |state| *state == State::Ready).await;
+    assert_eq!(log.append(vec![message(1, "new")]).await.unwrap(), [stored(2)]);
+}
+
+#[tokio::test]
+async fn past_its_queue_the_log_refuses_at_once_and_stores_nothing_of_it() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![message(0, "first")]).await;
+    commits.recv().unwrap();
+    let mut waiting = Vec::new();
+    for nth in 1..=APPENDS_WAITING_MAX as u64 {
+        waiting.push(begin(&log, vec![message(nth, "waits")]).await);
+    }
+    let refused = log.append(vec![message(9999, "too many")]).await.unwrap();
+    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    drop(held);
+    first.await.unwrap().unwrap();
+    for appending in waiting {
+        assert!(matches!(appending.await.unwrap().unwrap()[..], [Outcome::Stored(_)]));
+    }
+    assert_eq!(log.lookup(&id(9999)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_handed_over() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![message(1, "under way")]).await;
+    commits.recv().unwrap();
+    let second = begin(&log, vec![message(2, "waits")]).await;
+    let closing = tokio::spawn({
+        let log = log.clone();
+        async move { log.close().await }
+    });
+    drop(held);
+    assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
+    assert_eq!(second.await.unwrap().unwrap(), [stored(2)]);
+    closing.await.unwrap();
+}

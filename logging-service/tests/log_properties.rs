@@ -1,0 +1,297 @@
+//! The log against a model of it: whatever is appended, repeated, crashed and reopened, each id is
+//! stored at most once, what was acknowledged stays where it was said to be, and nothing is told
+//! that a crash could take back.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
+mod support;
+
+use std::{collections::HashMap, io::ErrorKind, sync::Arc};
+
+use logging_service::{
+    OpenStore,
+    log::{Appender, Index},
+    open_journal,
+    store::{
+        ScanLimit,
+        journal::{
+            Options,
+            disk::{Fault, SimulatedDisk},
+        },
+        memory::MemoryStore,
+    },
+};
+use oncelog::{
+    clock::Clock,
+    message::{Message, Outcome, Rejection, StoredMessage},
+};
+use proptest::{collection::vec, prelude::*};
+use support::{clock, duplicate, message, record, stored};
+
+/// Few ids and bodies, so that repeats and conflicts are common.
+const IDS: u64 = 12;
+const BODIES: [&str; 3] = ["a", "b", ""];
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Appends messages: (id, which body).
+    Append(Vec<(u64, usize)>),
+    /// Marks the log idle.
+    Idle,
+    /// Closes and opens again.
+    Reopen,
+    /// Loses power; the seed decides what of the unsynced data survives.
+    Crash(u64),
+    /// The nth disk operation from now fails, and then the power goes.
+    FailThenCrash(u64, u64),
+    /// The nth disk operation from now finds no power.
+    CrashAt(u64, u64),
+    /// No space for new messages for one append.
+    Full(Vec<(u64, usize)>),
+}
+
+fn messages() -> impl Strategy<Value = Vec<(u64, usize)>> {
+    vec((0..IDS, 0..BODIES.len()), 1..6)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => messages().prop_map(Step::Append),
+        1 => Just(Step::Idle),
+        1 => Just(Step::Reopen),
+        2 => any::<u64>().prop_map(Step::Crash),
+        2 => (0..12_u64, any::<u64>()).prop_map(|(n, seed)| Step::FailThenCrash(n, seed)),
+        2 => (0..12_u64, any::<u64>()).prop_map(|(n, seed)| Step::CrashAt(n, seed)),
+        1 => messages().prop_map(Step::Full),
+    ]
+}
+
+/// What the log must hold.
+#[derive(Default)]
+struct Model {
+    records: Vec<Message>,
+    places: HashMap<u64, u64>,
+    /// New messages of an append that failed: all of them are stored, in this order, or none.
+    in_doubt: Vec<(u64, Message)>,
+}
+
+impl Model {
+    /// Applies an append that works; returns what must be answered.
+    fn append(&mut self, batch: &[(u64, usize)]) -> Vec<Outcome> {
+        batch.iter().map(|&(id, body)| self.append_one(id, BODIES[body])).collect()
+    }
+
+    fn append_one(&mut self, id: u64, body: &str) -> Outcome {
+        let message = message(id, body);
+        match self.places.get(&id) {
+            Some(&sequence) if self.records[sequence as usize - 1] == message => {
+                duplicate(sequence)
+            }
+            Some(_) => Outcome::Conflict,
+            None => {
+                self.records.push(message);
+                self.places.insert(id, self.records.len() as u64);
+                stored(self.records.len() as u64)
+            }
+        }
+    }
+
+    /// Notes an append whose outcome nobody knows.
+    fn doubt(&mut self, batch: &[(u64, usize)]) {
+        for &(id, body) in batch {
+            let seen = self.places.contains_key(&id) || self.in_doubt.iter().any(|(d, _)| *d == id);
+            if !seen {
+                self.in_doubt.push((id, message(id, BODIES[body])));
+            }
+        }
+    }
+
+    /// Looks after a restart whether the append in doubt is stored.
+    fn settle(&mut self, last_sequence: u64) {
+        let in_doubt = std::mem::take(&mut self.in_doubt);
+        if last_sequence as usize > self.records.len() {
+            for (id, message) in in_doubt {
+                self.records.push(message);
+                self.places.insert(id, self.records.len() as u64);
+            }
+        }
+        assert_eq!(
+            last_sequence as usize,
+            self.records.len(),
+            "a batch was stored in part or lost"
+        );
+    }
+}
+
+/// A log on a simulated disk, beside its model.
+struct Subject {
+    disk: SimulatedDisk,
+    appender: Option<Appender>,
+    index: Arc<Index>,
+    model: Model,
+    /// Whether a fault is planted that a read may meet.
+    faulty: bool,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let mut subject = Self {
+            disk: SimulatedDisk::new(),
+            appender: None,
+            index: Arc::default(),
+            model: Model::default(),
+            faulty: false,
+        };
+        subject.open();
+        subject
+    }
+
+    /// Opens the journal; a fault that is still pending may interrupt that, so it tries again after
+    /// another loss of power.
+    fn open(&mut self) {
+        self.appender = None;
+        let options = Options { segment_bytes: 2048, ..Options::default() };
+        let OpenStore { store, index } = match open_journal(self.disk(), options.clone()) {
+            Ok(opened) => opened,
+            Err(_) if !self.disk.fault_is_pending() => {
+                self.disk.crash(0);
+                open_journal(self.disk(), options).unwrap()
+            }
+            Err(error) => panic!("{error}"),
+        };
+        self.model.settle(store.last_sequence());
+        self.index = Arc::new(index);
+        self.appender = Some(Appender::new(store, Arc::clone(&self.index), clock()));
+        self.check();
+    }
+
+    fn disk(&self) -> Arc<SimulatedDisk> {
+        Arc::new(self.disk.clone())
+    }
+
+    fn append(&mut self, batch: &[(u64, usize)]) {
+        let messages = batch.iter().map(|&(id, body)| message(id, BODIES[body])).collect();
+        match self.appender.as_mut().unwrap().append(messages) {
+            Ok(appended) if appended.no_space.is_none() => {
+                let expected = self.model.append(batch);
+                assert_eq!(appended.outcomes.len(), expected.len());
+                for (outcome, expected) in appended.outcomes.iter().zip(&expected) {
+                    self.check_outcome(outcome, expected);
+                }
+            }
+            Ok(appended) => self.check_refused(batch, &appended.outcomes),
+            Err(_) => {
+                self.model.doubt(batch);
+                self.restart(7);
+            }
+        }
+    }
+
+    fn check_outcome(&self, outcome: &Outcome, expected: &Outcome) {
+        if let (Outcome::Rejected(Rejection::Unreadable(_)), true) = (outcome, self.faulty) {
+            // The planted failure hit the read of the record to compare with.
+            assert!(matches!(expected, Outcome::Duplicate(_) | Outcome::Conflict), "{expected:?}");
+        } else {
+            assert_eq!(outcome, expected);
+        }
+    }
+
+    /// Without space, known messages are answered as ever, and new ones are not stored.
+    fn check_refused(&self, batch: &[(u64, usize)], outcomes: &[Outcome]) {
+        for (&(id, body), outcome) in batch.iter().zip(outcomes) {
+            match self.model.places.get(&id) {
+                Some(&at) if self.model.records[at as usize - 1] == message(id, BODIES[body]) => {
+                    assert_eq!(*outcome, duplicate(at));
+                }
+                Some(_) => assert_eq!(*outcome, Outcome::Conflict),
+                None => assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}"),
+            }
+        }
+    }
+
+    /// Appends while the `n`th disk operation meets `fault`.
+    fn append_under(&mut self, fault: Fault, n: u64, batch: &[(u64, usize)]) {
+        self.disk.inject(n, fault);
+        self.faulty = true;
+        self.append(batch);
+        self.faulty = false;
+    }
+
+    fn restart(&mut self, seed: u64) {
+        self.appender = None;
+        self.disk.crash(seed);
+        self.open();
+    }
+
+    fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Append(batch) => self.append(batch),
+            Step::Idle => {
+                if self.appender.as_mut().unwrap().store().mark_idle().is_err() {
+                    self.restart(7);
+                }
+            }
+            Step::Reopen => self.open(),
+            Step::Crash(seed) => self.restart(*seed),
+            Step::FailThenCrash(n, seed) => {
+                self.append_under(Fault::Fail(ErrorKind::Other), *n, &[(*seed % IDS, 0), (*n, 1)]);
+                self.restart(*seed);
+            }
+            Step::CrashAt(n, seed) => {
+                self.append_under(Fault::Crash, *n, &[(*seed % IDS, 1), (*n, 0)]);
+                self.restart(*seed);
+            }
+            Step::Full(batch) => {
+                self.disk.set_capacity(Some(self.disk.used()));
+                self.append(batch);
+                self.disk.set_capacity(None);
+                if self.appender.as_mut().unwrap().make_room().is_err() {
+                    self.restart(7);
+                }
+            }
+        }
+        self.check();
+    }
+
+    /// Everything that is in the model is in the log, and nothing else.
+    fn check(&mut self) {
+        let store = self.appender.as_mut().unwrap().store();
+        let limit = ScanLimit { messages: usize::MAX, bytes: usize::MAX };
+        let records = store.reader().scan(0, limit).unwrap();
+        let expected: Vec<StoredMessage> =
+            (1..).zip(self.model.records.iter().cloned()).map(|(n, m)| record(n, m)).collect();
+        assert_eq!(records, expected);
+        assert_eq!(self.index.len(), expected.len());
+        for record in expected {
+            let position = self.index.get(&record.message.id).unwrap();
+            assert_eq!(store.reader().get(position).unwrap(), record);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_journal_holds_what_the_model_says_through_crashes_faults_and_full_disks(
+        steps in vec(step(), 1..40)
+    ) {
+        let mut subject = Subject::new();
+        for step in &steps {
+            subject.apply(step);
+        }
+    }
+
+    #[test]
+    fn the_memory_store_answers_as_the_model_does(batches in vec(messages(), 1..40)) {
+        let index = Arc::new(Index::default());
+        let clock: Arc<dyn Clock> = clock();
+        let mut appender = Appender::new(Box::<MemoryStore>::default(), Arc::clone(&index), clock);
+        let mut model = Model::default();
+        for batch in &batches {
+            let messages = batch.iter().map(|&(id, body)| message(id, BODIES[body])).collect();
+            prop_assert_eq!(appender.append(messages).unwrap().outcomes, model.append(batch));
+        }
+        prop_assert_eq!(index.len(), model.records.len());
+    }
+}

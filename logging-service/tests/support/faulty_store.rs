@@ -1,0 +1,125 @@
+//! A store whose commits can be held up or fail.
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex, mpsc},
+    time::SystemTime,
+};
+
+use logging_service::{
+    OpenStore,
+    log::Index,
+    store::{CommitError, Committed, Reader, Store, memory::MemoryStore},
+};
+use oncelog::message::Message;
+
+/// What the next commits do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    Works,
+    Full,
+    Fails,
+    Panics,
+}
+
+/// The switches of a [`FaultyStore`].
+#[derive(Clone)]
+pub struct Switches {
+    pub disk: Arc<Mutex<Disk>>,
+    gate: Arc<Gate>,
+    batches: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Switches {
+    pub fn set(&self, disk: Disk) {
+        *self.disk.lock().unwrap() = disk;
+    }
+
+    /// Commits wait until the guard is dropped.
+    pub fn hold_commits(&self) -> Held {
+        *self.gate.closed.lock().unwrap() = true;
+        Held(Arc::clone(&self.gate))
+    }
+
+    /// The sizes of the batches committed so far.
+    pub fn batches(&self) -> Vec<usize> {
+        self.batches.lock().unwrap().clone()
+    }
+}
+
+#[derive(Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+/// Holds commits up until it is dropped.
+pub struct Held(Arc<Gate>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        *self.0.closed.lock().unwrap() = false;
+        self.0.opened.notify_all();
+    }
+}
+
+pub struct FaultyStore {
+    memory: MemoryStore,
+    switches: Switches,
+    entered: mpsc::Sender<()>,
+}
+
+/// The store, its switches, and a word each time a commit begins.
+pub fn faulty() -> (OpenStore, Switches, mpsc::Receiver<()>) {
+    let switches = Switches {
+        disk: Arc::new(Mutex::new(Disk::Works)),
+        gate: Arc::default(),
+        batches: Arc::default(),
+    };
+    let (entered, entries) = mpsc::channel();
+    let store = FaultyStore { memory: MemoryStore::default(), switches: switches.clone(), entered };
+    (OpenStore { store: Box::new(store), index: Index::default() }, switches, entries)
+}
+
+impl FaultyStore {
+    fn meet_the_disk(&self) -> Result<(), CommitError> {
+        let disk = *self.switches.disk.lock().unwrap();
+        match disk {
+            Disk::Works => Ok(()),
+            Disk::Full => Err(CommitError::NoSpace(io::ErrorKind::StorageFull.into())),
+            Disk::Fails => Err(CommitError::Failed(io::Error::other("planted"))),
+            Disk::Panics => panic!("planted"),
+        }
+    }
+}
+
+impl Store for FaultyStore {
+    fn commit(
+        &mut self,
+        batch: &[Message],
+        stored_at: SystemTime,
+    ) -> Result<Committed, CommitError> {
+        let _ = self.entered.send(());
+        let gate = &self.switches.gate;
+        drop(gate.opened.wait_while(gate.closed.lock().unwrap(), |closed| *closed).unwrap());
+        self.meet_the_disk()?;
+        self.switches.batches.lock().unwrap().push(batch.len());
+        self.memory.commit(batch, stored_at)
+    }
+
+    fn mark_idle(&mut self) -> Result<(), CommitError> {
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> Result<(), CommitError> {
+        self.meet_the_disk()
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.memory.reader()
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.memory.last_sequence()
+    }
+}

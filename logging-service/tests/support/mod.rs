@@ -1,0 +1,58 @@
+//! What the tests of the logging service share.
+
+#![allow(dead_code)] // Each test binary uses its part.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+pub mod faulty_store;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use logging_service::{OpenStore, console::Console, log::Log};
+use oncelog::{
+    clock::SimulatedClock,
+    message::{ContentType, Message, MessageId, Outcome, Place, StoredMessage},
+};
+
+/// The time that [`log`]'s clock shows.
+pub fn noon() -> SystemTime {
+    SystemTime::UNIX_EPOCH + NOON
+}
+
+const NOON: Duration = Duration::from_secs(1_700_000_000);
+
+pub fn clock() -> Arc<SimulatedClock> {
+    Arc::new(SimulatedClock::at(NOON))
+}
+
+pub fn log(opened: OpenStore) -> Log {
+    Log::start(opened.store, opened.index, clock(), Console::off()).unwrap()
+}
+
+pub fn id(number: u64) -> MessageId {
+    MessageId::try_from((u128::from(number) + 1).to_be_bytes()).unwrap()
+}
+
+/// The message with the id of `number`.
+pub fn message(number: u64, body: &str) -> Message {
+    Message {
+        id: id(number),
+        stream: "facade".parse().unwrap(),
+        content_type: ContentType::text(),
+        body: body.to_owned().into(),
+    }
+}
+
+pub fn stored(sequence: u64) -> Outcome {
+    Outcome::Stored(Place { sequence, stored_at: noon() })
+}
+
+pub fn duplicate(sequence: u64) -> Outcome {
+    Outcome::Duplicate(Place { sequence, stored_at: noon() })
+}
+
+pub fn record(sequence: u64, message: Message) -> StoredMessage {
+    StoredMessage { place: Place { sequence, stored_at: noon() }, message }
+}

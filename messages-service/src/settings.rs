@@ -1,0 +1,34 @@
+//! The flags of the service, and what they mean.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use oncelog::settings::{Checks, WrongSettings};
+
+/// The messages service of Oncelog: a stub that answers `not implemented yet`.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// Address to listen on; port 0 takes any free port
+    #[arg(long, env = "MESSAGES_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5002")]
+    pub listen: String,
+}
+
+/// Settings that were checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+impl TryFrom<Args> for Settings {
+    type Error = WrongSettings;
+
+    fn try_from(args: Args) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        match checks.parse("--listen", &args.listen) {
+            Some(listen) => Ok(Self { listen }),
+            None => Err(checks.wrong()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The messages service over a real socket.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+use std::time::Duration;
+
+use messages_service::{TEXT, serve};
+use oncelog::{
+    limits::DRAIN_TIMEOUT,
+    server,
+    wire::v1::{GetMessagesRequest, messages_service_client::MessagesServiceClient},
+};
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_stream::{StreamExt as _, pending};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_reflection::pb::{v1, v1alpha};
+
+struct Service {
+    channel: Channel,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), messages_service::ServeError>>,
+}
+
+async fn start() -> Service {
+    let listener = server::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve(server::incoming(listener), stop.clone()));
+    let endpoint = Channel::from_shared(format!("http://{addr}")).unwrap();
+    Service { channel: endpoint.connect().await.unwrap(), stop, serving }
+}
+
+fn ask(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest { service: service.to_owned() }
+}
+
+#[tokio::test]
+async fn it_answers_not_implemented_yet() {
+    let service = start().await;
+    let mut client = MessagesServiceClient::new(service.channel);
+    let response = client.get_messages(GetMessagesRequest {}).await.unwrap();
+    assert_eq!(response.into_inner().text, "not implemented yet");
+    assert_eq!(TEXT, "not implemented yet");
+}
+
+#[tokio::test]
+async fn health_speaks_for_the_server_and_the_service_and_nobody_else() {
+    let service = start().await;
+    let mut client = HealthClient::new(service.channel);
+    for name in ["", "oncelog.v1.MessagesService"] {
+        let response = client.check(ask(name)).await.unwrap().into_inner();
+        assert_eq!(response.status(), ServingStatus::Serving, "{name:?}");
+    }
+    let error = client.check(ask("oncelog.v1.LoggingService")).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_stop_is_told_to_watchers_and_then_ends_the_service() {
+    let service = start().await;
+    let mut client = HealthClient::new(service.channel);
+    let mut statuses = client.watch(ask("")).await.unwrap().into_inner();
+    assert_eq!(statuses.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+
+    let started = Instant::now();
+    service.stop.cancel();
+    assert_eq!(statuses.next().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert!(statuses.next().await.is_none());
+    service.serving.await.unwrap().unwrap();
+    assert!(started.elapsed() < DRAIN_TIMEOUT, "the watch held up the stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_does_not_end_is_cut_after_the_drain() {
+    let service = start().await;
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(service.channel);
+    let endless = pending::<v1::ServerReflectionRequest>();
+    let mut answers = client.server_reflection_info(endless).await.unwrap().into_inner();
+
+    let stopped = Instant::now();
+    service.stop.cancel();
+    service.serving.await.unwrap().unwrap();
+    assert!(stopped.elapsed() >= DRAIN_TIMEOUT);
+    let end = tokio::time::timeout(Duration::from_secs(1), answers.message()).await;
+    assert!(end.expect("the connection is still open").is_err());
+}
+
+#[tokio::test]
+async fn reflection_lists_what_is_served_in_both_versions() {
+    let service = start().await;
+
+    let mut client =
+        v1::server_reflection_client::ServerReflectionClient::new(service.channel.clone());
+    let list = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+    };
+    let mut answers =
+        client.server_reflection_info(tokio_stream::once(list)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let v1::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+        panic!("{answer:?}");
+    };
+    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    assert_eq!(
+        names,
+        [
+            "grpc.health.v1.Health",
+            "oncelog.v1.MessagesService",
+            "grpc.reflection.v1.ServerReflection"
+        ]
+    );
+
+    let mut client =
+        v1alpha::server_reflection_client::ServerReflectionClient::new(service.channel);
+    let find = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+                "oncelog.v1.MessagesService.GetMessages".to_owned(),
+            ),
+        ),
+    };
+    let mut answers =
+        client.server_reflection_info(tokio_stream::once(find)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    assert!(
+        matches!(
+            answer,
+            v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)
+        ),
+        "{answer:?}"
+    );
+}

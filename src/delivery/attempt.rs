@@ -1,0 +1,50 @@
+//! One attempt: the live messages of a batch, sent once.
+
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use tonic::Status;
+use tower::{BoxError, Service, ServiceExt as _};
+
+use crate::wire::v1::{AppendRequest, AppendResponse};
+
+use super::batch::{Batch, Outcomes};
+
+/// The innermost service of the stack.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt<S>(S);
+
+impl<S> Attempt<S> {
+    pub(super) fn new(logging: S) -> Self {
+        Self(logging)
+    }
+}
+
+impl<S> Service<Batch> for Attempt<S>
+where
+    S: Service<AppendRequest, Response = AppendResponse, Error = Status> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Outcomes;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Outcomes, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // The timeouts of the stack cover `call` and not this, so all waiting is done in there. And
+        // an error from here would end the retries.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        // A clone has to become ready by itself; this one was never asked.
+        let logging = self.0.clone();
+        Box::pin(async move {
+            let live = batch.begin_attempt();
+            if live.is_empty() {
+                return Ok(Outcomes::new());
+            }
+            let response = logging.oneshot(batch.request(&live)).await?;
+            Ok(batch.outcomes(&live, response)?)
+        })
+    }
+}

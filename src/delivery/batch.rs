@@ -1,0 +1,83 @@
+//! Messages that are sent together.
+
+use std::sync::Arc;
+
+use crate::{
+    message::{InvalidReceipt, Outcome},
+    wire::v1,
+};
+
+use super::{
+    classify::Fate,
+    entry::{Entry, State},
+};
+
+/// The messages of one call with all its attempts. Clones are the same batch.
+#[derive(Debug, Clone)]
+pub(super) struct Batch(Arc<[Arc<Entry>]>);
+
+/// What the logging service answered: the position in the batch, and the outcome.
+pub(super) type Outcomes = Vec<(usize, Outcome)>;
+
+/// The logging service broke the contract, so its answer says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ContractBroken {
+    #[error("logging-service answered {messages} messages with {receipts} receipts")]
+    Count { messages: usize, receipts: usize },
+    #[error("logging-service answered with the receipt of another message")]
+    Id,
+    #[error("logging-service answered with {0}")]
+    Receipt(#[from] InvalidReceipt),
+}
+
+impl Batch {
+    pub(super) fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {
+        Self(entries.into_iter().collect())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody waits for any of its messages.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.0.iter().all(|entry| entry.state() == State::Gone)
+    }
+
+    /// Begins an attempt with the messages somebody still waits for, by their positions.
+    pub(super) fn begin_attempt(&self) -> Vec<usize> {
+        (0..self.0.len()).filter(|&position| self.0[position].begin_attempt()).collect()
+    }
+
+    /// Ends an attempt that brought no receipts.
+    pub(super) fn end_attempt(&self, fate: Fate) {
+        for entry in self.0.iter() {
+            entry.end_attempt(fate);
+        }
+    }
+
+    /// The request of one attempt, built anew from the same messages: ids never change.
+    pub(super) fn request(&self, positions: &[usize]) -> v1::AppendRequest {
+        let message = |&position: &usize| self.0[position].message.clone().into();
+        v1::AppendRequest { messages: positions.iter().map(message).collect() }
+    }
+
+    /// Reads the receipts of the attempt that was made with `positions`.
+    pub(super) fn outcomes(
+        &self,
+        positions: &[usize],
+        response: v1::AppendResponse,
+    ) -> Result<Outcomes, ContractBroken> {
+        let (messages, receipts) = (positions.len(), response.receipts.len());
+        if messages != receipts {
+            return Err(ContractBroken::Count { messages, receipts });
+        }
+        let outcome = |(&position, receipt): (&usize, v1::Receipt)| {
+            if receipt.id[..] != self.0[position].message.id.as_bytes()[..] {
+                return Err(ContractBroken::Id);
+            }
+            Ok((position, Outcome::try_from(receipt)?))
+        };
+        positions.iter().zip(response.receipts).map(outcome).collect()
+    }
+}

@@ -1,0 +1,96 @@
+//! The task that sends: one batch after the other, through the layers.
+
+use std::sync::Arc;
+
+use tonic::Status;
+use tower::{
+    BoxError, Service, ServiceBuilder, ServiceExt as _, retry::RetryLayer, timeout::TimeoutLayer,
+};
+
+use crate::wire::v1::{AppendRequest, AppendResponse};
+
+use super::{
+    DeliveryOptions, answer,
+    attempt::Attempt,
+    batch::{Batch, Outcomes},
+    classify::{Remedy, classify},
+    queue::Waiting,
+    retry::{RetryPolicy, retry_budget},
+    shared::Shared,
+};
+
+/// Sends what is queued until the queue is closed and empty.
+pub(super) async fn run<S>(logging: S, options: DeliveryOptions, shared: Arc<Shared>)
+where
+    S: Service<AppendRequest, Response = AppendResponse, Error = Status> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let _closed_at_the_end = AbandonOnDrop(Arc::clone(&shared));
+    let retry =
+        RetryPolicy::new(options.jitter, retry_budget(), options.attempt_timeout, shared.clone());
+    let mut layers = ServiceBuilder::new()
+        // No batch keeps the next one waiting for longer. By then all its waiters have left.
+        .layer(TimeoutLayer::new(options.total_timeout))
+        // The only retries of the system. They are in here so that delays count as well.
+        .layer(RetryLayer::new(retry))
+        // One attempt, with connecting. This one is retried.
+        .layer(TimeoutLayer::new(options.attempt_timeout))
+        // Leaves out the messages nobody waits for.
+        .service(Attempt::new(logging));
+    while let Some(waiting) = shared.queue.next_batch().await {
+        deliver(&mut layers, waiting, &shared).await;
+    }
+}
+
+/// Sends one batch and answers its waiters.
+///
+/// A batch that is refused for its content is halved until the message that spoils it is alone, so
+/// that it cannot fail its neighbours.
+async fn deliver<L>(layers: &mut L, waiting: Vec<Waiting>, shared: &Shared)
+where
+    L: Service<Batch, Response = Outcomes, Error = BoxError>,
+{
+    let mut parts = vec![waiting];
+    while let Some(mut waiting) = parts.pop() {
+        let batch = Batch::new(waiting.iter().map(|waiting| Arc::clone(&waiting.entry)));
+        let result = match layers.ready().await {
+            Ok(ready) => ready.call(batch).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(outcomes) => answer_outcomes(waiting, outcomes),
+            Err(error) if waiting.len() > 1 && classify(&*error).remedy == Remedy::Split => {
+                let rest = waiting.split_off(waiting.len() / 2);
+                parts.extend([rest, waiting]);
+            }
+            Err(error) => answer_failure(waiting, &error, shared),
+        }
+    }
+}
+
+fn answer_outcomes(waiting: Vec<Waiting>, outcomes: Outcomes) {
+    let mut outcomes = outcomes.into_iter().peekable();
+    for (position, waiting) in waiting.into_iter().enumerate() {
+        // Positions ascend. Those left out are the messages nobody waits for.
+        if let Some((_, outcome)) = outcomes.next_if(|(at, _)| *at == position) {
+            let answer = answer::of_outcome(outcome, waiting.entry.state());
+            let _ = waiting.answer.send(answer);
+        }
+    }
+}
+
+fn answer_failure(waiting: Vec<Waiting>, error: &BoxError, shared: &Shared) {
+    for waiting in waiting {
+        let answer = answer::of_failure(&**error, waiting.entry.state(), shared);
+        let _ = waiting.answer.send(Err(answer));
+    }
+}
+
+/// However the task ends, by a panic or with its runtime, nobody is left waiting in the queue.
+struct AbandonOnDrop(Arc<Shared>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+    }
+}

@@ -1,0 +1,267 @@
+//! Accepts TCP connections: capped, without delay, and never giving up.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_util::{Stream, stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
+};
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use crate::limits;
+
+/// What an HTTP/2 client sends before anything else.
+const PREFACE_BYTES: usize = 24;
+
+/// The connections `listener` accepts, for ever.
+///
+/// At most [`limits::CONNECTIONS_MAX`] are open at a time; the next client waits in the backlog of
+/// the operating system until one closes. A failure to accept is logged and tried again. Dropping
+/// the stream closes the port.
+pub fn incoming(
+    listener: TcpListener,
+) -> impl Stream<Item = Result<Connection, Infallible>> + Send + 'static {
+    let listener = Arc::new(listener);
+    let accept = move || {
+        let listener = Arc::clone(&listener);
+        async move { listener.accept().await }
+    };
+    connections(accept, limits::CONNECTIONS_MAX)
+}
+
+fn connections<Accept, Accepted>(
+    accept: Accept,
+    connections_max: usize,
+) -> impl Stream<Item = Result<Connection, Infallible>>
+where
+    Accept: FnMut() -> Accepted,
+    Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
+{
+    let slots = Arc::new(Semaphore::new(connections_max));
+    stream::unfold((accept, slots), |(mut accept, slots)| async move {
+        // Before accepting: a connection that cannot be served stays with the operating system.
+        let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+        let tcp = accept_one(&mut accept).await;
+        Some((Ok(Connection::new(tcp, slot)), (accept, slots)))
+    })
+}
+
+async fn accept_one<Accept, Accepted>(accept: &mut Accept) -> TcpStream
+where
+    Accept: FnMut() -> Accepted,
+    Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
+{
+    let mut warned = false;
+    loop {
+        match accept().await {
+            Ok((tcp, _)) => {
+                // Without it small answers wait for the acknowledgement of earlier ones. The
+                // connection works either way.
+                let _ = tcp.set_nodelay(true);
+                return tcp;
+            }
+            // The client left before we came to it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                if !warned {
+                    tracing::warn!(%error, "cannot accept connections; trying on");
+                    warned = true;
+                }
+                sleep(limits::ACCEPT_RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// An accepted connection. It counts towards [`limits::CONNECTIONS_MAX`] until it is dropped, and
+/// fails if the client does not begin to speak HTTP/2 within [`limits::HEADER_READ_TIMEOUT`].
+pub struct Connection {
+    tcp: TcpStream,
+    opening: Option<Opening>,
+    _slot: OwnedSemaphorePermit,
+}
+
+struct Opening {
+    timeout: Pin<Box<Sleep>>,
+    bytes_left: usize,
+}
+
+impl Connection {
+    fn new(tcp: TcpStream, slot: OwnedSemaphorePermit) -> Self {
+        let timeout = Box::pin(sleep(limits::HEADER_READ_TIMEOUT));
+        Self { tcp, opening: Some(Opening { timeout, bytes_left: PREFACE_BYTES }), _slot: slot }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("tcp", &self.tcp).finish_non_exhaustive()
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.tcp.connect_info()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let filled_before = buf.filled().len();
+        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        let Some(opening) = &mut self.opening else { return read };
+        if read.is_pending() {
+            ready!(opening.timeout.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let bytes_read = buf.filled().len() - filled_before;
+        opening.bytes_left = opening.bytes_left.saturating_sub(bytes_read);
+        if opening.bytes_left == 0 {
+            self.opening = None;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, pin::pin};
+
+    use futures_util::{FutureExt as _, StreamExt as _};
+    use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, time::Instant};
+
+    use super::*;
+
+    async fn local() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        (listener, addr)
+    }
+
+    #[tokio::test]
+    async fn a_client_over_the_cap_is_served_once_another_leaves() {
+        let (listener, addr) = local().await;
+        let listener = Arc::new(listener);
+        let accept = || {
+            let listener = Arc::clone(&listener);
+            async move { listener.accept().await }
+        };
+        let mut incoming = pin!(connections(accept, 1));
+
+        let _first_client = TcpStream::connect(addr).await.unwrap();
+        let second_client = TcpStream::connect(addr).await.unwrap();
+        let first = incoming.next().await.unwrap().unwrap();
+        assert!(incoming.next().now_or_never().is_none(), "the cap of one was passed");
+
+        drop(first);
+        let second = incoming.next().await.unwrap().unwrap();
+        assert_eq!(
+            second.connect_info().remote_addr(),
+            Some(second_client.local_addr().unwrap()),
+            "someone else was served"
+        );
+        assert!(second.tcp.nodelay().unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failing_to_accept_pauses_and_goes_on() {
+        const EMFILE: i32 = 24;
+        let (listener, addr) = local().await;
+        let listener = Arc::new(listener);
+        let mut errors = vec![
+            io::Error::from_raw_os_error(EMFILE),
+            io::Error::from_raw_os_error(EMFILE),
+            io::ErrorKind::ConnectionAborted.into(),
+        ];
+        let accept = || {
+            let listener = Arc::clone(&listener);
+            let error = errors.pop();
+            async move {
+                match error {
+                    Some(error) => Err(error),
+                    None => listener.accept().await,
+                }
+            }
+        };
+        let mut incoming = pin!(connections(accept, 1));
+        let _client = TcpStream::connect(addr).await.unwrap();
+
+        let started = Instant::now();
+        incoming.next().await.unwrap().unwrap();
+        assert!(started.elapsed() >= 2 * limits::ACCEPT_RETRY_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_finish_its_preface_times_out() {
+        let (listener, addr) = local().await;
+        let mut incoming = pin!(incoming(listener));
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        let mut connection = incoming.next().await.unwrap().unwrap();
+
+        client.write_all(b"PRI").await.unwrap();
+        let mut received = Vec::new();
+        let error = connection.read_to_end(&mut received).await.unwrap_err();
+        assert_eq!((error.kind(), &received[..]), (io::ErrorKind::TimedOut, &b"PRI"[..]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_spoke_may_be_silent() {
+        let (listener, addr) = local().await;
+        let mut incoming = pin!(incoming(listener));
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        let mut connection = incoming.next().await.unwrap().unwrap();
+
+        client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
+        connection.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
+        let silent = tokio::time::timeout(2 * limits::HEADER_READ_TIMEOUT, connection.read_u8());
+        assert!(silent.await.is_err(), "the connection ended");
+    }
+}
