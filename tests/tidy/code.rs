@@ -25,7 +25,7 @@ pub(crate) fn functions(text: &str) -> Vec<Function> {
             let closes = |line: &&str| {
                 line.strip_prefix(indent).is_some_and(|rest| rest == "}" || rest == "};")
             };
-            lines[index..].iter().position(|line| closes(line)).map(|length| length + 1)
+            lines[index..].iter().position(closes).map(|length| length + 1)
         };
         let Some(lines_of_it) = length else { continue };
         let attributes = lines[..index].iter().rev().map(|line| line.trim());
