@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Answer, Client, Scratch, Trio, eventually};
+use crate::support::{Answer, Client, Scratch, Trio, eventually, not_run};
 
 /// From freed space to appends that work again.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(20);
@@ -49,8 +49,7 @@ impl Drop for SmallDisk {
 async fn a_full_disk_refuses_posts_keeps_reads_and_recovers_without_a_restart() {
     let scratch = Scratch::new("full-disk");
     let Some(disk) = SmallDisk::mount(&scratch.join("disk"), "8m") else {
-        println!("NOT RUN: the full-disk test needs to mount a tmpfs, so it needs root");
-        eprintln!("NOT RUN: the full-disk test needs to mount a tmpfs, so it needs root");
+        not_run("the test of the full disk", "the right to mount a tmpfs: run it as root");
         return;
     };
     let mut trio = Trio::start_with(&disk.0, &[], &["--segment-size", "1MiB"]).await;

@@ -7,9 +7,15 @@
 //! - [`http`]: one request to the facade, and what came back
 //! - [`scratch`]: directories that outlive a failure
 //! - [`wait`]: waiting for a state, with a deadline
+//! - [`not_run`]: a test that cannot run here says so
 
 // Each test binary uses its own part of this module.
 #![allow(dead_code, unused_imports)]
+
+use std::{
+    env,
+    io::{Write, stderr},
+};
 
 pub(crate) mod http;
 pub(crate) mod port;
@@ -27,3 +33,11 @@ pub(crate) use self::{
     trio::Trio,
     wait::eventually,
 };
+
+/// Says loudly that `test` does not run for lack of `need`. In CI, where all needs can be met, this
+/// is a failure.
+pub(crate) fn not_run(test: &str, need: &str) {
+    assert!(env::var_os("CI").is_none(), "{test} must run in CI; it needs {need}");
+    // Not by `eprintln`: the output of a test that passes is not shown.
+    let _ = writeln!(stderr(), "\nNOT RUN: {test} needs {need}");
+}
