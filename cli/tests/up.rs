@@ -119,7 +119,8 @@ fn a_failing_service_ends_the_trio_with_its_exit_code() {
     let output = run(&[&["up"], &flags[..], &ports].concat());
     assert_eq!(output.status.code(), Some(75));
     let log = stderr(&output);
-    assert!(log.contains("logging-service: the journal is in use by another process"), "{log}");
+    assert!(log.starts_with("logging-service: "), "{log}");
+    assert!(log.contains("the journal is in use by another process"), "{log}");
     assert_eq!(stdout(&output), "", "it said it listens");
 }
 

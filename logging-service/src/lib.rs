@@ -15,6 +15,6 @@ pub mod settings;
 pub mod store;
 
 pub use self::{
-    open::{OpenStore, OpenStoreError, open, open_journal},
+    open::{OpenJournalError, OpenStore, OpenStoreError, open, open_journal},
     service::{Parts, ServeError, serve, serve_incoming},
 };

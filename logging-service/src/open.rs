@@ -44,10 +44,26 @@ pub enum OpenStoreError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The journal cannot be opened.
+    /// The journal in it cannot be opened.
+    #[error("{}: {source}", .dir.display())]
+    Journal {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: OpenJournalError,
+    },
+    /// Opening it went wrong in an unforeseen way.
+    #[error("opening the store failed unexpectedly: {0}")]
+    Panicked(String),
+}
+
+/// Why a journal could not be opened and indexed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenJournalError {
+    /// It cannot be opened.
     #[error(transparent)]
-    Journal(#[from] OpenError),
-    /// The journal is whole, and yet a record is in it twice.
+    Open(#[from] OpenError),
+    /// It is whole, and yet holds records twice.
     #[error(
         "{ids} ids are stored more than once. Nothing was changed. `oncelog journal verify` names \
          them"
@@ -56,23 +72,21 @@ pub enum OpenStoreError {
         /// How many.
         ids: u64,
     },
-    /// Opening it went wrong in an unforeseen way.
-    #[error("opening the store failed unexpectedly: {0}")]
-    Panicked(String),
 }
 
 impl OpenStoreError {
     /// The code the process exits with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Journal(OpenError::Locked { .. }) => Exit::Locked,
-            Self::Journal(
+            Self::Journal { source: OpenJournalError::Open(error), .. } => match error {
+                OpenError::Locked { .. } => Exit::Locked,
+                OpenError::Io { .. } => Exit::Disk,
                 OpenError::Damaged(_)
                 | OpenError::RepairUnfinished
-                | OpenError::UnsupportedVersion { .. },
-            )
-            | Self::StoredTwice { .. } => Exit::Damaged,
-            Self::Dir { .. } | Self::Journal(OpenError::Io { .. }) => Exit::Disk,
+                | OpenError::UnsupportedVersion { .. } => Exit::Damaged,
+            },
+            Self::Journal { source: OpenJournalError::StoredTwice { .. }, .. } => Exit::Damaged,
+            Self::Dir { .. } => Exit::Disk,
             Self::Panicked(_) => Exit::Failure,
         }
     }
@@ -89,10 +103,13 @@ pub fn open(settings: &Settings) -> Result<OpenStore, OpenStoreError> {
         }
         StoreKind::Journal => {
             let dir = settings.data_dir.clone();
-            let disk =
-                RealDisk::open(&dir).map_err(|source| OpenStoreError::Dir { dir, source })?;
+            let disk = match RealDisk::open(&dir) {
+                Ok(disk) => disk,
+                Err(source) => return Err(OpenStoreError::Dir { dir, source }),
+            };
             let options = Options { segment_bytes: settings.segment_bytes, ..Options::default() };
             open_journal(Arc::new(disk), options)
+                .map_err(|source| OpenStoreError::Journal { dir, source })
         }
     }
 }
@@ -100,8 +117,8 @@ pub fn open(settings: &Settings) -> Result<OpenStore, OpenStoreError> {
 /// Opens the journal on `disk`, checks all of it, and indexes its ids.
 ///
 /// # Errors
-/// [`OpenStoreError`].
-pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, OpenStoreError> {
+/// [`OpenJournalError`].
+pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, OpenJournalError> {
     let index = Index::default();
     let mut stored_twice = 0;
     let mut told = Instant::now();
@@ -112,7 +129,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
         &mut |progress| tell(progress, &mut told),
     )?;
     if stored_twice > 0 {
-        return Err(OpenStoreError::StoredTwice { ids: stored_twice });
+        return Err(OpenJournalError::StoredTwice { ids: stored_twice });
     }
     Ok(OpenStore { store: Box::new(journal), index })
 }

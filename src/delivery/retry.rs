@@ -59,9 +59,13 @@ impl RetryPolicy {
     }
 
     fn succeeded(&self, outcomes: &Outcomes) {
+        if outcomes.is_empty() {
+            // Nobody waited any more, so no call was made and nothing is known to work again.
+            return;
+        }
         self.budget.deposit();
         self.shared.clear_failure();
-        if self.attempt > 1 && !outcomes.is_empty() {
+        if self.attempt > 1 {
             let (attempt, messages) = (self.attempt, outcomes.len());
             tracing::info!(attempt, messages, "delivered after retries");
         }

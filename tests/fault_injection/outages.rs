@@ -55,8 +55,14 @@ async fn an_outage_longer_than_the_total_timeout_is_answered_honestly_and_in_tim
     let settled = client.post("frozen", Some(uuid)).await.unwrap().expect(200).json();
     assert_eq!(settled["uuid"], uuid);
 
-    // Gone, it cannot have taken anything.
+    // Gone, and known to be gone, it cannot have taken anything. An attempt on a connection that
+    // breaks under it would be unknown.
     trio.logging.kill_hard();
+    eventually("the facade to notice", Duration::from_secs(20), async || {
+        let answer = client.get("/readyz").await.ok()?;
+        (answer.status == 503).then_some(())
+    })
+    .await;
     let started = std::time::Instant::now();
     let gone = client.post("gone", None).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(5), "waited {:?}", started.elapsed());

@@ -1,7 +1,9 @@
 //! `POST /facade/batch`: many messages, one a line; one outcome a line, in the same order.
 //!
 //! The upload is read by a task of its own, so that lines that arrived are delivered even if the
-//! client breaks off. Outcomes flow back while lines still arrive.
+//! client breaks off. Outcomes flow back while lines still arrive, so a client must read while it
+//! sends: once its unread outcomes fill the buffers between, no more lines are read, and after the
+//! time for a stalled answer the connection is cut. Lines with a key can be sent again as they were.
 
 use std::sync::Arc;
 

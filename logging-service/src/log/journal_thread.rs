@@ -75,7 +75,7 @@ impl JournalThread {
                     (marked, stopping) = (false, stop);
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.check_room()?;
+                    self.check_room_if_due()?;
                     marked = marked || self.mark_idle()?;
                 }
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
@@ -119,9 +119,7 @@ impl JournalThread {
 
     /// Stores what is new in one commit, then answers every call.
     fn append_all(&mut self, appends: Vec<Append>) -> io::Result<()> {
-        if self.room_check_at.is_some_and(|at| at <= Instant::now()) {
-            self.check_room()?;
-        }
+        self.check_room_if_due()?;
         let mut messages =
             Vec::with_capacity(appends.iter().map(|append| append.messages.len()).sum());
         let mut answers = Vec::with_capacity(appends.len());
@@ -147,7 +145,8 @@ impl JournalThread {
     }
 
     fn enter_read_only(&mut self, rejection: Rejection) {
-        self.room_check_at = Some(Instant::now() + ROOM_CHECK_INTERVAL);
+        // Refusing more must not put off the next look.
+        self.room_check_at.get_or_insert_with(|| Instant::now() + ROOM_CHECK_INTERVAL);
         self.state.send_if_modified(|state| {
             let newly = *state == State::Ready;
             if newly {
@@ -158,9 +157,9 @@ impl JournalThread {
         });
     }
 
-    /// Looks whether a full disk has room again.
-    fn check_room(&mut self) -> io::Result<()> {
-        if self.room_check_at.is_none() {
+    /// Looks whether a full disk has room again, now and then.
+    fn check_room_if_due(&mut self) -> io::Result<()> {
+        if self.room_check_at.is_none_or(|at| Instant::now() < at) {
             return Ok(());
         }
         match self.appender.make_room() {

@@ -174,3 +174,18 @@ async fn an_answer_does_not_blame_a_failure_that_was_overcome() {
     let answer = delivery.append(message(2)).await;
     assert_eq!(answer, Err(DeliveryError::Unknown("no answer in time".to_owned())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_batch_does_not_count_as_overcome() {
+    let log = FakeLog::scripted([Step::Unreachable, Step::Hang]);
+    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
+    let delivery = Delivery::start(log.clone(), options);
+    let dropped = append(&delivery, message(1));
+    settle().await;
+    dropped.abort();
+    settle().await;
+    let Err(DeliveryError::Unknown(text)) = delivery.append(message(2)).await else {
+        panic!("it hangs");
+    };
+    assert!(text.contains("Connection refused"), "{text}");
+}

@@ -121,12 +121,14 @@ impl Journal {
         let draft = Draft { kind, stored_at, count, buffer: &mut self.buffer };
         let frame_bytes = draft.frame_bytes();
         let result = self.appender.write(draft);
-        if let Err(CommitError::NoSpace(_)) = &result {
-            self.wanted_bytes = frame_bytes;
+        // What found no space stays wanted, whatever smaller frame is written meanwhile.
+        match &result {
+            Err(CommitError::NoSpace(_)) => self.wanted_bytes = self.wanted_bytes.max(frame_bytes),
+            Ok(_) if kind == Kind::Data => self.wanted_bytes = 0,
+            Ok(_) | Err(CommitError::Failed(_)) => {}
         }
         let written = result?;
         self.appender.sync()?;
-        self.wanted_bytes = 0;
         Ok(written)
     }
 
