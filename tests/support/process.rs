@@ -111,6 +111,12 @@ impl Process {
         self.exit_code(STOP_TIMEOUT).await
     }
 
+    /// Stops it as Ctrl-C would (SIGINT) and returns its exit code.
+    pub(crate) async fn interrupt(&mut self) -> Option<i32> {
+        self.signal(Signal::INT);
+        self.exit_code(STOP_TIMEOUT).await
+    }
+
     /// Asks it to stop (SIGTERM) and returns at once.
     pub(crate) fn ask_to_stop(&self) {
         self.signal(Signal::TERM);

@@ -1,0 +1,46 @@
+//! Does what README.md tells a newcomer to do, and compares what it shows.
+//!
+//! How README.md is read:
+//!
+//! - A block marked `sh` holds commands, one a line. Each is run, in a directory of its own, on the
+//!   ports the README names, and must succeed. A command this test does not know is a failure.
+//! - A block marked `json` or `text` right after it is what its last command prints. `…` stands for
+//!   anything within a line.
+//! - A block marked `console` holds both: `$ command`, then what it prints.
+//! - `cargo up` and `cargo run -p <service>` start what they name and leave it running; the next
+//!   command that needs it waits until it is ready. To keep the process in hand, the test runs the
+//!   program that Cargo would run, built with the profile of this test.
+//! - A comment tells what the prose asks a person to do:
+//!   `<!-- readme: stop logging-service -->`, `<!-- readme: start logging-service -->`,
+//!   `<!-- readme: do not wait -->` before a block whose command answers later (at the next `start`),
+//!   `<!-- readme: on the console of facade-service -->` before a block whose lines appear there.
+//! - Blocks with any other mark, or none, are for people alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod pattern;
+mod runner;
+mod script;
+mod settings;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{fs, path::Path};
+
+use runner::Runner;
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_of_the_readme_does_what_it_shows() {
+    let steps = script::parse(&readme());
+    let commands = steps.iter().filter(|step| step.is_command()).count();
+    assert!(commands >= 5, "the README shows {commands} commands only");
+    let mut runner = Runner::new();
+    for step in &steps {
+        runner.run(step).await;
+    }
+    runner.stop_all().await;
+}
