@@ -8,4 +8,5 @@ mod failures;
 mod helper;
 mod model;
 mod real_disk;
+mod repairs;
 mod workload;
