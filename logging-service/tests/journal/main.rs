@@ -5,6 +5,7 @@ mod behaviour;
 mod crashes;
 mod damage;
 mod failures;
+mod format;
 mod helper;
 mod model;
 mod real_disk;
