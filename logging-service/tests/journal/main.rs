@@ -10,4 +10,5 @@ mod helper;
 mod model;
 mod real_disk;
 mod repairs;
+mod verification;
 mod workload;

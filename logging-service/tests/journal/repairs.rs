@@ -1,4 +1,4 @@
-//! Looking at damaged journals, and repairing them.
+//! Repairing damaged journals.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::{
     helper::*,
 };
 
-fn look(disk: &SimulatedDisk) -> VerifyReport {
+pub(crate) fn look(disk: &SimulatedDisk) -> VerifyReport {
     let before = disk.contents();
     let report = verify(disk, &mut |_| {}).unwrap();
     assert_eq!(disk.contents(), before, "looking has changed something");
     report
 }
 
-fn plan_for(disk: &SimulatedDisk) -> RepairPlan {
+pub(crate) fn plan_for(disk: &SimulatedDisk) -> RepairPlan {
     let before = disk.contents();
     let plan = plan(Arc::new(disk.clone()), &mut |_| {}).unwrap();
     assert_eq!(disk.contents(), before, "planning has changed something");
@@ -70,76 +70,8 @@ fn assert_holds_all_but(disk: &SimulatedDisk, last: u64, lost: &[u64]) -> Vec<St
     all
 }
 
-const BATCHES: [std::ops::RangeInclusive<u64>; 7] =
+pub(crate) const BATCHES: [std::ops::RangeInclusive<u64>; 7] =
     [1..=4, 5..=9, 10..=14, 15..=20, 21..=21, 22..=40, 41..=45];
-
-#[test]
-fn a_sound_journal_needs_no_repair() {
-    let disk = closed_journal(&BATCHES);
-    let report = look(&disk);
-    assert!(report.is_sound(), "{report}");
-    assert_eq!((report.records(), report.last_sequence, report.lost_records), (45, 45, 0));
-    assert_eq!((report.frames(), report.segments.len()), (8, segments(&disk).len()));
-    assert!(report.to_string().ends_with("The journal is sound."), "{report}");
-    let before = disk.contents();
-    let plan = plan_for(&disk);
-    assert!(!plan.is_needed());
-    plan.apply("unused", options(2048), &mut |_| {}).unwrap();
-    assert_eq!(disk.contents(), before);
-}
-
-#[test]
-fn an_unfinished_write_is_reported_and_needs_no_repair() {
-    let disk = closed_journal(&[1..=3, 4..=6]);
-    let whole = disk.read(FIRST_SEGMENT).unwrap();
-    let last = frames(&whole)[1].clone();
-    disk.put(FIRST_SEGMENT, &whole[..last.end - 5]);
-    let report = look(&disk);
-    assert!(report.is_sound(), "{report}");
-    assert_eq!(report.unfinished.as_ref().unwrap().offset, last.start as u64);
-    assert!(report.to_string().contains("was never acknowledged"), "{report}");
-    assert!(!plan_for(&disk).is_needed());
-}
-
-#[test]
-fn all_damage_is_listed_and_not_only_the_first() {
-    let disk = closed_journal(&BATCHES);
-    let names = segments(&disk);
-    for (name, at) in [(&names[0], 100), (&names[0], 1000), (&names[1], 500)] {
-        disk.flip_bit(name, at * 8);
-    }
-    disk.put("40.segment", b"?");
-    let report = look(&disk);
-    let places: Vec<_> = report.damage.iter().map(|damage| damage.file.clone()).collect();
-    assert_eq!(places, ["40.segment", &names[0], &names[0], &names[1]], "{report}");
-    assert!(report.to_string().ends_with("damaged in 4 places."), "{report}");
-    assert!(report.records() > 0);
-}
-
-#[test]
-fn an_id_that_was_stored_twice_is_damage() {
-    let disk = SimulatedDisk::new();
-    let mut opened = open(&disk).unwrap();
-    commit(&mut opened.journal, 1..=3).unwrap();
-    commit(&mut opened.journal, 2..=2).unwrap();
-    drop(opened);
-    let report = look(&disk);
-    assert_eq!(report.damage.len(), 1, "{report}");
-    assert!(report.damage[0].problem.contains("the id of record 4 was stored before"), "{report}");
-}
-
-#[test]
-fn a_journal_in_use_is_neither_looked_at_nor_repaired() {
-    let disk = SimulatedDisk::new();
-    let opened = open(&disk).unwrap();
-    assert!(matches!(verify(&disk, &mut |_| {}), Err(OpenError::Locked { .. })));
-    let planned = plan(Arc::new(disk.clone()), &mut |_| {});
-    assert!(matches!(planned, Err(OpenError::Locked { .. })));
-    drop(opened);
-    let planned = plan_for(&disk);
-    assert!(matches!(open(&disk), Err(OpenError::Locked { .. })), "a plan must stay true");
-    drop(planned);
-}
 
 #[test]
 fn a_repair_after_any_flipped_bit_loses_at_most_the_record_it_is_in() {
