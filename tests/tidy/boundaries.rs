@@ -1,0 +1,98 @@
+//! Who may know what.
+
+use crate::tree::{Source, file, files, product};
+
+/// Places in `sources` outside of `home` that mention one of `words`.
+fn strays<'a>(
+    sources: impl IntoIterator<Item = &'a Source>,
+    home: &[&str],
+    words: &[&str],
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources {
+        if home.iter().any(|home| source.path.starts_with(home)) {
+            continue;
+        }
+        for (number, line) in (1..).zip(source.text.lines()) {
+            let code = line.split("//").next().unwrap_or_default();
+            if words.iter().any(|word| code.contains(word)) {
+                found.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_delivery_retries() {
+    let words = ["backoff::", "backoff;", "retry::Policy", "tower::retry", "ExponentialBuilder"];
+    let found = strays(&product(), &["src/delivery/"], &words);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn only_the_store_knows_that_a_disk_exists() {
+    let mut sources = product();
+    // The command line reads what a user names and looks after stopped journals.
+    sources.retain(|source| !source.path.starts_with("cli/"));
+    let words = ["std::fs", "fs::", "tokio::fs", "rustix", "File::"];
+    let found = strays(&sources, &["logging-service/src/store/"], &words);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_facade_has_nowhere_to_keep_a_message() {
+    let manifest = file("facade-service/Cargo.toml");
+    let dependencies = section(&manifest, "[dependencies]");
+    let stores =
+        ["logging-service", "rustix", "tempfile", "dashmap", "crc32c", "fjall", "redb", "sled"];
+    for store in stores {
+        let found = dependencies.lines().find(|line| line.starts_with(store));
+        assert_eq!(found, None, "the facade keeps no state");
+    }
+}
+
+fn section<'a>(manifest: &'a str, head: &str) -> &'a str {
+    let start = manifest.find(head).unwrap_or_else(|| panic!("no {head}")) + head.len();
+    let rest = &manifest[start..];
+    &rest[..rest.find("\n[").unwrap_or(rest.len())]
+}
+
+/// A new failure must break the build where failures become statuses, not inherit a status.
+#[test]
+fn no_error_inherits_a_status() {
+    let maps = |source: &Source| {
+        ["StatusCode::", "Status::", "Code::", "fn exit("]
+            .iter()
+            .any(|mark| source.text.contains(mark))
+    };
+    let mapping: Vec<Source> = product().into_iter().filter(maps).collect();
+    assert!(mapping.len() >= 5, "the rule has lost its subject");
+    for source in &mapping {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            let arm = line.trim_start();
+            // Foreign errors without end may have one, with the reason beside it.
+            let excused = lines[index.saturating_sub(6)..index]
+                .iter()
+                .any(|line| line.contains("allow(clippy::wildcard_enum_match_arm)] // "));
+            let wildcard = arm.starts_with("_ =>") || arm.starts_with("_ if ");
+            assert!(excused || !wildcard, "{}:{}: {arm}", source.path, index + 1);
+        }
+    }
+}
+
+#[test]
+fn only_the_edge_and_delivery_speak_http_statuses() {
+    let home = ["facade-service/", "cli/"];
+    let found = strays(&product(), &home, &["StatusCode::"]);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_package_takes_the_lints_of_the_workspace() {
+    for manifest in files("Cargo.toml") {
+        assert!(manifest.text.contains("[lints]\nworkspace = true"), "{}", manifest.path);
+    }
+    assert!(file("Cargo.toml").contains("unsafe_code = \"forbid\""));
+}
