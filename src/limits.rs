@@ -9,6 +9,10 @@ use std::time::Duration;
 /// An HTTP body, and so any message in it. The most that fits one gRPC call with room to spare.
 pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// How far past its limit an HTTP body is read, and thrown away, so that a client that sends first
+/// and reads later gets its refusal. What is larger is cut.
+pub const OVERSIZED_BODY_BYTES_READ_MAX: usize = 4 * 1024 * 1024;
+
 /// The body of a message.
 pub const MESSAGE_BODY_BYTES_MAX: usize = 1024 * 1024;
 

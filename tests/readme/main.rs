@@ -13,7 +13,8 @@
 //! - A comment tells what the prose asks a person to do:
 //!   `<!-- readme: stop logging-service -->`, `<!-- readme: start logging-service -->`,
 //!   `<!-- readme: do not wait -->` before a block whose command answers later (at the next `start`),
-//!   `<!-- readme: on the console of facade-service -->` before a block whose lines appear there.
+//!   `<!-- readme: on the console of facade-service -->` before a block whose lines appear there,
+//!   with anything before and after them, and with other delays.
 //! - Blocks with any other mark, or none, are for people alone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]

@@ -12,6 +12,27 @@ pub(crate) fn matches(pattern: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// Whether a log line holds what `pattern` shows. Delays are random, so any delay will do.
+pub(crate) fn is_on_line(pattern: &str, line: &str) -> bool {
+    let any_delay = match pattern.split_once("delay=") {
+        Some((before, after)) => {
+            let unit = after.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            format!("…{before}delay=…{unit}…")
+        }
+        None => format!("…{pattern}…"),
+    };
+    matches(&any_delay, line)
+}
+
+#[test]
+fn a_log_line_may_have_more_and_another_delay() {
+    let line = "2026-01-01T00:00:00Z  WARN retrying attempt=2 delay=7ms error=gone messages=1";
+    assert!(is_on_line("WARN retrying attempt=2 delay=93ms error=gone", line));
+    assert!(is_on_line("attempt=…", line));
+    assert!(!is_on_line("WARN retrying attempt=3 delay=93ms error=gone", line));
+    assert!(!is_on_line("WARN retrying attempt=2 delay=93s error=gone", line));
+}
+
 #[test]
 fn dots_stand_for_anything_within_a_line() {
     assert!(matches("a…c", "abbc") && matches("…", "") && matches("a…b…c", "aXbYbZc"));

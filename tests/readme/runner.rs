@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    pattern::matches,
+    pattern::{is_on_line, matches},
     script::Step,
     support::{Client, Process, Program, Scratch, eventually},
 };
@@ -147,7 +147,7 @@ impl Runner {
         for pattern in shown {
             let what = format!("the console line of README.md:{line}: {pattern}");
             eventually(&what, CONSOLE_TIMEOUT, async || {
-                process.stderr().iter().any(|line| matches(pattern, line)).then_some(())
+                process.stderr().iter().any(|line| is_on_line(pattern, line)).then_some(())
             })
             .await;
         }

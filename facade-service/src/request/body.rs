@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use oncelog::limits::HTTP_BODY_BYTES_MAX;
+use oncelog::limits::{HTTP_BODY_BYTES_MAX, OVERSIZED_BODY_BYTES_READ_MAX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why a body could not be read. Nothing was stored.
@@ -54,20 +54,41 @@ pub(crate) async fn read_whole(
     room: &Arc<Semaphore>,
 ) -> Result<WholeBody, BodyError> {
     if body.size_hint().lower() > HTTP_BODY_BYTES_MAX as u64 {
-        return Err(BodyError::TooLarge);
+        return Err(refuse(body, limits).await);
     }
     let first = next_chunk(&mut body, limits.pause).await?.unwrap_or_default();
     if body.is_end_stream() {
         check_size(first.len())?;
         return Ok(WholeBody { bytes: first, _room: None });
     }
-    let rest = read_rest(first, body, limits.pause, room);
-    tokio::time::timeout(limits.whole, rest).await.unwrap_or(Err(BodyError::Slow(limits.whole)))
+    let rest = read_rest(first, &mut body, limits.pause, room);
+    let whole = tokio::time::timeout(limits.whole, rest).await;
+    match whole.unwrap_or(Err(BodyError::Slow(limits.whole))) {
+        Err(BodyError::TooLarge) => Err(refuse(body, limits).await),
+        read => read,
+    }
+}
+
+/// Reads past a body that is too large, if it is not much too large: many clients look for an
+/// answer only after they have sent everything.
+async fn refuse(mut body: Body, limits: BodyLimits) -> BodyError {
+    let read_past = async {
+        let mut left = OVERSIZED_BODY_BYTES_READ_MAX;
+        while body.size_hint().lower() <= left as u64 {
+            match next_chunk(&mut body, limits.pause).await {
+                Ok(Some(chunk)) if chunk.len() <= left => left -= chunk.len(),
+                Ok(_) | Err(_) => return,
+            }
+        }
+    };
+    // Whether it ended in time or not, the answer is the same.
+    let _ = tokio::time::timeout(limits.pause, read_past).await;
+    BodyError::TooLarge
 }
 
 async fn read_rest(
     first: Bytes,
-    mut body: Body,
+    body: &mut Body,
     pause: Duration,
     room: &Arc<Semaphore>,
 ) -> Result<WholeBody, BodyError> {
@@ -84,7 +105,7 @@ async fn read_rest(
             None => taken = Some(more),
         }
         whole.extend_from_slice(&chunk);
-        next = next_chunk(&mut body, pause).await?;
+        next = next_chunk(body, pause).await?;
     }
     Ok(WholeBody { bytes: whole.freeze(), _room: taken })
 }

@@ -307,6 +307,37 @@ fn swapped_frames_are_refused() {
 }
 
 #[test]
+fn a_frame_or_segment_of_another_history_is_refused_however_well_it_fits() {
+    // The same random numbers, messages and lengths; only the times differ.
+    let history = |hour: u64| {
+        let disk = SimulatedDisk::new();
+        let mut opened = open(&disk).unwrap();
+        for start in (1..=36).step_by(9) {
+            let batch = messages(start..=start + 8);
+            opened.journal.commit(&batch, time(start + hour)).unwrap();
+        }
+        opened.journal.mark_idle().unwrap();
+        drop(opened);
+        disk
+    };
+    let (ours, other) = (history(0), history(1));
+    let names = segments(&ours);
+    let (mut bytes, foreign) = (ours.read(&names[0]).unwrap(), other.read(&names[0]).unwrap());
+    let (first, second) = (frames(&bytes)[0].clone(), frames(&bytes)[1].clone());
+    bytes[first.clone()].copy_from_slice(&foreign[first]);
+    let exchanged = ours.snapshot();
+    exchanged.put(&names[0], &bytes);
+    let (file, offset, problem) = refusal(&exchanged);
+    assert_eq!((file, offset), (names[0].clone(), second.start as u64), "{problem}");
+    assert!(problem.contains("does not follow the one before it"), "{problem}");
+
+    ours.put(&names[0], &foreign);
+    let (file, _, problem) = refusal(&ours);
+    assert_eq!(file, names[1]);
+    assert!(problem.contains("does not follow the segment in front of it"), "{problem}");
+}
+
+#[test]
 fn a_later_format_version_is_left_untouched() {
     let with_version = |bytes: &mut [u8], at: usize| {
         bytes[at] = 2;

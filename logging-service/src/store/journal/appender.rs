@@ -33,6 +33,8 @@ pub(super) struct Appender {
     pub(super) link: Link,
     /// All records up to this one are durable.
     pub(super) synced_upto: u64,
+    /// Whether something was written that is not synced.
+    dirty: bool,
 }
 
 /// A frame before it is written: records are encoded behind room for its header.
@@ -80,7 +82,7 @@ impl Appender {
         link: Link,
     ) -> Self {
         let synced_upto = link.next_sequence - 1;
-        Self { disk, options, name_suffix: "", current, link, synced_upto }
+        Self { disk, options, name_suffix: "", current, link, synced_upto, dirty: false }
     }
 
     /// Begins a segment after `link`, which ends the log so far. `name_suffix` is appended to the
@@ -95,11 +97,11 @@ impl Appender {
         let (_, checksum) = current.header.encode();
         let link = Link { address: current.header.address(current.end), checksum, ..link };
         let synced_upto = link.next_sequence - 1;
-        Ok(Self { disk, options, name_suffix, current, link, synced_upto })
+        Ok(Self { disk, options, name_suffix, current, link, synced_upto, dirty: false })
     }
 
-    /// Writes a frame. It is durable after [`Appender::sync`]; no other frame may be written
-    /// before that, because recovery takes two unfinished frames for damage.
+    /// Writes a frame. It is durable after [`Appender::sync`]. In a log that is in use no other
+    /// frame may be written before that, because recovery takes two unfinished frames for damage.
     pub(super) fn write(&mut self, draft: Draft<'_>) -> Result<Written, CommitError> {
         let payload_bytes = draft.buffer.len().saturating_sub(HEADER_BYTES);
         let Ok(payload_bytes) = u32::try_from(payload_bytes) else {
@@ -127,6 +129,7 @@ impl Appender {
         draft.buffer.extend_from_slice(&checksum.to_le_bytes());
 
         let offset = self.current.end;
+        self.dirty = true;
         if let Err(error) = self.current.file.write_all_at(offset, draft.buffer) {
             return Err(self.cut_after(error));
         }
@@ -144,6 +147,7 @@ impl Appender {
         // Also for want of space: what a failed sync left behind is unknown.
         self.current.file.sync_data().map_err(CommitError::Failed)?;
         self.synced_upto = self.link.next_sequence - 1;
+        self.dirty = false;
         Ok(())
     }
 
@@ -160,6 +164,10 @@ impl Appender {
             self.current.file.reserve(capacity).map_err(classify)?;
             self.current.capacity = capacity;
             return Ok(());
+        }
+        // A later segment proves that this one was finished.
+        if self.dirty {
+            self.sync()?;
         }
         self.current =
             create(&*self.disk, &self.options, self.link, self.name_suffix, frame_bytes)?;

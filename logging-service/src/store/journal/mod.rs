@@ -23,9 +23,11 @@ mod frame;
 mod reader;
 mod record;
 mod recovery;
+
 pub mod repair;
 mod segment;
 mod survey;
+pub mod verify;
 mod window;
 
 use std::{fmt, io, sync::Arc, time::SystemTime};
@@ -137,7 +139,8 @@ impl Journal {
         batch: &[Message],
         stored_at: SystemTime,
     ) -> Result<Committed, CommitError> {
-        let distances = encode_batch(&mut self.buffer, batch)
+        let first_sequence = self.appender.link.next_sequence;
+        let distances = encode_batch(&mut self.buffer, first_sequence, batch)
             .ok_or_else(|| CommitError::NoSpace(io::ErrorKind::FileTooLarge.into()))?;
         let count = u32::try_from(batch.len())
             .map_err(|_| CommitError::NoSpace(io::ErrorKind::FileTooLarge.into()))?;
@@ -161,11 +164,16 @@ impl Journal {
     }
 }
 
-/// Encodes a frame without its header. Returns the distance of each record.
-fn encode_batch(buffer: &mut Vec<u8>, batch: &[Message]) -> Option<Vec<u32>> {
+/// Encodes a frame without its header. Returns the distance of each record, or `None` if it is
+/// longer than a frame can be.
+fn encode_batch(buffer: &mut Vec<u8>, first_sequence: u64, batch: &[Message]) -> Option<Vec<u32>> {
     buffer.clear();
     buffer.resize(frame::HEADER_BYTES, 0);
-    (0..).zip(batch).map(|(ordinal, message)| record::encode(buffer, 0, ordinal, message)).collect()
+    (0..)
+        .zip(first_sequence..)
+        .zip(batch)
+        .map(|((ordinal, sequence), message)| record::encode(buffer, ordinal, sequence, message))
+        .collect()
 }
 
 impl Store for Journal {

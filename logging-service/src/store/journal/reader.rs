@@ -202,8 +202,7 @@ impl<'a> Source<'a> {
         } else {
             Bytes::from(self.read(offset, len)?)
         };
-        let record = self.record(offset, &bytes)?;
-        let distance = u64::from(record.distance);
+        let distance = u64::from(record::distance(&record_header));
         let Some(frame_at) = offset.checked_sub(distance) else {
             return Err(self.damaged(offset, "the record is not in a frame"));
         };
@@ -212,31 +211,26 @@ impl<'a> Source<'a> {
         } else {
             self.header(frame_at, &self.read(frame_at, BEFORE)?)?
         };
-        self.stored(offset, &header, &record, &bytes)
+        self.stored(offset, &header, &bytes)
     }
 
-    /// The record at the start of `bytes`, which are at `offset`.
-    fn record<'b>(&self, offset: u64, bytes: &'b [u8]) -> Result<Record<'b>, ReadError> {
-        record::parse(bytes)
-            .filter(|record| record::is_intact(bytes, record.len))
-            .ok_or_else(|| self.damaged(offset, "the checksum of the record is wrong"))
-    }
-
-    /// The message of a record whose bytes are at the start of `bytes`.
+    /// The message of the record at the start of `bytes`, which are at `offset`.
     fn stored(
         &self,
         offset: u64,
         header: &Header,
-        record: &Record<'_>,
         bytes: &Bytes,
     ) -> Result<StoredMessage, ReadError> {
-        if header.kind != Kind::Data || record.ordinal >= header.count {
-            return Err(self.damaged(offset, "the record is not one of its frame"));
-        }
+        let wrong = || self.damaged(offset, "the record is not the one that was written here");
+        let record = record::parse(bytes).ok_or_else(wrong)?;
         let sequence = header.first_sequence + u64::from(record.ordinal);
-        let body = bytes.slice_ref(record.body);
-        let message = message(record, body)
-            .ok_or_else(|| self.damaged(offset, "the record is not a message"))?;
+        if header.kind != Kind::Data
+            || record.ordinal >= header.count
+            || !record::is_intact(bytes, record.len, sequence)
+        {
+            return Err(wrong());
+        }
+        let message = message(&record, bytes.slice_ref(record.body)).ok_or_else(wrong)?;
         Ok(StoredMessage { place: Place { sequence, stored_at: header.stored_at() }, message })
     }
 }

@@ -26,18 +26,18 @@ pub(super) struct Record<'a> {
     pub(super) len: usize,
 }
 
-/// Appends the record of `message` to a frame that begins at `frame_start` of `buffer`.
+/// Appends the record of `message` to the frame in `buffer`.
 ///
 /// Returns its distance, or `None` if it or the frame is longer than a frame can be; `buffer` is
 /// then not to be used.
 pub(super) fn encode(
     buffer: &mut Vec<u8>,
-    frame_start: usize,
     ordinal: u32,
+    sequence: u64,
     message: &Message,
 ) -> Option<u32> {
     let start = buffer.len();
-    let distance = u32::try_from(start.checked_sub(frame_start)?).ok()?;
+    let distance = u32::try_from(start).ok()?;
     let stream = message.stream.as_str().as_bytes();
     let content_type = message.content_type.as_str().as_bytes();
     buffer.extend_from_slice(&[0; CHECKED_FROM]);
@@ -50,7 +50,7 @@ pub(super) fn encode(
     buffer.extend_from_slice(stream);
     buffer.extend_from_slice(content_type);
     buffer.extend_from_slice(&message.body);
-    let checksum = crc32c(buffer.get(start + CHECKED_FROM..)?);
+    let checksum = checksum(sequence, buffer.get(start + CHECKED_FROM..)?);
     buffer.get_mut(start..start + CHECKED_FROM)?.copy_from_slice(&checksum.to_le_bytes());
     Some(distance)
 }
@@ -86,11 +86,17 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Record<'_>> {
     })
 }
 
-/// Whether the checksum of the record at the start of `bytes`, which is `len` long, is right.
-pub(super) fn is_intact(bytes: &[u8], len: usize) -> bool {
+/// Whether the record at the start of `bytes`, which is `len` long, is the one with `sequence`.
+pub(super) fn is_intact(bytes: &[u8], len: usize, sequence: u64) -> bool {
     bytes
         .get(CHECKED_FROM..len)
-        .is_some_and(|checked| crc32c_append(0, checked) == u32_at(bytes, 0))
+        .is_some_and(|checked| checksum(sequence, checked) == u32_at(bytes, 0))
+}
+
+/// Begins with the sequence, so that a record is intact in its own place only: a stale one never
+/// passes for another.
+fn checksum(sequence: u64, checked: &[u8]) -> u32 {
+    crc32c_append(crc32c(&sequence.to_le_bytes()), checked)
 }
 
 #[cfg(test)]
@@ -106,9 +112,9 @@ mod tests {
             content_type: ContentType::text(),
             body: "body".into(),
         };
-        let mut buffer = vec![0; 70];
-        assert_eq!(encode(&mut buffer, 6, 3, &message), Some(64));
-        (buffer.split_off(70), message)
+        let mut buffer = vec![0; 64];
+        assert_eq!(encode(&mut buffer, 3, 42, &message), Some(64));
+        (buffer.split_off(64), message)
     }
 
     #[test]
@@ -120,7 +126,7 @@ mod tests {
         assert_eq!(record.stream, b"orders");
         assert_eq!(record.content_type, message.content_type.as_str().as_bytes());
         assert_eq!(record.body, &message.body[..]);
-        assert!(is_intact(&bytes, record.len));
+        assert!(is_intact(&bytes, record.len, 42));
     }
 
     #[test]
@@ -129,7 +135,7 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let intact = parse(&flipped).is_some_and(|record| is_intact(&flipped, record.len));
+            let intact = parse(&flipped).is_some_and(|record| is_intact(&flipped, record.len, 42));
             assert!(!intact, "bit {bit} went unnoticed");
         }
     }
@@ -140,5 +146,11 @@ mod tests {
         for len in 0..bytes.len() {
             assert!(parse(&bytes[..len]).is_none());
         }
+    }
+
+    #[test]
+    fn a_record_is_not_intact_as_another_one() {
+        let (bytes, _) = encoded();
+        assert!((0..1000).filter(|n| is_intact(&bytes, bytes.len(), *n)).eq([42]));
     }
 }

@@ -115,7 +115,7 @@ impl Replay<'_> {
                 self.last_frame = None;
             }
             Event::Frame(frame) => self.frame(frame),
-            Event::Damage(damage, _) => {
+            Event::Damage { damage, .. } => {
                 self.damage = Some(damage);
                 return ControlFlow::Break(());
             }

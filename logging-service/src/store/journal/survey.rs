@@ -42,7 +42,7 @@ impl Link {
 pub(super) struct Segment {
     pub(super) name: String,
     pub(super) header: segment::Header,
-    /// The log before it.
+    /// The end of the log before it.
     pub(super) before: Link,
 }
 
@@ -51,7 +51,6 @@ pub(super) struct Segment {
 pub(super) struct Frame<'a> {
     pub(super) offset: u64,
     pub(super) header: &'a frame::Header,
-    pub(super) checksum: u32,
     pub(super) payload: &'a [u8],
 }
 
@@ -78,10 +77,12 @@ pub(super) struct Hole<'a, 'w> {
     pub(super) window: &'a mut Window<'w>,
     pub(super) from: u64,
     pub(super) to: u64,
-    /// The header of the frame that should be at `from`, if that much is intact.
+    /// The header of the frame that is at `from`, if that much is intact.
     pub(super) header: Option<frame::Header>,
-    /// The end of the log before it.
-    pub(super) link: Link,
+    /// The sequence that should come next at `from`.
+    pub(super) next_sequence: u64,
+    /// The sequence that comes next at `to`, if a frame is there.
+    pub(super) resumes_with: Option<u64>,
 }
 
 /// What a survey comes across.
@@ -90,8 +91,14 @@ pub(super) enum Event<'a, 'w> {
     Segment(&'a Segment),
     /// A valid frame of the segment that began last.
     Frame(Frame<'a>),
-    /// Something is wrong. Unreadable bytes come with it, if there are any.
-    Damage(Damage, Option<Hole<'a, 'w>>),
+    /// Something is wrong.
+    Damage {
+        damage: Damage,
+        /// The end of the log before the file in which something is wrong.
+        before_file: Link,
+        /// Unreadable bytes, if there are any.
+        hole: Option<Hole<'a, 'w>>,
+    },
 }
 
 /// What a survey found at the end.
@@ -114,8 +121,6 @@ pub(super) struct End {
     pub(super) tail: Tail,
     /// Offset of the end in the last segment.
     pub(super) offset: u64,
-    /// Whether the listener stopped the survey.
-    pub(super) stopped: bool,
     pub(super) link: Link,
 }
 
@@ -150,6 +155,8 @@ pub(super) struct Survey<'a> {
     progress: &'a mut dyn FnMut(Progress),
     reported: Progress,
     link: Link,
+    /// The end of the log before the file that is read.
+    before_file: Link,
     /// Whether `link` is only a guess, so that what comes next may contradict it.
     broken: bool,
     tail: Tail,
@@ -186,16 +193,16 @@ pub(super) fn survey(
         progress,
         reported: Progress { done_bytes: 0, total_bytes: 0 },
         link: Link::START,
+        before_file: Link::START,
         broken: false,
         tail: Tail::Clean,
         offset: 0,
     };
-    let stopped = match survey.run(segments) {
-        Ok(()) => false,
-        Err(Stop::Enough) => true,
+    match survey.run(segments) {
+        Ok(()) | Err(Stop::Enough) => {}
         Err(Stop::Error(error)) => return Err(error),
-    };
-    Ok(End { tail: survey.tail, offset: survey.offset, stopped, link: survey.link })
+    }
+    Ok(End { tail: survey.tail, offset: survey.offset, link: survey.link })
 }
 
 impl Survey<'_> {
@@ -213,6 +220,7 @@ impl Survey<'_> {
             let file = self.disk.open(name).map_err(unreadable(name))?;
             let mut window = Window::new(&*file, &mut buffer).map_err(unreadable(name))?;
             let len = window.file_len();
+            self.before_file = self.link;
             let done_before = self.reported.done_bytes;
             self.segment(&mut window, name, *sequence, index == last)?;
             self.report(done_before + len);
@@ -239,14 +247,16 @@ impl Survey<'_> {
                 if !self.continues(name, sequence, &header)? {
                     return Ok(());
                 }
-                let before = self.link;
                 self.link = Link {
                     next_sequence: header.first_sequence,
                     address: header.address(first_frame_offset()),
                     checksum,
                 };
                 self.broken = false;
-                (Segment { name: name.to_owned(), header, before }, first_frame_offset())
+                (
+                    Segment { name: name.to_owned(), header, before: self.before_file },
+                    first_frame_offset(),
+                )
             }
             Err(NoHeader::Version(version)) => {
                 return Err(OpenError::UnsupportedVersion { file: name.to_owned(), version }.into());
@@ -273,7 +283,8 @@ impl Survey<'_> {
         let link = self.link;
         let problem = if header.first_sequence != sequence {
             format!(
-                "it says that it begins with record {}, its name does not",
+                "it says that it begins with record {}, but its name does not; if it was renamed, give \
+                 it its name back",
                 header.first_sequence
             )
         } else if sequence < link.next_sequence {
@@ -327,7 +338,7 @@ impl Survey<'_> {
             address: frame.address,
             checksum: frame.previous,
         };
-        Ok(Some((Segment { name: name.to_owned(), header, before: link }, offset)))
+        Ok(Some((Segment { name: name.to_owned(), header, before: self.before_file }, offset)))
     }
 
     fn tell(&mut self, event: Event<'_, '_>) -> Result<(), Stop> {
@@ -345,6 +356,6 @@ impl Survey<'_> {
         hole: Option<Hole<'_, '_>>,
     ) -> Result<(), Stop> {
         let damage = Damage { file: file.to_owned(), offset, problem };
-        self.tell(Event::Damage(damage, hole))
+        self.tell(Event::Damage { damage, before_file: self.before_file, hole })
     }
 }

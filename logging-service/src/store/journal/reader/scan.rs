@@ -74,8 +74,7 @@ impl Source<'_> {
                 return Err(self.damaged(offset, "the record is longer than its frame"));
             }
             let bytes = ahead.get(offset, len)?;
-            let record = self.record(offset, &bytes)?;
-            let stored = self.stored(offset, &header, &record, &bytes)?;
+            let stored = self.stored(offset, &header, &bytes)?;
             offset += len;
             if stored.place.sequence > found.after {
                 found.push(stored);

@@ -18,7 +18,7 @@ enum Step {
     /// What an unfinished write may leave behind.
     Bad { header: Option<Header>, problem: &'static str },
     /// What no write leaves behind.
-    Misplaced,
+    Misplaced(Header),
 }
 
 impl Survey<'_> {
@@ -52,9 +52,9 @@ impl Survey<'_> {
                         None => break,
                     }
                 }
-                Step::Misplaced => {
+                Step::Misplaced(header) => {
                     let problem = "a frame that belongs to another place is here";
-                    match self.hole(window, segment, offset, None, problem, false)? {
+                    match self.hole(window, segment, offset, Some(header), problem, false)? {
                         Some(next) => offset = next,
                         None => break,
                     }
@@ -87,7 +87,7 @@ impl Survey<'_> {
             return Ok(Step::Bad { header: None, problem: "a frame of another segment is here" });
         }
         if header.address != segment.header.address(offset) {
-            return Ok(Step::Misplaced);
+            return Ok(Step::Misplaced(header));
         }
         let frame = window.get(offset, header.frame_bytes()).map_err(unreadable(name))?;
         if file_len(frame.len()) < header.frame_bytes() {
@@ -130,7 +130,7 @@ impl Survey<'_> {
         let payload = bytes.get(HEADER_BYTES..bytes.len() - TRAILER_BYTES).unwrap_or_default();
         // Records that were read already are not read twice, whatever a damaged log says.
         if header.first_sequence >= self.link.next_sequence {
-            self.tell(Event::Frame(Frame { offset, header, checksum, payload }))?;
+            self.tell(Event::Frame(Frame { offset, header, payload }))?;
         }
         self.link = Link {
             next_sequence: self.link.next_sequence.max(header.next_sequence()),
@@ -166,7 +166,9 @@ impl Survey<'_> {
         }
         let to = later.map_or(window.file_len(), |(at, _)| at);
         self.broken = true;
-        let hole = Hole { window, from: offset, to, header, link };
+        let resumes_with = later.map(|(_, later)| later.first_sequence);
+        let next_sequence = link.next_sequence;
+        let hole = Hole { window, from: offset, to, header, next_sequence, resumes_with };
         self.damage(&segment.name, offset, problem.to_owned(), Some(hole))?;
         if let Some((_, later)) = later {
             self.link = Link {

@@ -1,0 +1,164 @@
+//! Looking at a journal that nobody has open, without changing it.
+
+use std::{collections::HashSet, fmt, ops::ControlFlow};
+
+use bytes::Bytes;
+
+use super::{
+    disk::Disk,
+    error::{Damage, OpenError, Progress},
+    frame::Kind,
+    reader::message,
+    record, repair,
+    segment::name,
+    survey::{Event, Frame, Tail, segment_names, survey},
+};
+
+/// What a journal consists of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Its files, in log order. Unreadable ones are in `damage` only.
+    pub segments: Vec<SegmentReport>,
+    /// Sequence of the last record, lost ones included; zero if there is none.
+    pub last_sequence: u64,
+    /// Records that an earlier repair gave up. Their sequences are not used again.
+    pub lost_records: u64,
+    /// What a crash left unfinished at the end. It was never acknowledged, and opening the journal
+    /// removes it.
+    pub unfinished: Option<Damage>,
+    /// Everything that is not as it was written.
+    pub damage: Vec<Damage>,
+}
+
+/// One file of a journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SegmentReport {
+    /// Its name.
+    pub file: String,
+    /// Valid frames, idle marks included.
+    pub frames: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of the frames.
+    pub bytes: u64,
+}
+
+impl VerifyReport {
+    /// Whether the journal can be opened and holds everything that was stored in it.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+
+    /// Readable records.
+    pub fn records(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.records).sum()
+    }
+
+    /// Valid frames.
+    pub fn frames(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.frames).sum()
+    }
+
+    /// Bytes of valid frames.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for SegmentReport { file, frames, records, bytes } in &self.segments {
+            writeln!(f, "{file}: {records} records in {frames} frames, {bytes} bytes")?;
+        }
+        writeln!(f, "{} records, the last sequence is {}", self.records(), self.last_sequence)?;
+        if self.lost_records > 0 {
+            writeln!(f, "{} records were lost before an earlier repair", self.lost_records)?;
+        }
+        if let Some(Damage { file, offset, problem }) = &self.unfinished {
+            writeln!(
+                f,
+                "{file} ends with an unfinished write at offset {offset} ({problem}): it was never \
+                 acknowledged, and starting the service removes it"
+            )?;
+        }
+        for damage in &self.damage {
+            writeln!(f, "{damage}")?;
+        }
+        match self.damage.len() {
+            0 => f.write_str("The journal is sound."),
+            1 => f.write_str("The journal is damaged in 1 place."),
+            places => write!(f, "The journal is damaged in {places} places."),
+        }
+    }
+}
+
+/// Checks everything in the journal on `disk`, and changes nothing. Damage is no error here: all
+/// of it is in the report.
+///
+/// Keeps all ids in memory, to find any that was stored twice.
+///
+/// # Errors
+/// [`OpenError`] if the journal is in use, cannot be read, or is of a later version.
+pub fn verify(
+    disk: &dyn Disk,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<VerifyReport, OpenError> {
+    let _lock = disk.lock()?;
+    if repair::is_unfinished(disk)? {
+        return Err(OpenError::RepairUnfinished);
+    }
+    let (segments, foreign) = segment_names(disk)?;
+    let mut report = VerifyReport { damage: foreign, ..VerifyReport::default() };
+    let mut ids = HashSet::new();
+    let end = survey(disk, &segments, &mut |event| report.event(event, &mut ids), progress)?;
+    report.last_sequence = end.link.next_sequence - 1;
+    report.unfinished = match end.tail {
+        Tail::Clean => None,
+        Tail::Torn { problem } => {
+            let file = segments.last().copied().map(name).unwrap_or_default();
+            Some(Damage { file, offset: end.offset, problem })
+        }
+        Tail::HalfMade(file) => {
+            let problem = "the segment was not finished".to_owned();
+            Some(Damage { file, offset: 0, problem })
+        }
+    };
+    Ok(report)
+}
+
+impl VerifyReport {
+    fn event(&mut self, event: Event<'_, '_>, ids: &mut HashSet<[u8; 16]>) -> ControlFlow<()> {
+        match event {
+            Event::Segment(segment) => self
+                .segments
+                .push(SegmentReport { file: segment.name.clone(), ..SegmentReport::default() }),
+            Event::Frame(frame) => self.frame(frame, ids),
+            Event::Damage { damage, .. } => self.damage.push(damage),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, ids: &mut HashSet<[u8; 16]>) {
+        let Some(segment) = self.segments.last_mut() else { return };
+        segment.frames += 1;
+        segment.bytes += frame.header.frame_bytes();
+        if frame.header.kind == Kind::Lost {
+            self.lost_records += u64::from(frame.header.count);
+        }
+        for (bytes, record) in frame.records() {
+            let sequence = frame.header.first_sequence + u64::from(record.ordinal);
+            let problem = if !record::is_intact(bytes, record.len, sequence) {
+                "the checksum of the record is wrong".to_owned()
+            } else if message(&record, Bytes::new()).is_none() {
+                "the record is not a message".to_owned()
+            } else if !ids.insert(record.id) {
+                format!("the id of record {sequence} was stored before")
+            } else {
+                segment.records += 1;
+                continue;
+            };
+            let offset = frame.offset + u64::from(record.distance);
+            self.damage.push(Damage { file: segment.file.clone(), offset, problem });
+        }
+    }
+}
