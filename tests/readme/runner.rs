@@ -46,7 +46,10 @@ impl Runner {
                 println!("README.md:{line}: {command}");
                 self.command(*line, command, shown.as_deref(), *wait).await;
             }
-            Step::Stop(program) => self.stop(*program).await,
+            Step::Stop(program) => {
+                self.ready().await;
+                self.stop(*program).await;
+            }
             Step::Start(program) => self.start_again(*program).await,
             Step::Console { line, service, shown } => self.console(*line, *service, shown).await,
         }
