@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use oncelog::exit::Exit;
 
-use crate::{read, send, up};
+use crate::{journal, read, send, up};
 
 /// Oncelog stores each message exactly once.
 #[derive(Debug, Parser)]
@@ -22,6 +22,9 @@ pub enum Command {
     Send(send::Args),
     /// Print the stored messages, in order
     Read(read::Args),
+    /// Check or repair the journal of a stopped logging-service
+    #[command(subcommand)]
+    Journal(journal::Command),
 }
 
 impl Cli {
@@ -34,6 +37,7 @@ impl Cli {
             Command::Up(args) => up::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Read(args) => read::run(args).await,
+            Command::Journal(command) => journal::run(command),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! - [`up`]: all three services in one process
 //! - [`send`]: messages to the facade, by argument or line by line
 //! - [`read`]: messages out of the log
+//! - [`journal`]: looks after the files of a stopped logging-service
 //! - `cause`, `terminal`: small things they share
 
 mod cause;
 mod command;
+pub mod journal;
 pub mod read;
 pub mod send;
 mod terminal;

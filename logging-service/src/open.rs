@@ -78,13 +78,7 @@ impl OpenStoreError {
     /// The code the process exits with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Journal { source: OpenJournalError::Open(error), .. } => match error {
-                OpenError::Locked { .. } => Exit::Locked,
-                OpenError::Io { .. } => Exit::Disk,
-                OpenError::Damaged(_)
-                | OpenError::RepairUnfinished
-                | OpenError::UnsupportedVersion { .. } => Exit::Damaged,
-            },
+            Self::Journal { source: OpenJournalError::Open(error), .. } => error.exit(),
             Self::Journal { source: OpenJournalError::StoredTwice { .. }, .. } => Exit::Damaged,
             Self::Dir { .. } => Exit::Disk,
             Self::Panicked(_) => Exit::Failure,

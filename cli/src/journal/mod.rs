@@ -5,10 +5,17 @@ mod confirm;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use logging_service::store::journal::{OpenError, Progress, disk::RealDisk, repair, verify};
+use logging_service::store::journal::{
+    OpenError, Options, Progress,
+    disk::RealDisk,
+    repair::{self, RepairError, RepairPlan},
+    verify::verify,
+};
 use oncelog::exit::Exit;
 
 use self::confirm::{Consent, ask};
@@ -58,17 +65,21 @@ pub fn run(command: Command) -> Result<(), Exit> {
 fn verify_journal(args: VerifyArgs) -> Result<(), Exit> {
     let disk = open(args.data_dir)?;
     let bar = Bar::new();
-    let report = verify::verify(&disk, |progress| bar.show(progress)).map_err(failed)?;
+    let report = verify(&disk, &mut |progress| bar.show(progress));
     bar.finish();
+    let report = report.map_err(failed)?;
     print(&report)?;
     if report.is_sound() { Ok(()) } else { Err(Exit::Damaged) }
 }
 
 fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
     let disk = open(args.data_dir)?;
-    let plan = repair::plan(&disk).map_err(failed)?;
+    let bar = Bar::new();
+    let plan = repair::plan(Arc::new(disk), &mut |progress| bar.show(progress));
+    bar.finish();
+    let plan = plan.map_err(failed)?;
     print(&plan)?;
-    if plan.is_empty() {
+    if !plan.is_needed() {
         return Ok(());
     }
     let consent = if args.yes {
@@ -77,12 +88,33 @@ fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
         ask("Repair?").map_err(|error| Exit::Failure.because(error))?
     };
     match consent {
-        Consent::Given => print(&repair::apply(&disk, plan).map_err(failed)?),
+        Consent::Given => apply(plan),
         Consent::Refused => Err(Exit::Damaged.because("nothing was changed")),
         Consent::NobodyToAsk => {
             Err(Exit::Damaged.because("nothing was changed; --yes repairs without asking"))
         }
     }
+}
+
+fn apply(plan: RepairPlan) -> Result<(), Exit> {
+    let bar = Bar::new();
+    // The second of the repair: two repairs of one journal cannot be that close together.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let backup_name = now.as_secs().to_string();
+    let repaired = plan.apply(&backup_name, Options::default(), &mut |progress| bar.show(progress));
+    bar.finish();
+    let repaired = repaired.map_err(|error| {
+        let exit = match &error {
+            RepairError::BackupName(_) => Exit::Usage,
+            RepairError::Write(_) | RepairError::Interrupted(_) => Exit::Disk,
+            RepairError::Read(error) => error.exit(),
+        };
+        exit.because(error)
+    })?;
+    for (old, new) in &repaired.backups {
+        print(format_args!("{old} is kept as {new}"))?;
+    }
+    print("The journal is repaired. logging-service can be started.")
 }
 
 fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
@@ -92,14 +124,7 @@ fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
 }
 
 fn failed(error: OpenError) -> Exit {
-    let exit = match &error {
-        OpenError::Locked { .. } => Exit::Locked,
-        OpenError::Damaged(_)
-        | OpenError::RepairUnfinished
-        | OpenError::UnsupportedVersion { .. } => Exit::Damaged,
-        OpenError::Io { .. } => Exit::Disk,
-    };
-    exit.because(error)
+    error.exit().because(error)
 }
 
 fn print(text: impl std::fmt::Display) -> Result<(), Exit> {

@@ -71,7 +71,8 @@ async fn send_chunks(
 ) -> Result<(), ReadError> {
     let mut left = range.limit.unwrap_or(u64::MAX);
     while left > 0 && range.after < end {
-        if *last_sequence.borrow_and_update() <= range.after {
+        let last_known = *last_sequence.borrow_and_update();
+        if last_known <= range.after {
             // The log is closed when its last sequence can no longer change.
             if last_sequence.changed().await.is_err() {
                 return Ok(());
@@ -87,11 +88,10 @@ async fn send_chunks(
             bytes: READ_CHUNK_BYTES_MAX,
         };
         let mut records = blocking(move || reader.scan(after, limit)).await?;
-        let Some(last) = records.last() else { return Ok(()) };
-        range.after = last.place.sequence;
-        if let Some(stream) = &range.stream {
-            records.retain(|record| record.message.stream == *stream);
-        }
+        // Nothing up to the end: all of it was lost before a repair. There may be more to come.
+        range.after = records.last().map_or(last_known, |last| last.place.sequence);
+        let wanted = |stream: &StreamName| range.stream.as_ref().is_none_or(|only| only == stream);
+        records.retain(|record| record.place.sequence <= end && wanted(&record.message.stream));
         records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         left -= records.len() as u64;
         if !records.is_empty() && chunks.send(Ok(records)).await.is_err() {

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use oncelog::exit::Exit;
+
 use super::disk::LockError;
 
 /// One place where the journal is not what was written.
@@ -69,6 +71,17 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The code a process exits with that cannot go on without the journal.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Locked { .. } => Exit::Locked,
+            Self::Damaged(_) | Self::RepairUnfinished | Self::UnsupportedVersion { .. } => {
+                Exit::Damaged
+            }
+            Self::Io { .. } => Exit::Disk,
+        }
+    }
+
     pub(super) fn io(context: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { context: context.into(), source }
     }

@@ -5,7 +5,7 @@
 //! - [`disk`]: the seam to a real or a simulated disk
 //! - `segment`, `frame`, `record`: the bytes
 //! - `appender`: the only code that adds to the log
-//! - `reader`: [`Reader`](crate::store::Reader), beside the writer
+//! - `reader`: [`Reader`], beside the writer
 //! - `survey`: the one pass over the log that decides what is damage
 //! - `recovery`: [`Journal::open`]
 //! - [`verify`], [`repair`]: what a person runs on a journal nobody has open

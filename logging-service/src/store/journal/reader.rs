@@ -252,3 +252,25 @@ fn read_ahead(limit: ScanLimit) -> u64 {
     const MAX: u64 = 1024 * 1024;
     file_len(limit.bytes).clamp(MIN, MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::journal::{disk::SimulatedDisk, segment};
+
+    #[test]
+    fn a_scan_between_the_two_steps_of_publishing_a_frame_sees_nothing_of_it() {
+        let disk = SimulatedDisk::new();
+        disk.create("segment").unwrap();
+        let shared = Shared::new(Arc::new(disk));
+        let header = segment::Header { epoch: 1, first_sequence: 1, base: 0, previous: 0 };
+        let view = Arc::new(SegmentView::new("segment".to_owned(), header));
+        shared.push(Arc::clone(&view));
+        shared.set_last_sequence(1);
+        // Large enough for an anchor; where the segment ends is not told yet.
+        view.add(100_000, 1, std::iter::once(64));
+        let reader = JournalReader::new(Arc::new(shared));
+        let found = reader.scan(0, ScanLimit { messages: 1, bytes: 1 }).unwrap();
+        assert!(found.is_empty());
+    }
+}
