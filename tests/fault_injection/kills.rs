@@ -1,21 +1,16 @@
 //! Concurrent clients while services are killed at random moments, and the audit afterwards.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    fs::File,
-    io::BufWriter,
-    path::Path,
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+use std::{collections::BTreeMap, env, fs::File, io::BufWriter, path::Path, time::Duration};
+
+use faultlab::{
+    checker::{Violation, account, judge},
+    history::{History, Record},
+    load::{Client, Poster, Run, read, read_on},
 };
 
 use crate::{
-    checker::{Violation, account, judge},
-    history::{History, Record},
     nemesis::{Fault, harm, plan},
     support::{Scratch, Trio},
-    workload::{Poster, Run, read, read_on},
 };
 
 const CLIENTS: usize = 8;
@@ -29,6 +24,9 @@ const TIMEOUTS: [&str; 4] = ["--attempt-timeout", "400ms", "--total-timeout", "1
 /// Longer than the facade's patience.
 const LONG_OUTAGE: Duration = Duration::from_secs(2);
 
+/// Pause of the reader between two reads, at most.
+const READ_PAUSE_MAX: Duration = Duration::from_millis(500);
+
 /// No request of a client may take longer: the total timeout, and room for a busy machine.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -41,7 +39,7 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     println!("seed {seed} (repeat with ONCELOG_SEED={seed})");
     let scratch = Scratch::new("kills");
     let mut trio = Trio::start_with(scratch.path(), &TIMEOUTS, &[]).await;
-    let run = Run { origin: Instant::now(), stop: AtomicBool::new(false) };
+    let run = Run::start();
 
     let (mut history, faults) = Box::pin(under_fire(&mut trio, &run, seed)).await;
     let (log, again) = Box::pin(audit(&mut trio, &run, &mut history)).await;
@@ -50,7 +48,7 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     if again != log {
         violations.push(Violation::NotAPrefix { sequence: 0 });
     }
-    println!("{}", summary(&history, &log, &faults, &trio, run.origin.elapsed()));
+    println!("{}", summary(&history, &log, &faults, &trio, run.origin().elapsed()));
     keep(&history, &log, &violations, scratch.path());
     let slowest = slowest(&history);
     assert!(violations.is_empty(), "seed {seed}: {} violations: {violations:#?}", violations.len());
@@ -58,23 +56,30 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     assert!(faults[&Fault::KillLogging] >= 20, "too few kills: {faults:?}");
 }
 
+fn client(trio: &Trio) -> Client {
+    Client::new(trio.facade_address).expect("a client")
+}
+
 /// Clients post and read until the nemesis is through; then half of what is unknown is settled.
 async fn under_fire(trio: &mut Trio, run: &Run, seed: u64) -> (History, BTreeMap<Fault, usize>) {
-    let client = trio.client();
+    let client = client(trio);
     let posters = (0..CLIENTS).map(|name| Poster::new(name, client.clone(), run, seed).work());
     let posters = futures_util::future::join_all(posters);
-    let reader = read_on(client.clone(), run, seed);
+    let reader = read_on(client.clone(), run, seed, READ_PAUSE_MAX);
     let nemesis = async {
         let mut rng = fastrand::Rng::with_seed(seed);
         let kills = setting("ONCELOG_KILLS").map_or(LOGGING_KILLS, |kills| kills as usize);
         let plan = plan(kills, &mut rng);
         let done = harm(trio, &plan, LONG_OUTAGE, &mut rng).await;
-        run.stop.store(true, Ordering::Relaxed);
+        run.stop();
         done
     };
     let (posters, mut history, faults) = tokio::join!(posters, reader, nemesis);
     for poster in posters {
-        history.merge(poster.settle(SETTLE_TIMEOUT).await);
+        // Every second one, so that both kinds are left for the audit.
+        let settled = poster.settle(SETTLE_TIMEOUT, 2).await;
+        assert!(settled.unresolved.is_empty(), "{:#?}", settled.unresolved);
+        history.merge(settled.history);
     }
     (history, faults)
 }
@@ -87,11 +92,11 @@ async fn audit(trio: &mut Trio, run: &Run, history: &mut History) -> (Vec<Record
     trio.logging.restart().await;
     trio.facade.restart().await;
     trio.ready().await;
-    let log = read(&trio.client(), run).await.expect("a read");
+    let log = read(&client(trio), run).await.expect("a read");
     trio.logging.kill_hard();
     trio.logging.restart().await;
     trio.ready().await;
-    let again = read(&trio.client(), run).await.expect("a read");
+    let again = read(&client(trio), run).await.expect("a read");
     history.reads.extend([log.clone(), again.clone()]);
     (log.records, again.records)
 }

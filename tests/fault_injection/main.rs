@@ -1,15 +1,12 @@
 //! Real processes, real kills: what is promised holds whatever ends when.
 //!
-//! - `history`, `checker`: what clients saw, and the judge; `checker_exam` is the judge's own exam
-//! - `workload`, `nemesis`, `kills`: concurrent clients while services are killed at random
+//! - `nemesis`, `kills`: concurrent clients while services are killed at random; the clients, their
+//!   history and its judge are those of `faultlab`
 //! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`: one fault each
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
-mod checker;
-mod checker_exam;
 mod full_disk;
-mod history;
 mod kills;
 mod nemesis;
 mod outages;
@@ -18,4 +15,3 @@ mod shutdown;
 mod startup;
 #[path = "../support/mod.rs"]
 mod support;
-mod workload;

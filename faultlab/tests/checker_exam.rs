@@ -1,7 +1,9 @@
 //! The checker's own exam: good histories pass, and each way of breaking a promise is caught.
 
-use crate::{
-    checker::{Violation, account, judge},
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+use faultlab::{
+    checker::{Promise, Violation, account, judge},
     history::{Attempt, History, Lookup, Micros, Outcome, Read, Record},
 };
 
@@ -69,6 +71,7 @@ fn a_good_history_passes_and_is_counted() {
     let account = account(&history, &log);
     assert_eq!((account.attempts, account.acknowledged, account.absorbed), (7, 2, 1));
     assert_eq!((account.unknown, account.not_stored, account.conflicts), (2, 1, 1));
+    assert_eq!((account.messages, account.uncertain, account.resolved), (5, 2, 0));
     assert_eq!((account.unknown_stored, account.unknown_absent, account.stored), (1, 1, 3));
     assert_eq!(account.stored, account.acknowledged + account.unknown_stored);
 }
@@ -258,13 +261,24 @@ fn a_run_without_unknown_outcomes_or_without_repeats_proves_nothing() {
 }
 
 #[test]
-fn a_kept_history_has_one_event_a_line() {
+fn a_kept_history_has_one_event_a_line_and_can_be_read_back() {
     let (history, _) = good();
     let mut kept = Vec::new();
     history.write_json_lines(&mut kept).unwrap();
-    let kept = String::from_utf8(kept).unwrap();
-    assert_eq!(kept.lines().count(), 7 + 4 + 2);
-    let first: serde_json::Value = serde_json::from_str(kept.lines().next().unwrap()).unwrap();
-    let attempt: Attempt = serde_json::from_value(first["attempt"].clone()).unwrap();
-    assert_eq!(attempt, history.attempts[0]);
+    assert_eq!(kept.iter().filter(|byte| **byte == b'\n').count(), 7 + 4 + 2);
+    assert_eq!(History::read_json_lines(&kept[..]).unwrap(), history);
+}
+
+#[test]
+fn an_answer_without_sense_is_caught() {
+    let answer = "418 I'm a teapot".to_owned();
+    let expected = Violation::Nonsense { message: "d".to_owned(), answer: answer.clone() };
+    assert_eq!(expected.promise(), Promise::HonestAnswers);
+    caught(|history, _| history.attempts[4].outcome = Outcome::Nonsense { answer }, &expected);
+}
+
+#[test]
+fn a_record_that_no_outcome_explains_is_caught() {
+    let expected = Violation::Unaccounted { stored: 4, explained: 3 };
+    caught(|_, log| log.push(record(4, "X", "x")), &expected);
 }

@@ -1,62 +1,50 @@
 //! Judges a history: pure functions over what clients saw and what is stored in the end.
 //!
-//! The names of the rules are those of `ARCHITECTURE.md`; each has a hand-made bad history in
-//! `checker_exam.rs` that it must catch.
+//! Each rule has a hand-made bad history in `tests/checker_exam.rs` that it must catch.
+
+mod violation;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+pub use self::violation::{Promise, Violation};
 use crate::history::{Attempt, History, Micros, Outcome, Record};
-
-/// A broken promise. It names enough to find the place in the kept history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Violation {
-    /// Acknowledged, and not where the receipt says.
-    Lost { message: String, sequence: u64, seen_in: &'static str },
-    /// One message or one id has two records.
-    StoredTwice { what: String, sequences: [u64; 2] },
-    /// Stored, but nobody sent it, or every answer said that it was not taken.
-    Phantom { message: String, sequence: u64 },
-    /// Two receipts of one message differ.
-    ReceiptsDiffer { message: String },
-    /// "Stored before" was said of a message that nobody had sent before.
-    ReplayOfNothing { message: String },
-    /// The record at this place of the log has another number.
-    Gap { expected: u64, found: u64 },
-    /// The second was sent after the first was acknowledged, and comes before it in the log.
-    OutOfOrder { acknowledged: String, sent_later: String },
-    /// What was read is not the beginning of the log.
-    NotAPrefix { sequence: u64 },
-    /// A later read shows less than an earlier one had shown.
-    Shrunk { before: usize, after: usize },
-    /// Two different messages with one key are stored.
-    KeySharedBy { key: String, messages: [String; 2] },
-    /// A repeat of the very message that is stored under this key was called another message.
-    FalseConflict { message: String },
-    /// The run had no unknown outcome, or absorbed no repeat: it proves nothing.
-    Vacuous { unknown: usize, absorbed: usize },
-}
 
 /// What a run did, in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) attempts: usize,
+pub struct Account {
+    /// Requests that posted something.
+    pub attempts: usize,
+    /// Different messages in them.
+    pub messages: usize,
     /// Messages with a receipt.
-    pub(crate) acknowledged: usize,
+    pub acknowledged: usize,
     /// Repeats that were answered with the receipt of the first record.
-    pub(crate) absorbed: usize,
-    /// Attempts by their outcome.
-    pub(crate) not_stored: usize,
-    pub(crate) unknown: usize,
-    pub(crate) conflicts: usize,
-    pub(crate) refused: usize,
-    /// Messages without a receipt whose outcome was unknown, by what became of them.
-    pub(crate) unknown_stored: usize,
-    pub(crate) unknown_absent: usize,
-    pub(crate) stored: usize,
+    pub absorbed: usize,
+    /// Attempts that were surely not stored.
+    pub not_stored: usize,
+    /// Attempts nobody told the outcome of.
+    pub unknown: usize,
+    /// Attempts that used the key of another message.
+    pub conflicts: usize,
+    /// Attempts that were wrong.
+    pub refused: usize,
+    /// Messages with an attempt of unknown outcome.
+    pub uncertain: usize,
+    /// Those of them that a repeat got a receipt for.
+    pub resolved: usize,
+    /// Those of them without a receipt that are stored.
+    pub unknown_stored: usize,
+    /// Those of them without a receipt that are not stored.
+    pub unknown_absent: usize,
+    /// Records in the log.
+    pub stored: usize,
 }
 
-/// All that is wrong with `history`, given the whole log as it is in the end.
-pub(crate) fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
+/// All that is wrong with `history`, given the whole `log` as it is in the end.
+///
+/// An empty answer says that no promise was broken, and that the run could have shown it.
+#[must_use]
+pub fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
     let sent = by_message(history);
     let mut violations = dense(log);
     violations.extend(once(log));
@@ -66,7 +54,10 @@ pub(crate) fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
     violations.extend(reads(history, log));
     violations.extend(lookups(history, log));
     violations.extend(one_message_a_key(history, log));
-    violations.extend(vacuous(&account(history, log)));
+    violations.extend(honest(history));
+    let account = account(history, log);
+    violations.extend(accounts(&account));
+    violations.extend(vacuous(&account));
     violations
 }
 
@@ -105,7 +96,9 @@ fn once(log: &[Record]) -> Vec<Violation> {
 fn no_phantom(sent: &Sent<'_>, log: &[Record]) -> Vec<Violation> {
     let may_be_stored = |attempt: &&Attempt| match attempt.outcome {
         Outcome::Acknowledged { .. } | Outcome::Unknown => true,
-        Outcome::NotStored | Outcome::Conflict | Outcome::Refused => false,
+        Outcome::NotStored | Outcome::Conflict | Outcome::Refused | Outcome::Nonsense { .. } => {
+            false
+        }
     };
     log.iter()
         .filter(|record| {
@@ -265,17 +258,36 @@ fn one_message_a_key(history: &History, log: &[Record]) -> Vec<Violation> {
     violations
 }
 
+fn honest(history: &History) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for attempt in &history.attempts {
+        if let Outcome::Nonsense { answer } = &attempt.outcome {
+            let (message, answer) = (attempt.message.clone(), answer.clone());
+            violations.push(Violation::Nonsense { message, answer });
+        }
+    }
+    violations
+}
+
+fn accounts(account: &Account) -> Option<Violation> {
+    let explained = account.acknowledged + account.unknown_stored;
+    let stored = account.stored;
+    (stored != explained).then_some(Violation::Unaccounted { stored, explained })
+}
+
 fn vacuous(account: &Account) -> Option<Violation> {
     let (unknown, absorbed) = (account.unknown, account.absorbed);
     (unknown == 0 || absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed })
 }
 
 /// The figures of a run: stored = acknowledged + unknown ones that were stored.
-pub(crate) fn account(history: &History, log: &[Record]) -> Account {
+#[must_use]
+pub fn account(history: &History, log: &[Record]) -> Account {
     let stored: HashSet<&str> = log.iter().map(|record| record.message.as_str()).collect();
     let mut account =
         Account { attempts: history.attempts.len(), stored: log.len(), ..Account::default() };
     for (message, attempts) in by_message(history) {
+        account.messages += 1;
         let mut receipts = 0;
         let mut unknown = 0;
         for attempt in attempts {
@@ -285,9 +297,13 @@ pub(crate) fn account(history: &History, log: &[Record]) -> Account {
                 Outcome::Unknown => unknown += 1,
                 Outcome::Conflict => account.conflicts += 1,
                 Outcome::Refused => account.refused += 1,
+                // A violation of its own.
+                Outcome::Nonsense { .. } => {}
             }
         }
         account.unknown += unknown;
+        account.uncertain += usize::from(unknown > 0);
+        account.resolved += usize::from(unknown > 0 && receipts > 0);
         if receipts > 0 {
             account.acknowledged += 1;
             account.absorbed += receipts - 1;

@@ -1,0 +1,142 @@
+//! The ways a promise can be broken.
+
+/// A broken promise. It names enough to find the place in the kept history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// Acknowledged, and not where the receipt says.
+    Lost {
+        /// The text.
+        message: String,
+        /// Where the receipt says it is.
+        sequence: u64,
+        /// Where it was missed.
+        seen_in: &'static str,
+    },
+    /// One message or one id has two records.
+    StoredTwice {
+        /// The text or the id.
+        what: String,
+        /// Where it is.
+        sequences: [u64; 2],
+    },
+    /// Stored, but nobody sent it, or every answer said that it was not taken.
+    Phantom {
+        /// The text.
+        message: String,
+        /// Where it is.
+        sequence: u64,
+    },
+    /// Two receipts of one message differ.
+    ReceiptsDiffer {
+        /// The text.
+        message: String,
+    },
+    /// "Stored before" was said of a message that nobody had sent before.
+    ReplayOfNothing {
+        /// The text.
+        message: String,
+    },
+    /// The record at this place of the log has another number.
+    Gap {
+        /// The number of the place.
+        expected: u64,
+        /// That of the record.
+        found: u64,
+    },
+    /// The second was sent after the first was acknowledged, and comes before it in the log.
+    OutOfOrder {
+        /// The text of the first.
+        acknowledged: String,
+        /// The text of the second.
+        sent_later: String,
+    },
+    /// What was read is not the beginning of the log.
+    NotAPrefix {
+        /// The first record that is not there.
+        sequence: u64,
+    },
+    /// A later read shows less than an earlier one had shown.
+    Shrunk {
+        /// Records of the earlier one.
+        before: usize,
+        /// Records of the later one.
+        after: usize,
+    },
+    /// Two different messages with one key are stored.
+    KeySharedBy {
+        /// The key.
+        key: String,
+        /// Their texts.
+        messages: [String; 2],
+    },
+    /// A repeat of the very message that is stored under this key was called another message.
+    FalseConflict {
+        /// The text.
+        message: String,
+    },
+    /// An answer is none of success, surely not stored and unknown.
+    Nonsense {
+        /// The text.
+        message: String,
+        /// The answer.
+        answer: String,
+    },
+    /// The log has more or fewer records than receipts and unknown outcomes explain.
+    Unaccounted {
+        /// Records in the log.
+        stored: usize,
+        /// Messages with a receipt, and those of unknown outcome that are there.
+        explained: usize,
+    },
+    /// After the faults were over, a repeat did not get a receipt in time.
+    Unresolved {
+        /// The text.
+        message: String,
+    },
+    /// The run had no unknown outcome, or absorbed no repeat: it proves nothing.
+    Vacuous {
+        /// Attempts of unknown outcome.
+        unknown: usize,
+        /// Repeats that got the receipt of the first record.
+        absorbed: usize,
+    },
+}
+
+/// What was promised, in the words of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Promise {
+    /// What is acknowledged stays.
+    NothingLost,
+    /// One message has one record and one receipt.
+    NothingDoubled,
+    /// There is one order, and it does not change.
+    NothingReordered,
+    /// Answers are true, and every message can be brought to its receipt.
+    HonestAnswers,
+    /// None: the run did not test anything.
+    NotVacuous,
+}
+
+impl Violation {
+    /// The promise it breaks.
+    #[must_use]
+    pub const fn promise(&self) -> Promise {
+        match self {
+            Self::Lost { .. } => Promise::NothingLost,
+            Self::StoredTwice { .. } | Self::ReceiptsDiffer { .. } | Self::KeySharedBy { .. } => {
+                Promise::NothingDoubled
+            }
+            Self::Gap { .. }
+            | Self::OutOfOrder { .. }
+            | Self::NotAPrefix { .. }
+            | Self::Shrunk { .. } => Promise::NothingReordered,
+            Self::Phantom { .. }
+            | Self::ReplayOfNothing { .. }
+            | Self::FalseConflict { .. }
+            | Self::Nonsense { .. }
+            | Self::Unaccounted { .. }
+            | Self::Unresolved { .. } => Promise::HonestAnswers,
+            Self::Vacuous { .. } => Promise::NotVacuous,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Concurrent clients that do what clients do, and write down what they saw.
+//!
+//! - [`Run`]: the clock of a run, its word to stop, and its live counters
+//! - [`Poster`]: posts, repeats, reuses keys, looks up
+//! - [`read_on`], [`read`]: read the whole log
+//! - [`Client`]: one request, one answer
+
+mod client;
+mod poster;
+mod reader;
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Instant,
+};
+
+pub use self::{
+    client::Client,
+    poster::{Poster, Settled},
+    reader::{read, read_on},
+};
+use crate::history::Micros;
+
+/// The clock of a run, the word to stop, and what it has come to so far.
+#[derive(Debug)]
+pub struct Run {
+    origin: Instant,
+    stop: AtomicBool,
+    pub(crate) attempts: AtomicU64,
+    pub(crate) acknowledged: AtomicU64,
+}
+
+impl Run {
+    /// The clock starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            origin: Instant::now(),
+            stop: AtomicBool::new(false),
+            attempts: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+        }
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        Micros::try_from(self.origin.elapsed().as_micros()).unwrap_or(Micros::MAX)
+    }
+
+    /// When it started.
+    #[must_use]
+    pub const fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    /// Clients finish what they are at, and end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody has said stop.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Requests that posted something, so far.
+    pub fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Receipts so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+}
