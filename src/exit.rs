@@ -9,6 +9,8 @@ pub enum Exit {
     Success = 0,
     /// It could not, for a reason that has no code of its own.
     Failure = 1,
+    /// It did, and found nothing wrong, but nothing was put to the test.
+    Vacuous = 2,
     /// The settings or the command line are wrong (`EX_USAGE`).
     Usage = 64,
     /// Stored data is damaged; nothing was changed (`EX_DATAERR`).

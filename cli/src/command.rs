@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use oncelog::exit::Exit;
 
-use crate::{journal, read, send, up};
+use crate::{journal, prove, read, send, serve, up};
 
 /// Oncelog stores each message exactly once.
 #[derive(Debug, Parser)]
@@ -25,6 +25,11 @@ pub enum Command {
     /// Check or repair the journal of a stopped logging-service
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Harm three private services for a minute, and prove that every message is stored once
+    Prove(prove::Args),
+    /// One service as a process of its own
+    #[command(subcommand, hide = true)]
+    Serve(serve::Command),
 }
 
 impl Cli {
@@ -38,6 +43,8 @@ impl Cli {
             Command::Send(args) => send::run(args).await,
             Command::Read(args) => read::run(args).await,
             Command::Journal(command) => journal::run(command),
+            Command::Prove(args) => Box::pin(prove::run(args)).await,
+            Command::Serve(command) => Box::pin(serve::run(command)).await,
         }
     }
 }

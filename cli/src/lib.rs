@@ -5,13 +5,16 @@
 //! - [`send`]: messages to the facade, by argument or line by line
 //! - [`read`]: messages out of the log
 //! - [`journal`]: looks after the files of a stopped logging-service
+//! - [`prove`]: harms a private trio and audits what is left; [`serve`]: one service of it
 //! - `cause`, `terminal`: small things they share
 
 mod cause;
 mod command;
 pub mod journal;
+pub mod prove;
 pub mod read;
 pub mod send;
+pub mod serve;
 mod terminal;
 pub mod up;
 

@@ -1,0 +1,160 @@
+//! Load and faults, then healing, resolving and reading.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::Path,
+    time::Duration,
+};
+
+use faultlab::{
+    history::{History, Record},
+    load::{Poster, Run, read, read_on},
+    nemesis::{Done, Fault, harm, schedule},
+    processes::ProcessError,
+    report::{Asked, Report},
+    trio::{Programs, Trio, TrioError},
+};
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::progress;
+
+/// From the end of the faults to receipts for all that was unknown.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Whole reads of the log during a run, about.
+const READS: u32 = 20;
+
+/// What to do.
+pub(super) struct Experiment {
+    pub(super) asked: Asked,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// What it came to.
+pub(super) struct Outcome {
+    pub(super) report: Report,
+    history: History,
+    log: Vec<Record>,
+}
+
+/// Why there is nothing to judge.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Whether the services had been harmed: then not to come up again is a broken promise.
+    pub(super) began: bool,
+    reason: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn broken(error: impl Into<TrioError>) -> Failure {
+    Failure { began: true, reason: error.into().to_string() }
+}
+
+impl Experiment {
+    /// Runs it in `dir`; `stop` ends the faults early.
+    pub(super) async fn run(
+        self,
+        programs: Programs,
+        dir: &Path,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, Failure> {
+        let mut trio = Trio::start(programs, dir)
+            .await
+            .map_err(|error| Failure { began: false, reason: error.to_string() })?;
+        let run = Run::start();
+        let mut faults = Vec::new();
+        let (posters, mut history) = self.under_fire(&mut trio, &run, stop, &mut faults).await?;
+        trio.heal().await.map_err(broken)?;
+
+        let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
+        let mut unresolved = Vec::new();
+        for settled in join_all(settled).await {
+            history.merge(settled.history);
+            unresolved.extend(settled.unresolved);
+        }
+        let log = self.audit(&mut trio, &run, &mut history).await?;
+        let report = Report::new(self.asked, &history, &log, faults, unresolved);
+        Ok(Outcome { report, history, log })
+    }
+
+    async fn under_fire<'a>(
+        &self,
+        trio: &mut Trio,
+        run: &'a Run,
+        stop: &CancellationToken,
+        faults: &mut Vec<Done>,
+    ) -> Result<(Vec<Poster<'a>>, History), Failure> {
+        let Asked { seed, duration, clients, .. } = self.asked;
+        let client = trio.client();
+        let posters = (0..clients).map(|name| Poster::new(name, client.clone(), run, seed).work());
+        let reader = read_on(client.clone(), run, seed, duration / READS * 2);
+        let plan = schedule(seed, duration, &self.faults);
+        let nemesis = async {
+            let faults = async {
+                harm(trio, &plan, duration, run, faults).await?;
+                tokio::time::sleep_until((run.origin() + duration).into()).await;
+                Ok(())
+            };
+            let result: Result<(), ProcessError> = tokio::select! {
+                result = faults => result,
+                () = stop.cancelled() => Ok(()),
+                () = progress::show(run, duration) => Ok(()),
+            };
+            run.stop();
+            // Nobody waits for a frozen service: clients shall get their answers and end.
+            match result {
+                Ok(()) => trio.heal().await,
+                Err(error) => Err(TrioError::from(error)),
+            }
+        };
+        let (posters, history, harmed) = tokio::join!(join_all(posters), reader, nemesis);
+        harmed.map_err(broken)?;
+        Ok((posters, history))
+    }
+
+    /// The whole log once nothing is on its way any more, and once more after a last kill, if kills
+    /// were asked for.
+    async fn audit(
+        &self,
+        trio: &mut Trio,
+        run: &Run,
+        history: &mut History,
+    ) -> Result<Vec<Record>, Failure> {
+        trio.renew_facade().await.map_err(broken)?;
+        if self.faults.contains(&Fault::Kill) {
+            history.reads.push(whole(trio, run).await?);
+            trio.restart_logging().await.map_err(broken)?;
+        }
+        let last = whole(trio, run).await?;
+        let log = last.records.clone();
+        history.reads.push(last);
+        Ok(log)
+    }
+}
+
+async fn whole(trio: &Trio, run: &Run) -> Result<faultlab::history::Read, Failure> {
+    trio.ready().await.map_err(broken)?;
+    let read = read(&trio.client(), run).await.filter(|read| read.complete);
+    let reason = "the log could not be read after the faults were over".to_owned();
+    read.ok_or(Failure { began: true, reason })
+}
+
+impl Outcome {
+    /// Keeps what was seen beside the data.
+    pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(dir.join("history.jsonl"))?);
+        self.history.write_json_lines(&mut file)?;
+        file.flush()?;
+        let mut file = BufWriter::new(File::create(dir.join("log.json"))?);
+        serde_json::to_writer(&mut file, &self.log)?;
+        file.flush()
+    }
+}

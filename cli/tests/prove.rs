@@ -1,0 +1,87 @@
+//! `oncelog prove` finds what is true, and what is not.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+mod support;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use self::support::{oncelog, stderr, stdout};
+
+/// A run of a few seconds in a directory of its own.
+fn prove(dir: &Path, args: &[&str]) -> Output {
+    let mut command = oncelog();
+    command.arg("prove").args(args).current_dir(dir).env("TMPDIR", dir);
+    command.output().unwrap()
+}
+
+/// The figure in the row that begins with `name`.
+#[track_caller]
+fn figure(table: &str, name: &str) -> usize {
+    let row = table.lines().find(|line| line.trim_start().starts_with(name));
+    let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
+    let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
+    value.replace(',', "").parse().unwrap()
+}
+
+fn kept(dir: &Path) -> Vec<PathBuf> {
+    let entries = dir.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+#[test]
+fn the_journal_keeps_its_promises_under_faults_of_every_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = prove(dir.path(), &["--seed=7", "--duration=6s", "--clients=8"]);
+    let table = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{table}{}", stderr(&output));
+    assert!(table.starts_with("seed 7\n"), "{table}");
+    for name in ["lost", "doubled", "reordered", "untrue or missing answers"] {
+        assert_eq!(figure(&table, name), 0, "{table}");
+    }
+    for name in ["acknowledged", "outcome unknown at first", "repeats absorbed", "faults"] {
+        assert!(figure(&table, name) > 0, "{name}: {table}");
+    }
+    let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("Every acknowledged message is stored"));
+    assert_eq!(kept(dir.path()), Vec::<PathBuf>::new(), "something was left behind");
+}
+
+#[test]
+fn a_store_that_forgets_is_found_out_and_the_evidence_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["--seed=1", "--duration=3s", "--clients=4", "--faults=kill", "--store=memory"];
+    let output = prove(dir.path(), &args);
+    let table = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{table}{}", stderr(&output));
+    assert!(figure(&table, "lost") > 0, "{table}");
+    assert!(table.contains("A PROMISE WAS BROKEN"), "{table}");
+    let [evidence] = &kept(dir.path())[..] else { panic!("not one directory is kept") };
+    assert!(stderr(&output).contains(evidence.to_str().unwrap()), "{}", stderr(&output));
+    for file in ["history.jsonl", "log.json", "logging-service.log", "facade-service.log"] {
+        assert!(evidence.join(file).is_file(), "{file} is not kept");
+    }
+}
+
+#[test]
+fn a_run_that_tested_nothing_is_not_called_good() {
+    let dir = tempfile::tempdir().unwrap();
+    // Over before the first fault.
+    let output = prove(dir.path(), &["--seed=1", "--duration=90ms", "--clients=1"]);
+    assert_eq!(output.status.code(), Some(2), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("This run shows nothing"), "{}", stdout(&output));
+}
+
+#[test]
+fn every_wrong_flag_is_named_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = ["--duration=0s", "--clients=x", "--faults=kill,lightning", "--store=tape"];
+    let output = prove(dir.path(), &wrong);
+    assert_eq!(output.status.code(), Some(64));
+    for part in ["--duration \"0s\"", "--clients \"x\"", "\"lightning\" is no fault", "\"tape\""] {
+        assert!(stderr(&output).contains(part), "{}", stderr(&output));
+    }
+}

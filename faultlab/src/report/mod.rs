@@ -1,0 +1,259 @@
+//! What a run came to, as a table for a terminal and as a page for a browser.
+
+mod page;
+mod timeline;
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use crate::{
+    checker::{Account, Promise, Violation, account, judge},
+    history::{History, Record},
+    nemesis::{Done, Fault},
+};
+
+/// Violations that are shown one by one.
+const SHOWN_MAX: usize = 10;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// What the workload and the faults follow from.
+    pub seed: u64,
+    /// How long there were faults.
+    pub duration: Duration,
+    /// Clients that posted.
+    pub clients: usize,
+    /// What kept the messages.
+    pub store: String,
+}
+
+/// What a run shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All promises were kept, though they could have been broken.
+    Kept,
+    /// A promise was broken.
+    Broken,
+    /// Nothing was broken, but nothing was tested: no fault, no unknown outcome or no repeat.
+    Vacuous,
+}
+
+/// A judged run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    asked: Asked,
+    account: Account,
+    violations: Vec<Violation>,
+    faults: Vec<Done>,
+    timeline: timeline::Timeline,
+    slowest: Duration,
+    reads: usize,
+}
+
+impl Report {
+    /// Judges `history` by the whole `log` as it is in the end. `others` are violations that only
+    /// the run itself could see.
+    #[must_use]
+    pub fn new(
+        asked: Asked,
+        history: &History,
+        log: &[Record],
+        faults: Vec<Done>,
+        others: Vec<Violation>,
+    ) -> Self {
+        let mut violations = judge(history, log);
+        violations.extend(others);
+        let slowest = history.attempts.iter().map(|attempt| attempt.ended - attempt.invoked).max();
+        Self {
+            account: account(history, log),
+            violations,
+            timeline: timeline::Timeline::new(history, asked.duration),
+            slowest: Duration::from_micros(slowest.unwrap_or(0)),
+            reads: history.reads.len(),
+            faults,
+            asked,
+        }
+    }
+
+    /// What the run shows.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
+        if self.violations.iter().any(|violation| !vacuous(violation)) {
+            Verdict::Broken
+        } else if self.faults.is_empty() || !self.violations.is_empty() {
+            Verdict::Vacuous
+        } else {
+            Verdict::Kept
+        }
+    }
+
+    /// A page that needs nothing beside itself.
+    #[must_use]
+    pub fn html(&self) -> String {
+        page::html(self)
+    }
+
+    /// The figures, each with its name.
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let Account { acknowledged, uncertain, resolved, unknown_stored, .. } = self.account;
+        let by_reading = unknown_stored + self.account.unknown_absent;
+        let broken = |promise| {
+            let of = |violation: &&Violation| violation.promise() == promise;
+            number(self.violations.iter().filter(of).count())
+        };
+        vec![
+            ("messages posted", number(self.account.messages)),
+            ("acknowledged", number(acknowledged)),
+            ("outcome unknown at first", number(uncertain)),
+            ("  resolved by repeating", number(resolved)),
+            ("  resolved by reading", number(by_reading)),
+            ("stored", number(self.account.stored)),
+            ("lost", broken(Promise::NothingLost)),
+            ("doubled", broken(Promise::NothingDoubled)),
+            ("reordered", broken(Promise::NothingReordered)),
+            ("untrue or missing answers", broken(Promise::HonestAnswers)),
+            ("repeats absorbed", number(self.account.absorbed)),
+            ("surely not stored, and said so", number(self.account.not_stored)),
+            ("whole reads of the log", number(self.reads)),
+            ("faults", format!("{} ({})", number(self.faults.len()), self.kinds())),
+            ("longest outage", seconds(self.timeline.longest_outage())),
+            ("slowest answer", seconds(self.slowest)),
+            ("clients", number(self.asked.clients)),
+            ("store", self.asked.store.clone()),
+            ("duration", seconds(self.asked.duration)),
+            ("seed", self.asked.seed.to_string()),
+        ]
+    }
+
+    fn kinds(&self) -> String {
+        let mut kinds: BTreeMap<Fault, usize> = BTreeMap::new();
+        for done in &self.faults {
+            *kinds.entry(done.fault).or_default() += 1;
+        }
+        let kinds = kinds.iter().map(|(fault, count)| format!("{fault} {count}"));
+        kinds.collect::<Vec<_>>().join(", ")
+    }
+
+    fn conclusion(&self) -> &'static str {
+        match self.verdict() {
+            Verdict::Kept => "Every acknowledged message is stored exactly once, in order.",
+            Verdict::Broken => "A PROMISE WAS BROKEN.",
+            Verdict::Vacuous => {
+                "This run shows nothing: it needs faults, unknown outcomes and repeats."
+            }
+        }
+    }
+
+    fn details(&self) -> String {
+        let mut text = String::new();
+        for violation in self.violations.iter().take(SHOWN_MAX) {
+            // Writing into memory cannot fail.
+            let _ = writeln!(text, "{violation:?}");
+        }
+        let hidden = self.violations.len().saturating_sub(SHOWN_MAX);
+        if hidden > 0 {
+            let _ = writeln!(text, "and {} more", number(hidden));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.rows() {
+            writeln!(f, "{name:<32}{value}")?;
+        }
+        write!(f, "\n{}", self.conclusion())?;
+        if self.verdict() == Verdict::Broken {
+            write!(f, "\n\n{}", self.details())?;
+        }
+        Ok(())
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// `1234567` as `1,234,567`.
+fn number(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        history::{Attempt, Outcome},
+        nemesis::Victim,
+    };
+
+    fn report(faults: usize, outcomes: &[Outcome], stored: usize) -> Report {
+        let attempts = outcomes.iter().zip(0..).map(|(outcome, at)| Attempt {
+            message: "a <b>".to_owned(),
+            key: Some("k".to_owned()),
+            invoked: at * 2000,
+            ended: at * 2000 + 1000,
+            outcome: outcome.clone(),
+        });
+        let history = History { attempts: attempts.collect(), ..History::default() };
+        let record = |sequence| Record { sequence, uuid: "u".to_owned(), message: "a <b>".into() };
+        let log: Vec<_> = (1..).take(stored).map(record).collect();
+        let fault =
+            Done { fault: Fault::Kill, victim: Victim::Logging, began: 500, ended: 900_000 };
+        let (duration, store) = (Duration::from_secs(1), "journal".to_owned());
+        let asked = Asked { seed: 3, duration, clients: 1, store };
+        Report::new(asked, &history, &log, vec![fault; faults], Vec::new())
+    }
+
+    fn ok(replayed: bool) -> Outcome {
+        Outcome::Acknowledged { uuid: "u".to_owned(), sequence: 1, replayed }
+    }
+
+    #[test]
+    fn a_run_is_good_only_if_it_could_have_been_bad() {
+        let good = [Outcome::Unknown, ok(true), ok(true)];
+        assert_eq!(report(1, &good, 1).verdict(), Verdict::Kept);
+        assert_eq!(report(0, &good, 1).verdict(), Verdict::Vacuous);
+        assert_eq!(report(1, &good[1..], 1).verdict(), Verdict::Broken);
+        assert_eq!(report(1, &[ok(false), ok(true)], 1).verdict(), Verdict::Vacuous);
+        assert_eq!(report(1, &[Outcome::Unknown, ok(true)], 1).verdict(), Verdict::Vacuous);
+        assert_eq!(report(1, &good, 0).verdict(), Verdict::Broken);
+        assert_eq!(report(1, &good, 2).verdict(), Verdict::Broken);
+    }
+
+    #[test]
+    fn the_table_has_the_figures_and_the_page_is_whole_and_escaped() {
+        let report = report(1, &[Outcome::Unknown, ok(true), ok(true)], 0);
+        let table = report.to_string();
+        for part in
+            ["lost                            1\n", "faults                          1 (kill 1)"]
+        {
+            assert!(table.contains(part), "{table}");
+        }
+        assert!(table.contains("A PROMISE WAS BROKEN") && table.contains("Lost {"), "{table}");
+        let page = report.html();
+        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+        assert!(page.contains("<svg") && page.contains("a &lt;b&gt;"), "{page}");
+        assert!(!page.contains("<b>") && !page.contains("src="), "{page}");
+    }
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let texts = [0, 999, 1000, 1_234_567].map(number);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+}
