@@ -61,7 +61,7 @@ fn broken(error: impl Into<TrioError>) -> Failure {
 impl Experiment {
     /// Runs it in `dir`; `stop` ends the faults early.
     pub(super) async fn run(
-        self,
+        mut self,
         programs: Programs,
         dir: &Path,
         stop: &CancellationToken,
@@ -72,6 +72,8 @@ impl Experiment {
         let run = Run::start();
         let mut faults = Vec::new();
         let (posters, mut history) = self.under_fire(&mut trio, &run, stop, &mut faults).await?;
+        // Ctrl-C may have ended it early.
+        self.asked.duration = self.asked.duration.min(run.origin().elapsed());
         trio.heal().await.map_err(broken)?;
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));

@@ -69,11 +69,18 @@ impl Client {
             Some(key) => request.header("Idempotency-Key", key),
             None => request,
         };
-        let Ok(response) = request.send().await else { return Posted::unknown() };
+        let response = match request.send().await {
+            Ok(response) => response,
+            // Nobody was there to send it to.
+            Err(error) if error.is_connect() => return Posted::without_id(Outcome::NotStored),
+            Err(_) => return Posted::without_id(Outcome::Unknown),
+        };
         let status = response.status().as_u16();
         let header = response.headers().get("idempotency-replayed");
         let replayed = header.is_some_and(|value| value == "true");
-        let Ok(text) = response.text().await else { return Posted::unknown() };
+        let Ok(text) = response.text().await else {
+            return Posted::without_id(Outcome::Unknown);
+        };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let nonsense = || Outcome::Nonsense { answer: format!("{status} {text}") };
         let outcome = match status {
@@ -109,8 +116,8 @@ impl Client {
 }
 
 impl Posted {
-    const fn unknown() -> Self {
-        Self { outcome: Outcome::Unknown, uuid: None }
+    const fn without_id(outcome: Outcome) -> Self {
+        Self { outcome, uuid: None }
     }
 }
 

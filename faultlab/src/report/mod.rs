@@ -118,7 +118,7 @@ impl Report {
             ("reordered", broken(Promise::NothingReordered)),
             ("untrue or missing answers", broken(Promise::HonestAnswers)),
             ("repeats absorbed", number(self.account.absorbed)),
-            ("surely not stored, and said so", number(self.account.not_stored)),
+            ("attempts surely not stored", number(self.account.not_stored)),
             ("whole reads of the log", number(self.reads)),
             ("faults", format!("{} ({})", number(self.faults.len()), self.kinds())),
             ("longest outage", seconds(self.timeline.longest_outage())),
