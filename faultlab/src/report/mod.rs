@@ -4,7 +4,7 @@ mod page;
 mod timeline;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
     time::Duration,
 };
@@ -102,10 +102,7 @@ impl Report {
     fn rows(&self) -> Vec<(&'static str, String)> {
         let Account { acknowledged, uncertain, resolved, unknown_stored, .. } = self.account;
         let by_reading = unknown_stored + self.account.unknown_absent;
-        let broken = |promise| {
-            let of = |violation: &&Violation| violation.promise() == promise;
-            number(self.violations.iter().filter(of).count())
-        };
+        let broken = |promise| number(self.broken(promise));
         vec![
             ("messages posted", number(self.account.messages)),
             ("acknowledged", number(acknowledged)),
@@ -113,7 +110,7 @@ impl Report {
             ("  resolved by repeating", number(resolved)),
             ("  resolved by reading", number(by_reading)),
             ("stored", number(self.account.stored)),
-            ("lost", broken(Promise::NothingLost)),
+            ("lost", number(self.lost())),
             ("doubled", broken(Promise::NothingDoubled)),
             ("reordered", broken(Promise::NothingReordered)),
             ("untrue or missing answers", broken(Promise::HonestAnswers)),
@@ -128,6 +125,21 @@ impl Report {
             ("duration", seconds(self.asked.duration)),
             ("seed", self.asked.seed.to_string()),
         ]
+    }
+
+    /// Messages, however often each was missed.
+    fn lost(&self) -> usize {
+        let mut lost = BTreeSet::new();
+        for violation in &self.violations {
+            if let Violation::Lost { message, .. } = violation {
+                lost.insert(message);
+            }
+        }
+        lost.len()
+    }
+
+    fn broken(&self, promise: Promise) -> usize {
+        self.violations.iter().filter(|violation| violation.promise() == promise).count()
     }
 
     fn kinds(&self) -> String {
@@ -170,7 +182,7 @@ impl fmt::Display for Report {
         }
         write!(f, "\n{}", self.conclusion())?;
         if self.verdict() == Verdict::Broken {
-            write!(f, "\n\n{}", self.details())?;
+            write!(f, "\n\n{}", self.details().trim_end())?;
         }
         Ok(())
     }
