@@ -7,7 +7,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// Starts logging. A second call changes nothing.
+/// Starts logging. A second call changes nothing. A line that nobody reads any more is lost, and that
+/// disturbs nothing else.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let _ = fmt()
@@ -15,5 +16,7 @@ pub fn init() {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would tell the same closed pipe, with a panic of whoever logged.
+        .log_internal_errors(false)
         .try_init();
 }
