@@ -180,6 +180,9 @@ pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// One attempt.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The longest timeout a setting may ask for. A deadline too far away is one no clock can hold.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Ceiling of the delay before the first retry; the delay itself is a random part of it.
 pub const BACKOFF_INITIAL: Duration = Duration::from_millis(50);
 
