@@ -15,5 +15,7 @@ pub fn init() {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would be told to standard error, and panic if nobody reads that.
+        .log_internal_errors(false)
         .try_init();
 }
