@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use oncelog::{
     limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX},
     message::{Message, MessageId, Outcome, Rejection, StreamName},
@@ -110,15 +110,16 @@ impl LoggingService for Grpc {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let request = request.into_inner();
-        let stream = match request.stream {
+        let only = match request.stream {
             name if name.is_empty() => None,
             name => Some(
                 StreamName::try_from(name)
                     .map_err(|error| Status::invalid_argument(error.to_string()))?,
             ),
         };
-        let chunks = self.log()?.read(ReadRange {
-            stream,
+        let log = self.log()?;
+        let chunks = log.read(ReadRange {
+            stream: only,
             after: request.after,
             limit: (request.limit > 0).then_some(request.limit),
             follow: request.follow,
@@ -132,12 +133,18 @@ impl LoggingService for Grpc {
         if !request.follow {
             return Ok(Response::new(Box::pin(responses)));
         }
-        // A follower would hold up a stop for ever: tell it to come back.
-        let stopping = futures_util::stream::once(async {
-            Err(Status::unavailable(
-                "the logging service is stopping; follow again from the last sequence",
-            ))
-        });
+        // A follower would hold up a stop for ever: tell it to come back. One that has all it asked
+        // for ends like any other read.
+        let log = log.clone();
+        let stopping = stream::once(async move {
+            match *log.state().borrow() {
+                State::Ready | State::ReadOnly(_) => None,
+                State::Draining | State::Failed(_) => Some(Err(Status::unavailable(
+                    "the logging service is stopping; follow again from the last sequence",
+                ))),
+            }
+        })
+        .filter_map(std::future::ready);
         let until_stop = responses.take_until(self.stop.clone().cancelled_owned()).chain(stopping);
         Ok(Response::new(Box::pin(until_stop)))
     }
