@@ -10,7 +10,7 @@ use oncelog::{
     wire::{
         STORED_TRAILER,
         v1::{
-            AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest,
+            self, AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest,
             ReadResponse, StatusRequest, StatusResponse,
             logging_service_server::{LoggingService, LoggingServiceServer},
         },
@@ -75,13 +75,7 @@ impl LoggingService for Grpc {
         let mut valid = Vec::with_capacity(messages.len());
         let checked: Vec<Result<(), Rejection>> = messages
             .into_iter()
-            .map(|message| match Message::try_from(message) {
-                Ok(message) => {
-                    valid.push(message);
-                    Ok(())
-                }
-                Err(error) => Err(Rejection::Invalid(format!("not stored: {error}"))),
-            })
+            .map(|message| checked_message(message).map(|message| valid.push(message)))
             .collect();
         let outcomes = if valid.is_empty() {
             Vec::new()
@@ -176,6 +170,15 @@ impl LoggingService for Grpc {
     }
 }
 
+/// A message that keeps the rules.
+fn checked_message(message: v1::Message) -> Result<Message, Rejection> {
+    let message = Message::try_from(message)
+        .map_err(|error| Rejection::Invalid(format!("not stored: {error}")))?;
+    // A part of the request's buffer would keep all of that in memory, for as long as the message
+    // waits for the journal or the console.
+    Ok(Message { body: Bytes::copy_from_slice(&message.body), ..message })
+}
+
 /// Marks a failure that stored nothing, so that a client may say so.
 fn surely_not_stored(mut status: Status) -> Status {
     status.metadata_mut().insert(STORED_TRAILER, tonic::metadata::MetadataValue::from_static("no"));
@@ -196,5 +199,26 @@ fn read_status(error: ReadError) -> Status {
     match error {
         ReadError::Io { .. } => Status::unavailable(message),
         ReadError::Damaged { .. } => Status::data_loss(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::{ContentType, IdSource as _, RandomIds};
+
+    use super::*;
+
+    #[test]
+    fn a_message_does_not_keep_the_request_it_came_in() {
+        let request = Bytes::from(vec![b'x'; 64 * 1024]);
+        let message = Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: request.slice(..1),
+        };
+        let kept = checked_message(message.into()).unwrap();
+        assert_eq!(kept.body, "x");
+        assert!(request.is_unique(), "the message keeps the request in memory");
     }
 }
