@@ -26,11 +26,10 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Tells standard error why the process is about to end.
+    /// Tells standard error why the process is about to end, whatever the log filter is.
     #[must_use]
     pub fn because(self, why: impl Display) -> Self {
-        // The last words of a process, whatever its log filter is. If nobody reads them, the code
-        // still tells.
+        // Without anybody to read it, the code still says what kind of trouble it was.
         let _ = writeln!(io::stderr(), "{why}");
         self
     }

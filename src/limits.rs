@@ -175,6 +175,9 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// From the stop signal to the moment open connections are cut.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long answers may still travel after the disk failed, before the process ends.
+pub const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
 // --- Delivery ---
 
 /// Everything the facade may spend on one message, queueing and all attempts included.

@@ -221,3 +221,27 @@ async fn a_stop_answers_what_is_under_way_and_ends_followers() {
     let served = tokio::time::timeout(Duration::from_secs(30), service.served).await.unwrap();
     served.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_log_to_be_read() {
+    let (_hold, held) = mpsc::channel::<()>();
+    let service = start(move || {
+        let _ = held.recv();
+        faulty().0
+    })
+    .await;
+    service.stop.cancel();
+    let served = tokio::time::timeout(Duration::from_secs(10), service.served).await.unwrap();
+    served.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
+    let mut service = start(|| faulty().0).await;
+    (&mut service.ready).await.unwrap();
+    append(&mut service, vec![message(1, "a").into(), message(2, "b").into()]).await;
+    let follow = ReadRequest { follow: true, limit: 2, ..ReadRequest::default() };
+    let mut follower = service.client.read(follow).await.unwrap().into_inner();
+    assert_eq!(follower.message().await.unwrap().unwrap().messages.len(), 2);
+    assert!(follower.message().await.unwrap().is_none());
+}

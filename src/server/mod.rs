@@ -37,8 +37,8 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// Prints the line that tells people and programs that `addr` now accepts work.
+/// Prints the line that tells people and programs that `addr` now accepts work. A standard output
+/// that nobody reads does not stop a service.
 pub fn announce(addr: SocketAddr) {
-    // Nobody is left to tell if standard output is closed; clients are served all the same.
     let _ = writeln!(io::stdout(), "listening addr={addr}");
 }
