@@ -147,6 +147,11 @@ where
     stop_server.cancel();
     let result = finish(ended, serving).await;
     log.close().await;
+    // The last words of the journal may have failed, too.
+    let result = result.and_then(|()| match &*log.state().borrow() {
+        State::Failed(reason) => Err(ServeError::Failed(reason.clone())),
+        State::Ready | State::ReadOnly(_) | State::Draining => Ok(()),
+    });
     // Waiting for a slow console holds up a worker for a moment, and nobody needs it any more.
     parts.console.flush();
     result
