@@ -1,6 +1,10 @@
 //! Exit codes, after `sysexits.h`, so that an operator can tell what kind of trouble it was.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 /// Why a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +28,11 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Tells standard error why the process is about to end.
+    /// Tells standard error why the process is about to end, whatever the log filter is.
     #[must_use]
-    #[allow(clippy::print_stderr)] // The last words of a process, whatever its log filter is.
     pub fn because(self, why: impl Display) -> Self {
-        eprintln!("{why}");
+        // Without anybody to read it, the code still says what kind of trouble it was.
+        let _ = writeln!(io::stderr(), "{why}");
         self
     }
 }

@@ -102,6 +102,9 @@ pub const IDLE_MARK_DELAY: Duration = Duration::from_millis(50);
 /// How often a full disk is looked at for new room.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Log lines waiting to be written. Past this they are dropped.
+pub const LOG_LINES_WAITING_MAX: usize = 8 * 1024;
+
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
 
@@ -172,6 +175,9 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// From the stop signal to the moment open connections are cut.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long answers may still travel after the disk failed, before the process ends.
+pub const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
 // --- Delivery ---
 
 /// Everything the facade may spend on one message, queueing and all attempts included.
@@ -179,6 +185,9 @@ pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One attempt.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest timeout a setting may ask for. A deadline too far away is one no clock can hold.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Ceiling of the delay before the first retry; the delay itself is a random part of it.
 pub const BACKOFF_INITIAL: Duration = Duration::from_millis(50);

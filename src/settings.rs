@@ -8,7 +8,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 use clap::{Parser, error::ErrorKind};
 use http::Uri;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, limits};
 
 /// Reads the command line and the environment.
 ///
@@ -42,10 +42,15 @@ impl Checks {
         value.parse().map_err(|error| self.problem(flag, value, error)).ok()
     }
 
-    /// Parses a duration such as `2s` or `500ms`, which must not be zero.
+    /// Parses a duration such as `2s` or `500ms`: longer than zero, at most
+    /// [`limits::TIMEOUT_MAX`].
     pub fn duration(&mut self, flag: &str, value: &str) -> Option<Duration> {
         match humantime::parse_duration(value) {
             Ok(Duration::ZERO) => self.problem(flag, value, "must be longer than zero"),
+            Ok(duration) if duration > limits::TIMEOUT_MAX => {
+                let longest = humantime::format_duration(limits::TIMEOUT_MAX);
+                self.problem(flag, value, format_args!("must be at most {longest}"));
+            }
             Ok(duration) => return Some(duration),
             Err(error) => self.problem(flag, value, format_args!("{error}; write 2s or 500ms")),
         }
@@ -146,6 +151,16 @@ mod tests {
         let wrong = checks.wrong();
         assert_eq!(wrong.0.len(), 3, "{wrong}");
         assert!(wrong.to_string().contains("--logging-url \"ftp://x\": write http://host:port"));
+    }
+
+    #[test]
+    fn a_duration_is_one_that_a_deadline_can_be_made_of() {
+        let parse = |value| Checks::default().duration("--timeout", value);
+        assert_eq!(parse("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse("24h"), Some(limits::TIMEOUT_MAX));
+        for wrong in ["0s", "24h 1ns", "400000000000y", "-1s", "2", ""] {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

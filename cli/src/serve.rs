@@ -27,7 +27,7 @@ pub enum Command {
 /// # Errors
 /// The code to exit with.
 pub async fn run(command: Command) -> Result<(), Exit> {
-    telemetry::init();
+    let _last_lines = telemetry::init();
     end_with_standard_input()?;
     match command {
         Command::Facade(args) => serve_facade(args).await,
@@ -50,9 +50,10 @@ async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
     let settings = facade::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
+    let stop = server::stop_on_signal().map_err(no_signals)?;
     let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
     server::announce(addr);
-    facade_service::serve(listener, facade, server::stop_on_signal().map_err(no_signals)?)
+    facade_service::serve(listener, facade, stop)
         .await
         .map_err(|error| Exit::Failure.because(error))
 }
@@ -70,8 +71,8 @@ async fn serve_messages(args: messages::Args) -> Result<(), Exit> {
     let settings = messages::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    server::announce(addr);
     let stop = server::stop_on_signal().map_err(no_signals)?;
+    server::announce(addr);
     messages_service::serve(server::incoming(listener), stop)
         .await
         .map_err(|error| error.exit().because(error))

@@ -7,6 +7,7 @@ mod support;
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use self::support::{
@@ -74,6 +75,29 @@ async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
     assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_it_while_nobody_takes_its_output() {
+    let longer_than_a_pipe: &str = "x".repeat(1_000_000).leak();
+    let url = logging::start(bodies(&[longer_than_a_pipe]), End::Well).await;
+    let mut child =
+        oncelog().args(["read", "--logging-url", &url]).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            None if Instant::now() > deadline => {
+                child.kill().unwrap();
+                panic!("it did not end");
+            }
+            None => tokio::task::yield_now().await,
+            Some(ended) => break ended,
+        }
+    };
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

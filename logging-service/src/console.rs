@@ -228,11 +228,17 @@ mod tests {
     #[test]
     fn a_stuck_console_drops_lines_and_says_how_many() {
         /// Writes nothing until it is let go.
-        struct Stuck(Paper, Receiver<()>);
+        struct Stuck {
+            paper: Paper,
+            is_stuck: mpsc::Sender<()>,
+            held: Receiver<()>,
+        }
         impl Write for Stuck {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                let _ = self.1.recv();
-                self.0.write(bytes)
+                // The test has heard it once.
+                let _ = self.is_stuck.send(());
+                let _ = self.held.recv();
+                self.paper.write(bytes)
             }
             fn flush(&mut self) -> std::io::Result<()> {
                 Ok(())
@@ -240,8 +246,11 @@ mod tests {
         }
         let paper = Paper::default();
         let (let_go, held) = mpsc::channel();
-        let console = Console::start(Stuck(paper.clone(), held), Bodies::Shown).unwrap();
+        let (is_stuck, stuck) = mpsc::channel();
+        let out = Stuck { paper: paper.clone(), is_stuck, held };
+        let console = Console::start(out, Bodies::Shown).unwrap();
         console.show(vec![message("first")]);
+        stuck.recv().unwrap();
         console.show(vec![message("x"); CONSOLE_LINES_WAITING_MAX]);
         console.show(vec![message("y"); 7]);
         drop(let_go);

@@ -3,14 +3,14 @@
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use oncelog::{
     limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX},
     message::{Message, MessageId, Outcome, Rejection, StreamName},
     wire::{
         STORED_TRAILER,
         v1::{
-            AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest,
+            self, AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest,
             ReadResponse, StatusRequest, StatusResponse,
             logging_service_server::{LoggingService, LoggingServiceServer},
         },
@@ -75,13 +75,7 @@ impl LoggingService for Grpc {
         let mut valid = Vec::with_capacity(messages.len());
         let checked: Vec<Result<(), Rejection>> = messages
             .into_iter()
-            .map(|message| match Message::try_from(message) {
-                Ok(message) => {
-                    valid.push(message);
-                    Ok(())
-                }
-                Err(error) => Err(Rejection::Invalid(format!("not stored: {error}"))),
-            })
+            .map(|message| checked_message(message).map(|message| valid.push(message)))
             .collect();
         let outcomes = if valid.is_empty() {
             Vec::new()
@@ -110,15 +104,16 @@ impl LoggingService for Grpc {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let request = request.into_inner();
-        let stream = match request.stream {
+        let only = match request.stream {
             name if name.is_empty() => None,
             name => Some(
                 StreamName::try_from(name)
                     .map_err(|error| Status::invalid_argument(error.to_string()))?,
             ),
         };
-        let chunks = self.log()?.read(ReadRange {
-            stream,
+        let log = self.log()?;
+        let chunks = log.read(ReadRange {
+            stream: only,
             after: request.after,
             limit: (request.limit > 0).then_some(request.limit),
             follow: request.follow,
@@ -132,12 +127,18 @@ impl LoggingService for Grpc {
         if !request.follow {
             return Ok(Response::new(Box::pin(responses)));
         }
-        // A follower would hold up a stop for ever: tell it to come back.
-        let stopping = futures_util::stream::once(async {
-            Err(Status::unavailable(
-                "the logging service is stopping; follow again from the last sequence",
-            ))
-        });
+        // A follower would hold up a stop for ever: tell it to come back. One that has all it asked
+        // for ends like any other read.
+        let log = log.clone();
+        let stopping = stream::once(async move {
+            match *log.state().borrow() {
+                State::Ready | State::ReadOnly(_) => None,
+                State::Draining | State::Failed(_) => Some(Err(Status::unavailable(
+                    "the logging service is stopping; follow again from the last sequence",
+                ))),
+            }
+        })
+        .filter_map(std::future::ready);
         let until_stop = responses.take_until(self.stop.clone().cancelled_owned()).chain(stopping);
         Ok(Response::new(Box::pin(until_stop)))
     }
@@ -169,6 +170,15 @@ impl LoggingService for Grpc {
     }
 }
 
+/// A message that keeps the rules.
+fn checked_message(message: v1::Message) -> Result<Message, Rejection> {
+    let message = Message::try_from(message)
+        .map_err(|error| Rejection::Invalid(format!("not stored: {error}")))?;
+    // A part of the request's buffer would keep all of that in memory, for as long as the message
+    // waits for the journal or the console.
+    Ok(Message { body: Bytes::copy_from_slice(&message.body), ..message })
+}
+
 /// Marks a failure that stored nothing, so that a client may say so.
 fn surely_not_stored(mut status: Status) -> Status {
     status.metadata_mut().insert(STORED_TRAILER, tonic::metadata::MetadataValue::from_static("no"));
@@ -189,5 +199,26 @@ fn read_status(error: ReadError) -> Status {
     match error {
         ReadError::Io { .. } => Status::unavailable(message),
         ReadError::Damaged { .. } => Status::data_loss(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::{ContentType, IdSource as _, RandomIds};
+
+    use super::*;
+
+    #[test]
+    fn a_message_does_not_keep_the_request_it_came_in() {
+        let request = Bytes::from(vec![b'x'; 64 * 1024]);
+        let message = Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: request.slice(..1),
+        };
+        let kept = checked_message(message.into()).unwrap();
+        assert_eq!(kept.body, "x");
+        assert!(request.is_unique(), "the message keeps the request in memory");
     }
 }

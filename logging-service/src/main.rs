@@ -7,7 +7,7 @@ use oncelog::{exit::Exit, server, settings, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init();
+    let _last_lines = telemetry::init();
     match run().await {
         Ok(()) => Exit::Success.into(),
         Err(exit) => exit.into(),

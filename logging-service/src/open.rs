@@ -52,9 +52,9 @@ pub enum OpenStoreError {
         /// Why.
         source: OpenJournalError,
     },
-    /// Opening it went wrong in an unforeseen way.
-    #[error("opening the store failed unexpectedly: {0}")]
-    Panicked(String),
+    /// The thread that opened it panicked, and told standard error why.
+    #[error("opening the store failed unexpectedly")]
+    Panicked,
 }
 
 /// Why a journal could not be opened and indexed.
@@ -81,7 +81,7 @@ impl OpenStoreError {
             Self::Journal { source: OpenJournalError::Open(error), .. } => error.exit(),
             Self::Journal { source: OpenJournalError::StoredTwice { .. }, .. } => Exit::Damaged,
             Self::Dir { .. } => Exit::Disk,
-            Self::Panicked(_) => Exit::Failure,
+            Self::Panicked => Exit::Failure,
         }
     }
 }

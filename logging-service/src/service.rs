@@ -1,18 +1,19 @@
 //! The life of the service: open the log, serve it, stop in good order.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread};
 
 use futures_util::Stream;
 use oncelog::{
     clock::{Clock, SystemClock},
     exit::Exit,
+    limits::FAILED_DRAIN_TIMEOUT,
     server::{self, BrokenContract, Health, incoming},
     wire::v1::logging_service_server::SERVICE_NAME,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::watch,
+    sync::{oneshot, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -26,9 +27,6 @@ use crate::{
     phase::Phase,
     settings::{Settings, StoreKind},
 };
-
-/// How long answers may still travel after the disk failed.
-const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the service is made of, apart from its connections and its stop signal.
 pub struct Parts {
@@ -74,7 +72,8 @@ impl ServeError {
 }
 
 /// Serves on `listener` with `settings` until `stop`. Calls `ready` once work is accepted, which is
-/// after the whole journal was read and checked.
+/// after the whole journal was read and checked. A stop before that leaves the reading to the end of
+/// the process, which it survives as it survives a crash.
 ///
 /// # Errors
 /// [`ServeError`] says whether to start again.
@@ -117,9 +116,19 @@ where
     let router = server::add_standard_services(router, &health)?;
     let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
 
-    let opened = tokio::task::spawn_blocking(parts.open)
-        .await
-        .unwrap_or_else(|error| Err(OpenStoreError::Panicked(error.to_string())));
+    let (tell, opened) = oneshot::channel();
+    // A thread and not a task, which the runtime would wait for: a stop does not.
+    thread::Builder::new().name("open".to_owned()).spawn(move || {
+        // Nobody listens any more after a stop.
+        let _ = tell.send((parts.open)());
+    })?;
+    let opened = tokio::select! {
+        opened = opened => opened.unwrap_or(Err(OpenStoreError::Panicked)),
+        () = stop.cancelled() => {
+            stop_server.cancel();
+            return finish(Ended::Stopped, serving).await;
+        }
+    };
     let OpenStore { store, index } = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -138,6 +147,11 @@ where
     stop_server.cancel();
     let result = finish(ended, serving).await;
     log.close().await;
+    // The last words of the journal may have failed, too.
+    let result = result.and_then(|()| match &*log.state().borrow() {
+        State::Failed(reason) => Err(ServeError::Failed(reason.clone())),
+        State::Ready | State::ReadOnly(_) | State::Draining => Ok(()),
+    });
     // Waiting for a slow console holds up a worker for a moment, and nobody needs it any more.
     parts.console.flush();
     result

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use logging_service::log::{AppendError, Log, ReadRange, State};
 use oncelog::{
-    limits::APPENDS_WAITING_MAX,
+    limits::{APPEND_BYTES_WAITING_MAX, APPENDS_WAITING_MAX, MESSAGE_BODY_BYTES_MAX},
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
@@ -155,6 +155,16 @@ async fn past_its_queue_the_log_refuses_at_once_and_stores_nothing_of_it() {
         assert!(matches!(appending.await.unwrap().unwrap()[..], [Outcome::Stored(_)]));
     }
     assert_eq!(log.lookup(&id(9999)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn bytes_that_waited_count_no_longer_once_they_are_stored() {
+    let log = log(faulty().0);
+    let large = message(0, &"x".repeat(MESSAGE_BODY_BYTES_MAX));
+    for nth in 0..=(APPEND_BYTES_WAITING_MAX / MESSAGE_BODY_BYTES_MAX) as u64 {
+        let next = Message { id: id(nth), ..large.clone() };
+        assert_eq!(log.append(vec![next]).await.unwrap(), [stored(nth + 1)]);
+    }
 }
 
 #[tokio::test]

@@ -177,6 +177,31 @@ async fn a_failed_disk_fails_the_waiters_and_ends_the_service() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fails_during_a_stop_is_not_a_good_end() {
+    let (store, switches, commits) = faulty();
+    let mut service = start(|| store).await;
+    (&mut service.ready).await.unwrap();
+    let held = switches.hold_commits();
+    let mut client = service.client.clone();
+    let appending =
+        tokio::spawn(async move { client.append(batch(vec![message(1, "a").into()])).await });
+    tokio::task::spawn_blocking(move || commits.recv().unwrap()).await.unwrap();
+    service.stop.cancel();
+    // Only a stop that has begun is of interest here.
+    while service
+        .client
+        .status(StatusRequest {})
+        .await
+        .is_ok_and(|status| status.into_inner().state() == State::Ready)
+    {}
+    switches.set(Disk::Fails);
+    drop(held);
+    assert!(appending.await.unwrap().is_err());
+    let served = tokio::time::timeout(Duration::from_secs(30), service.served).await.unwrap();
+    assert_eq!(served.unwrap().unwrap_err().exit(), Exit::Disk);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_told_in_receipts_and_status() {
     let (store, switches, _commits) = faulty();
     let mut service = start(|| store).await;
@@ -220,4 +245,28 @@ async fn a_stop_answers_what_is_under_way_and_ends_followers() {
     assert_eq!(end.code(), Code::Unavailable);
     let served = tokio::time::timeout(Duration::from_secs(30), service.served).await.unwrap();
     served.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_log_to_be_read() {
+    let (_hold, held) = mpsc::channel::<()>();
+    let service = start(move || {
+        let _ = held.recv();
+        faulty().0
+    })
+    .await;
+    service.stop.cancel();
+    let served = tokio::time::timeout(Duration::from_secs(10), service.served).await.unwrap();
+    served.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
+    let mut service = start(|| faulty().0).await;
+    (&mut service.ready).await.unwrap();
+    append(&mut service, vec![message(1, "a").into(), message(2, "b").into()]).await;
+    let follow = ReadRequest { follow: true, limit: 2, ..ReadRequest::default() };
+    let mut follower = service.client.read(follow).await.unwrap().into_inner();
+    assert_eq!(follower.message().await.unwrap().unwrap().messages.len(), 2);
+    assert!(follower.message().await.unwrap().is_none());
 }

@@ -4,8 +4,9 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use tokio_stream::pending;
@@ -86,6 +87,43 @@ async fn a_second_signal_ends_it_at_once() {
     }
     service.signal("INT");
     assert_eq!(service.child.wait().unwrap().code(), Some(130));
+}
+
+/// An output that nobody reads any more, as a pipe to a program that ended.
+fn closed_pipe() -> Stdio {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer.into()
+}
+
+#[test]
+fn output_that_nobody_reads_disturbs_nothing() {
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let child = command()
+        .args(["--listen", &addr])
+        .stdout(closed_pipe())
+        .stderr(closed_pipe())
+        .spawn()
+        .unwrap();
+    let mut service = Running { child, addr };
+    while TcpStream::connect(&service.addr).is_err() {
+        assert_eq!(service.child.try_wait().unwrap(), None, "it ended");
+        std::thread::yield_now();
+    }
+    // It logs the signal before it acts on it.
+    service.signal("TERM");
+    let started = Instant::now();
+    let ended = loop {
+        match service.child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None => assert!(started.elapsed() < Duration::from_secs(10), "it does not stop"),
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(ended.code(), Some(0));
+
+    let mut wrong = command();
+    wrong.args(["--listen", "localhost"]).stderr(closed_pipe());
+    assert_eq!(wrong.status().unwrap().code(), Some(64));
 }
 
 #[test]

@@ -6,7 +6,10 @@ mod health;
 mod incoming;
 mod signal;
 
-use std::{io, net::SocketAddr};
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+};
 
 use tokio::net::TcpListener;
 
@@ -34,8 +37,8 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// Prints the line that tells people and programs that `addr` now accepts work.
-#[allow(clippy::print_stdout)] // The one line every service owes to standard output.
+/// Prints the line that tells people and programs that `addr` now accepts work. A standard output
+/// that nobody reads does not stop a service.
 pub fn announce(addr: SocketAddr) {
-    println!("listening addr={addr}");
+    let _ = writeln!(io::stdout(), "listening addr={addr}");
 }

@@ -1,10 +1,15 @@
 //! The stop signal of a process.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// After `128 + SIGINT`, as a shell reports a process that a signal ended.
 const EXIT_INTERRUPTED: i32 = 130;
+
+/// How long the last line has to be written. A terminal that is held with Ctrl-S takes none.
+const LAST_LINE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A token that is cancelled by Ctrl-C or SIGTERM. A second signal ends the process at once, with
 /// exit code 130.
@@ -18,11 +23,13 @@ pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let requested = stop.clone();
     tokio::spawn(async move {
         either(&mut interrupt, &mut terminate).await;
-        tracing::info!("stopping; once more to stop at once");
         requested.cancel();
+        tracing::info!("stopping; once more to stop at once");
 
         either(&mut interrupt, &mut terminate).await;
         tracing::warn!("stopped at once: answers under way were cut off");
+        // Log lines are written beside the work; this one has no other work to be written beside.
+        tokio::time::sleep(LAST_LINE_PAUSE).await;
         std::process::exit(EXIT_INTERRUPTED);
     });
     Ok(stop)

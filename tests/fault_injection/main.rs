@@ -2,10 +2,11 @@
 //!
 //! - `nemesis`, `kills`: concurrent clients while services are killed at random; the clients, their
 //!   history and its judge are those of `faultlab`
-//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`: one fault each
+//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`: one fault each
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod consoles;
 mod full_disk;
 mod kills;
 mod nemesis;

@@ -4,12 +4,13 @@ use std::{error::Error as _, io};
 
 use http::Uri;
 use oncelog::{
+    delivery,
     exit::Exit,
     limits,
     message::{InvalidReceipt, StoredMessage, StreamName},
     wire::v1::{ReadRequest, ReadResponse, logging_service_client::LoggingServiceClient},
 };
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 
 use crate::cause::root_cause;
 
@@ -55,13 +56,7 @@ pub(super) struct LogReader {
 
 impl LogReader {
     pub(super) async fn open(url: &Uri, query: &Query) -> Result<Self, ReadError> {
-        let endpoint = Channel::builder(url.clone())
-            .connect_timeout(limits::CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            // While following, a service that vanished without a word would go unnoticed.
-            .http2_keep_alive_interval(limits::KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true);
+        let endpoint = delivery::endpoint(url.clone());
         let channel = endpoint.connect().await.map_err(|error| ReadError::Unreachable {
             url: url.clone(),
             reason: root_cause(&error),

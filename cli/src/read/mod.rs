@@ -81,21 +81,30 @@ impl TryFrom<Args> for Settings {
 /// The code to exit with.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    // A task of its own: a full pipe holds up the thread that prints, and Ctrl-C must end it then too.
+    let printed = async { tokio::spawn(print(settings)).await };
     tokio::select! {
-        result = print(settings) => result.map_err(|error| error.exit().because(error)),
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        biased;
+        // Returning would wait for that thread.
+        _ = tokio::signal::ctrl_c() => std::process::exit(Exit::Success as i32),
+        printed = printed => match printed {
+            Ok(result) => result.map_err(|error| error.exit().because(error)),
+            Err(panicked) => Err(Exit::Failure.because(panicked)),
+        },
     }
 }
 
 async fn print(settings: Settings) -> Result<(), ReadError> {
     let mut log = LogReader::open(&settings.logging_url, &settings.query).await?;
     let escape = io::stdout().is_terminal();
-    let mut printer =
-        Printer::new(io::BufWriter::new(io::stdout().lock()), settings.format, escape);
+    let mut printer = Printer::new(io::BufWriter::new(io::stdout()), settings.format, escape);
     while let Some(messages) = log.next().await? {
-        // A full pipe holds this thread up, as it should; the connection lives on others.
-        let written = messages.iter().try_for_each(|message| printer.print(message));
-        match written.and_then(|()| printer.flush()) {
+        // A full pipe holds this thread up, as it should; everything else lives on others.
+        let written = tokio::task::block_in_place(|| {
+            messages.iter().try_for_each(|message| printer.print(message))?;
+            printer.flush()
+        });
+        match written {
             Ok(()) => {}
             // Whoever read this, such as `head`, has enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

@@ -24,6 +24,7 @@ use oncelog::{
     settings::{Checks, WrongSettings},
 };
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -162,12 +163,14 @@ pub async fn run(args: Args) -> Result<(), Exit> {
 /// A token that is cancelled by Ctrl-C: what is under way then must still be named.
 fn interruption() -> CancellationToken {
     let interrupted = CancellationToken::new();
-    let interrupt = interrupted.clone();
-    tokio::spawn(async move {
-        // Without a handler Ctrl-C simply ends the process.
-        if tokio::signal::ctrl_c().await.is_ok() {
+    // Watching begins here and not in the task: nothing may be sent before. Where it cannot be
+    // watched for, Ctrl-C simply ends the process.
+    if let Ok(mut signals) = signal(SignalKind::interrupt()) {
+        let interrupt = interrupted.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
             interrupt.cancel();
-        }
-    });
+        });
+    }
     interrupted
 }

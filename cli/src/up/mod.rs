@@ -82,7 +82,7 @@ impl TryFrom<Args> for Settings {
 /// # Errors
 /// The code to exit with: that of the service that failed.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    telemetry::init();
+    let _last_lines = telemetry::init();
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let stop = server::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))

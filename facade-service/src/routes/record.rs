@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::Response,
 };
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use oncelog::message::MessageId;
 use serde::Serialize;
 
@@ -28,16 +28,19 @@ struct FoundJson<'a> {
 /// Answers with the record only once it is on disk.
 pub(super) async fn record(
     State(app): State<Arc<App>>,
+    uri: Uri,
     uuid: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    Ok(json(StatusCode::OK, find(&app.facade, uuid).await?))
+    Ok(json(StatusCode::OK, find(&app.facade, &uri, uuid).await?))
 }
 
 async fn find(
     facade: &Facade,
+    uri: &Uri,
     uuid: Result<Path<String>, PathRejection>,
 ) -> Result<Vec<u8>, ReadError> {
-    let Path(uuid) = uuid.map_err(|rejection| ReadError::Id(rejection.body_text()))?;
+    // What cannot be decoded is shown as it came.
+    let Path(uuid) = uuid.map_err(|_| ReadError::Id(uri.path().to_owned()))?;
     let id: MessageId = uuid.parse().map_err(|_| ReadError::Id(uuid))?;
     let found = lookup(facade, id).await?.ok_or(ReadError::NotFound(id))?;
     let shown = FoundJson {

@@ -38,7 +38,8 @@ async fn an_unknown_uuid_is_not_found_and_a_wrong_one_is_refused() {
     assert!(message.contains("Idempotency-Key"), "{message}");
     assert_eq!(response.json()["uuid"], missing);
     for wrong in ["hello", "00000000-0000-0000-0000-000000000000", "%ff", "0199c0de"] {
-        world.get(&format!("/facade/{wrong}"), "").await.failure(400, None);
+        let message = world.get(&format!("/facade/{wrong}"), "").await.failure(400, None);
+        assert!(message.contains(wrong), "{message}");
     }
 }
 

@@ -1,0 +1,88 @@
+//! Nobody reads the console of a service: its reader has gone, as after `| head -1`, or is held up,
+//! as by Ctrl-S.
+
+use std::{
+    io::{PipeReader, Write as _, pipe},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Client, Program, eventually, port::free_address};
+
+/// A pipe that nobody reads any more: each write to it fails.
+fn unread() -> Stdio {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// A pipe that is full, so that each write to it waits as long as the reader is there.
+fn held_up() -> (PipeReader, Stdio) {
+    const PIPE_BYTES: usize = 64 * 1024;
+    let (reader, mut writer) = pipe().unwrap();
+    writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
+    (reader, writer.into())
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_unread(program: Program, args: &[&str]) -> Killed {
+    start(program, args, unread(), unread())
+}
+
+fn start(program: Program, args: &[&str], stdout: Stdio, stderr: Stdio) -> Killed {
+    let mut command = Command::new(program.path());
+    command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    Killed(command.spawn().unwrap())
+}
+
+#[tokio::test]
+async fn a_service_whose_console_nobody_reads_works_and_retries() {
+    let (listen, nobody) = (free_address(), format!("http://{}", free_address()));
+    let timeouts = ["--attempt-timeout", "200ms", "--total-timeout", "1s"];
+    let args = ["--listen", &listen.to_string(), "--logging-url", &nobody];
+    let args = [&args[..], &timeouts].concat();
+    let mut facade = start_unread(Program::Facade, &args);
+    let client = Client::new(listen);
+    eventually("a facade", Duration::from_secs(20), async || {
+        assert!(facade.0.try_wait().unwrap().is_none(), "it ended");
+        client.get("/healthz").await.ok()
+    })
+    .await;
+    // Each retry is a line for the console.
+    for msg in ["one", "two"] {
+        let answer = client.post(msg, None).await.unwrap().expect(503);
+        assert_eq!(answer.json()["stored"], "no");
+    }
+}
+
+#[test]
+fn a_service_that_cannot_tell_anybody_why_it_ends_still_ends_with_the_right_code() {
+    let mut logging = start_unread(Program::Logging, &["--listen", "nonsense"]);
+    assert_eq!(logging.0.wait().unwrap().code(), Some(64));
+}
+
+#[tokio::test]
+async fn a_service_whose_console_is_held_up_stops_all_the_same() {
+    let listen = free_address();
+    let (_reader, stderr) = held_up();
+    let args = ["--listen", &listen.to_string()];
+    let mut messages = start(Program::Messages, &args, Stdio::null(), stderr);
+    eventually("a service", Duration::from_secs(20), async || TcpStream::connect(listen).ok())
+        .await;
+    kill_process(Pid::from_child(&messages.0), Signal::TERM).unwrap();
+    let ended = async || messages.0.try_wait().unwrap();
+    let status = eventually("its end", Duration::from_secs(15), ended).await;
+    assert_eq!(status.code(), Some(0));
+}
