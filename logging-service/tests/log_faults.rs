@@ -169,18 +169,72 @@ async fn bytes_that_waited_count_no_longer_once_they_are_stored() {
 
 #[tokio::test]
 async fn closing_finishes_what_was_handed_over() {
+    // Whether the stop is found beside the work or after it is a race: both must do.
+    for _ in 0..50 {
+        let (store, switches, commits) = faulty();
+        let log = log(store);
+        let held = switches.hold_commits();
+        let first = begin(&log, vec![message(1, "under way")]).await;
+        commits.recv().unwrap();
+        let second = begin(&log, vec![message(2, "waits")]).await;
+        let closing = tokio::spawn({
+            let log = log.clone();
+            async move { log.close().await }
+        });
+        // The stop is handed over from another thread: give it the time to arrive.
+        tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
+        drop(held);
+        assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
+        assert_eq!(second.await.unwrap().unwrap(), [stored(2)]);
+        closing.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_failed_commit_fails_all_calls_that_share_it() {
     let (store, switches, commits) = faulty();
     let log = log(store);
     let held = switches.hold_commits();
-    let first = begin(&log, vec![message(1, "under way")]).await;
+    switches.set(Disk::FailsAfter(1));
+    let first = begin(&log, vec![message(0, "first")]).await;
     commits.recv().unwrap();
-    let second = begin(&log, vec![message(2, "waits")]).await;
-    let closing = tokio::spawn({
-        let log = log.clone();
-        async move { log.close().await }
-    });
+    let mut sharing = Vec::new();
+    for nth in 1..=3 {
+        sharing.push(begin(&log, vec![message(nth, "shares")]).await);
+    }
     drop(held);
     assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
-    assert_eq!(second.await.unwrap().unwrap(), [stored(2)]);
-    closing.await.unwrap();
+    for appending in sharing {
+        assert_eq!(appending.await.unwrap(), Err(AppendError::Failed));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_takes_nothing_from_its_neighbours() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![message(0, "first")]).await;
+    commits.recv().unwrap();
+    let leaving = begin(&log, vec![message(1, "leaves")]).await;
+    let neighbour = begin(&log, vec![message(2, "stays")]).await;
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    drop(held);
+    assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
+    assert_eq!(neighbour.await.unwrap().unwrap(), [stored(3)]);
+    assert_eq!(log.append(vec![message(1, "leaves")]).await.unwrap(), [duplicate(2)]);
+}
+
+#[tokio::test]
+async fn another_stream_or_content_type_under_a_used_id_is_a_conflict() {
+    let (store, _switches, _commits) = faulty();
+    let log = log(store);
+    let first = message(1, "same");
+    let stream = Message { stream: "orders".parse().unwrap(), ..first.clone() };
+    let content_type = "application/json".to_owned().try_into().unwrap();
+    let content_type = Message { content_type, ..first.clone() };
+    assert_eq!(log.append(vec![first]).await.unwrap(), [stored(1)]);
+    assert_eq!(log.append(vec![stream]).await.unwrap(), [Outcome::Conflict]);
+    assert_eq!(log.append(vec![content_type]).await.unwrap(), [Outcome::Conflict]);
 }

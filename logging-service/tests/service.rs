@@ -29,9 +29,13 @@ use support::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 struct Service {
     client: LoggingServiceClient<Channel>,
+    health: HealthClient<Channel>,
     stop: CancellationToken,
     ready: oneshot::Receiver<()>,
     served: JoinHandle<Result<(), ServeError>>,
@@ -52,8 +56,11 @@ async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
     let served = tokio::spawn(serve_incoming(incoming(listener), parts, stop.clone(), move || {
         let _ = is_ready.send(());
     }));
-    let client = LoggingServiceClient::connect(format!("http://{addr}")).await.unwrap();
-    Service { client, stop, ready, served }
+    let url = format!("http://{addr}");
+    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+    let client = LoggingServiceClient::new(channel.clone());
+    let health = HealthClient::new(channel);
+    Service { client, health, stop, ready, served }
 }
 
 fn batch(messages: Vec<v1::Message>) -> AppendRequest {
@@ -156,12 +163,19 @@ async fn while_the_log_is_read_calls_are_refused_as_not_stored() {
     assert!(surely_not_stored(&status));
     let status = service.client.status(StatusRequest {}).await.unwrap().into_inner();
     assert_eq!(status.state(), State::Replaying);
+    assert_eq!(health(&mut service).await, ServingStatus::NotServing);
     assert!(service.ready.try_recv().is_err(), "ready before the log was read");
 
     drop(let_go);
     (&mut service.ready).await.unwrap();
     let outcomes = append(&mut service, vec![message(1, "a").into()]).await;
     assert_eq!(outcomes, [(Outcome::Stored, 1)]);
+    assert_eq!(health(&mut service).await, ServingStatus::Serving);
+}
+
+async fn health(service: &mut Service) -> ServingStatus {
+    let answer = service.health.check(HealthCheckRequest::default()).await.unwrap();
+    answer.into_inner().status()
 }
 
 #[tokio::test]

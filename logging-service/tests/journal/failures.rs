@@ -139,6 +139,21 @@ fn an_idle_mark_that_finds_no_space_does_no_harm() {
 }
 
 #[test]
+fn an_idle_mark_that_fits_does_not_make_room_for_what_does_not() {
+    let disk = SimulatedDisk::new();
+    disk.set_capacity(Some(2048));
+    let mut journal = open(&disk).unwrap().journal;
+    commit(&mut journal, 1..=1).unwrap();
+    let refused = journal.commit(&[message_of(2, 1900)], time(2));
+    assert!(matches!(refused, Err(CommitError::NoSpace(_))), "{refused:?}");
+    journal.mark_idle().unwrap();
+    assert!(matches!(journal.make_room(), Err(CommitError::NoSpace(_))));
+    disk.set_capacity(None);
+    journal.make_room().unwrap();
+    journal.commit(&[message_of(2, 1900)], time(2)).unwrap();
+}
+
+#[test]
 fn a_journal_opens_on_a_full_disk_and_can_be_read() {
     let disk = SimulatedDisk::new();
     let mut promised = Promised::default();

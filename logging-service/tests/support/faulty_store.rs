@@ -19,6 +19,8 @@ pub enum Disk {
     Works,
     Full,
     Fails,
+    /// Fails once so many batches are stored.
+    FailsAfter(usize),
     Panics,
 }
 
@@ -87,7 +89,10 @@ impl FaultyStore {
         match disk {
             Disk::Works => Ok(()),
             Disk::Full => Err(CommitError::NoSpace(io::ErrorKind::StorageFull.into())),
-            Disk::Fails => Err(CommitError::Failed(io::Error::other("planted"))),
+            Disk::FailsAfter(batches) if self.switches.batches().len() < batches => Ok(()),
+            Disk::Fails | Disk::FailsAfter(_) => {
+                Err(CommitError::Failed(io::Error::other("planted")))
+            }
             Disk::Panics => panic!("planted"),
         }
     }
