@@ -5,15 +5,18 @@
 //! - [`checker`]: the judge: a pure function of a history and the log as it is in the end
 //! - [`load`]: concurrent clients that write the history
 //! - [`proxy`]: between two services: delays, drops, cuts
-//! - [`processes`], [`trio`]: real programs, killed, frozen and started again
+//! - [`programs`], [`processes`], [`trio`]: real programs, built, killed, frozen and started again
 //! - [`nemesis`]: does harm by a schedule that follows from a seed
 //! - [`report`]: what a run came to, as a table and as a page
+//! - [`experiments`]: what the program `faultlab` does: one kind of harm each, measured against a goal
 
 pub mod checker;
+pub mod experiments;
 pub mod history;
 pub mod load;
 pub mod nemesis;
 pub mod processes;
+pub mod programs;
 pub mod proxy;
 pub mod report;
 pub mod trio;

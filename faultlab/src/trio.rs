@@ -8,7 +8,8 @@ use crate::{
     proxy::{Mode, Proxy},
 };
 
-/// How the services are called: program and leading arguments.
+/// How the services are called: each a program and its flags, without those that say where it listens,
+/// whom it calls and where its data is.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// The facade.
@@ -18,10 +19,6 @@ pub struct Programs {
     /// The messages service.
     pub messages: Vec<OsString>,
 }
-
-/// The facade's patience with one attempt and with a message: short, so that there are outages it
-/// does not sit out and outcomes remain unknown.
-const TIMEOUTS: [&str; 4] = ["--attempt-timeout", "500ms", "--total-timeout", "2s"];
 
 /// From the end of the last fault to a facade that is ready again.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,8 +64,6 @@ impl Trio {
         let mut logging = programs.logging;
         logging.extend(any_port());
         logging.extend([OsString::from("--data-dir"), dir.join("logging").into()]);
-        // Small, so that the journal goes on to a new file while it is harmed.
-        logging.extend(["--segment-size", "1MiB", "--hide-bodies"].map(OsString::from));
         let (logging, logging_address) = Process::start("logging-service", logging, dir).await?;
         let mut messages = programs.messages;
         messages.extend(any_port());
@@ -77,7 +72,6 @@ impl Trio {
         let proxy = Proxy::start(logging_address).await?;
         let mut facade = programs.facade;
         facade.extend(any_port());
-        facade.extend(TIMEOUTS.map(OsString::from));
         let url = |address| OsString::from(format!("http://{address}"));
         facade.extend([OsString::from("--logging-url"), url(proxy.address())]);
         facade.extend([OsString::from("--messages-url"), url(messages_address)]);

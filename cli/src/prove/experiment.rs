@@ -9,6 +9,7 @@ use std::{
 };
 
 use faultlab::{
+    experiments::check::{HISTORY_FILE, LOG_FILE},
     history::{History, Record},
     load::{Poster, Run, read, read_on},
     nemesis::{Done, Fault, harm, schedule},
@@ -152,10 +153,10 @@ async fn whole(trio: &Trio, run: &Run) -> Result<faultlab::history::Read, Failur
 impl Outcome {
     /// Keeps what was seen beside the data.
     pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(dir.join("history.jsonl"))?);
+        let mut file = BufWriter::new(File::create(dir.join(HISTORY_FILE))?);
         self.history.write_json_lines(&mut file)?;
         file.flush()?;
-        let mut file = BufWriter::new(File::create(dir.join("log.json"))?);
+        let mut file = BufWriter::new(File::create(dir.join(LOG_FILE))?);
         serde_json::to_writer(&mut file, &self.log)?;
         file.flush()
     }

@@ -30,6 +30,10 @@ use self::experiment::{Experiment, Outcome};
 /// More clients than this measure the machine, not the services.
 const CLIENTS_MAX: usize = 1024;
 
+/// The facade's patience with one attempt and with a message: short, so that there are outages it does
+/// not sit out and outcomes remain unknown.
+const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
+
 /// How long, how hard, which faults.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -148,16 +152,18 @@ fn conclude(outcome: &Outcome, file: &Path, dir: tempfile::TempDir) -> Result<()
     }
 }
 
-/// This very program, in its role as each of the services.
+/// This very program, in its role as each of the services. Segments are small, so that the journal goes
+/// on to a new file while it is harmed.
 fn programs(store: &str) -> io::Result<Programs> {
     let program = env::current_exe()?;
     let serve = |args: &[&str]| {
         let args = ["serve"].iter().chain(args).map(Into::into);
         [program.clone().into_os_string()].into_iter().chain(args).collect()
     };
+    let [attempt, total] = TIMEOUTS;
     Ok(Programs {
-        facade: serve(&["facade"]),
-        logging: serve(&["logging", "--store", store]),
+        facade: serve(&["facade", "--attempt-timeout", attempt, "--total-timeout", total]),
+        logging: serve(&["logging", "--store", store, "--segment-size", "1MiB", "--hide-bodies"]),
         messages: serve(&["messages"]),
     })
 }
