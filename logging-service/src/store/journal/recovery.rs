@@ -164,7 +164,7 @@ fn resume(
     .map_err(OpenError::io(format!("cut the unfinished end of {name}")))?;
     renew(&*file, &segment, last_frame).map_err(OpenError::io(format!("write {name}")))?;
     view.keep(Arc::clone(&file));
-    let current = Current { name, header: segment.header, file, end: offset, capacity };
+    let current = Current { name, header: segment.header, file, end: offset, capacity, written: offset };
     Ok(Appender::resume(Arc::clone(disk), options, current, end.link))
 }
 
