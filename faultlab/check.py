@@ -80,7 +80,7 @@ RULES = [
         HAVING count(DISTINCT uuid || ' ' || sequence) > 1"""),
     ("I5", """SELECT 1 FROM attempt AS replay WHERE replayed AND NOT EXISTS (
         SELECT 1 FROM attempt AS other WHERE other.message = replay.message
-        AND other.rowid <> replay.rowid AND other.invoked < replay.ended)"""),
+        AND other.rowid <> replay.rowid AND other.invoked <= replay.ended)"""),
     ("I6", "SELECT 1 FROM log WHERE sequence <> place"),
     # The earliest receipt among the records that come later.
     ("I7", """SELECT 1 FROM (

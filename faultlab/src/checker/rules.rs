@@ -143,7 +143,7 @@ impl Judge {
         for replay in &self.replays {
             let [first, second] = self.messages[replay.message as usize].invoked;
             let other = if replay.invoked == first { second } else { first };
-            if other >= replay.ended {
+            if other > replay.ended {
                 violations.push(Violation::ReplayOfNothing { message: self.text(replay.message) });
             }
         }
