@@ -8,6 +8,10 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -57,6 +61,7 @@ pub struct Process {
     command: Vec<OsString>,
     log: PathBuf,
     child: Child,
+    pid: Arc<AtomicU32>,
 }
 
 impl Process {
@@ -72,7 +77,8 @@ impl Process {
     ) -> Result<(Self, SocketAddr), ProcessError> {
         let log = dir.join(format!("{name}.log"));
         let (child, listening) = launch(&command, &log).map_err(|error| system(name, error))?;
-        let mut process = Self { name, command, log, child };
+        let pid = Arc::new(AtomicU32::new(child.id()));
+        let mut process = Self { name, command, log, child, pid };
         let address = process.up(listening).await?;
         Ok((process, address))
     }
@@ -86,6 +92,7 @@ impl Process {
         let (child, listening) =
             launch(&self.command, &self.log).map_err(|error| system(self.name, error))?;
         self.child = child;
+        self.pid.store(self.child.id(), Ordering::Relaxed);
         self.up(listening).await
     }
 
@@ -134,6 +141,12 @@ impl Process {
     /// The operating system refused.
     pub fn thaw(&self) -> Result<(), ProcessError> {
         self.signal(Signal::CONT)
+    }
+
+    /// Its name, and its process id, which changes when it is started again.
+    #[must_use]
+    pub fn watched(&self) -> (&'static str, Arc<AtomicU32>) {
+        (self.name, Arc::clone(&self.pid))
     }
 
     /// Whether it runs; a frozen one does.

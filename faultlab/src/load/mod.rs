@@ -2,7 +2,7 @@
 //!
 //! - [`Run`]: the clock of a run, its word to stop, and its live counters
 //! - [`Poster`]: posts, repeats, reuses keys, looks up
-//! - [`read_on`], [`read`]: read the whole log
+//! - [`read_on`], [`read`], [`read_records`]: read the whole log
 //! - [`Client`]: one request, one answer
 
 mod client;
@@ -17,7 +17,7 @@ use std::{
 pub use self::{
     client::Client,
     poster::{Poster, Settled},
-    reader::{read, read_on},
+    reader::{read, read_on, read_records},
 };
 use crate::history::Micros;
 
