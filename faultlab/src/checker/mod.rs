@@ -61,6 +61,14 @@ pub fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
     violations
 }
 
+/// As [`judge`], for a run that is one of many: it alone need not have shown anything.
+#[must_use]
+pub fn broken(history: &History, log: &[Record]) -> Vec<Violation> {
+    let mut violations = judge(history, log);
+    violations.retain(|violation| violation.promise() != Promise::NotVacuous);
+    violations
+}
+
 type Sent<'a> = BTreeMap<&'a str, Vec<&'a Attempt>>;
 
 fn by_message(history: &History) -> Sent<'_> {

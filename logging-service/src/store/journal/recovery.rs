@@ -42,7 +42,7 @@ impl Journal {
         let segments = checked_names(&*disk)?;
         sync_all(&*disk, &segments)?;
         let mut replay = Replay {
-            shared: Shared::new(Arc::clone(&disk)),
+            shared: Shared::new(Arc::clone(&disk), options.open_segments_max),
             current: None,
             last_frame: None,
             unmarked: false,
