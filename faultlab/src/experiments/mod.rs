@@ -3,10 +3,12 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
 //! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
 
 pub mod check;
 mod common;
+pub mod power_loss;
 pub mod sweep;
 
 use std::{fmt, process::ExitCode};
@@ -21,6 +23,8 @@ pub enum Experiment {
     Check(check::Args),
     /// Harm the logging service at each of its system calls, one run each
     Sweep(sweep::Args),
+    /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
+    PowerLoss(power_loss::Args),
 }
 
 impl Experiment {
@@ -30,6 +34,7 @@ impl Experiment {
         match self {
             Self::Check(args) => check::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
+            Self::PowerLoss(args) => power_loss::run(&args).await,
         }
     }
 }
