@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -104,7 +104,7 @@ impl Process {
             return Ok(address);
         }
         // It closed its output: it is about to end, if it has not ended yet.
-        let ended = self.ended_within(Duration::from_secs(1)).await?;
+        let ended = self.ended(Duration::from_secs(1)).await?.and_then(|status| status.code());
         Err(ProcessError::NotUp { name: self.name, ended, log: self.log.clone() })
     }
 
@@ -123,7 +123,7 @@ impl Process {
     /// The operating system refused.
     pub async fn stop(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::TERM)?;
-        self.ended_within(STOP_TIMEOUT).await?;
+        self.ended(STOP_TIMEOUT).await?;
         self.kill()
     }
 
@@ -158,20 +158,29 @@ impl Process {
         Ok(status.is_none())
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
-        kill_process(Pid::from_child(&self.child), signal)
-            .map_err(|error| system(self.name, error.into()))
-    }
-
-    async fn ended_within(&mut self, within: Duration) -> Result<Option<i32>, ProcessError> {
+    /// How it ended, if it does so in time.
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub async fn ended(&mut self, within: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let ended = timeout(within, async {
             while self.runs()? {
                 tokio::time::sleep(STOP_POLL).await;
             }
-            let status = self.child.wait().map_err(|error| system(self.name, error))?;
-            Ok(status.code())
+            self.child.wait().map_err(|error| system(self.name, error))
         });
-        ended.await.unwrap_or(Ok(None))
+        ended.await.map_or(Ok(None), |status| status.map(Some))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|error| system(self.name, error.into()))
     }
 }
 

@@ -118,6 +118,25 @@ impl Trio {
         Ok(())
     }
 
+    /// Ends the logging service, however it is, and starts `command` in its place, with what it keeps
+    /// in `dir`.
+    ///
+    /// # Errors
+    /// It does not come up. Nothing serves then.
+    pub(crate) async fn replace_logging(
+        &mut self,
+        mut command: Vec<OsString>,
+        dir: &Path,
+    ) -> Result<(), ProcessError> {
+        self.logging.kill()?;
+        command.extend(["--listen", "127.0.0.1:0"].map(OsString::from));
+        command.extend([OsString::from("--data-dir"), dir.join("logging").into()]);
+        let (logging, address) = Process::start("logging-service", command, dir).await?;
+        self.logging = logging;
+        self.proxy.retarget(address);
+        Ok(())
+    }
+
     /// Kills the facade if it runs, and starts it again.
     ///
     /// # Errors

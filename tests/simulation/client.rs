@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use faultlab::history::{Micros, Outcome, Read, Record};
+use faultlab::history::{Micros, Outcome, Read, Record, Shown};
 use http::{
     Method,
     header::{ACCEPT, CONTENT_TYPE},
@@ -89,8 +89,9 @@ impl Client {
             // A read that calls itself complete has whole lines only: the judge shall see this one.
             lines.push(rest);
         }
-        let records = lines.into_iter().map(record).collect();
-        Some(Read { began, ended: now(), complete: answer.complete, records })
+        let mut shown = Shown::default();
+        lines.into_iter().for_each(|line| shown.push(&record(line)));
+        Some(Read { began, ended: now(), complete: answer.complete, shown })
     }
 
     async fn get(&mut self, path: &str) -> Option<crate::http::Answer> {

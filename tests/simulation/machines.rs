@@ -70,6 +70,7 @@ impl LoggingMachine {
         Options {
             segment_bytes: self.segment_bytes,
             epochs: Arc::new(move || epochs.lock().unwrap().u64(..)),
+            ..Options::default()
         }
     }
 

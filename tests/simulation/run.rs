@@ -230,9 +230,9 @@ fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
         run.wrong.extend(settled.unresolved.iter().map(|violation| format!("{violation:?}")));
     }
     if let Some(last) = run.history.reads.first()
-        && last.records.len() != run.log.len()
+        && last.shown.count() != run.log.len() as u64
     {
-        let (shown, stored) = (last.records.len(), run.log.len());
+        let (shown, stored) = (last.shown.count(), run.log.len());
         run.wrong.push(format!("the last read shows {shown} records, the disk has {stored}"));
     }
     let violations = judge(&run.history, &run.log);

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use faultlab::experiments::check::{HISTORY_FILE, LOG_FILE};
+use faultlab::history::Head;
 
 use crate::run::{Run, run};
 
@@ -126,8 +126,7 @@ pub(crate) fn keep(run: &Run) -> PathBuf {
         .join("simulation")
         .join(format!("seed-{}", run.seed));
     fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join(HISTORY_FILE), history_lines(run)).unwrap();
-    fs::write(dir.join(LOG_FILE), serde_json::to_vec(&run.log).unwrap()).unwrap();
+    run.history.keep(&head(run), &run.log, &dir).unwrap();
     fs::write(dir.join("events.txt"), run.events.text()).unwrap();
     dir
 }
@@ -135,6 +134,10 @@ pub(crate) fn keep(run: &Run) -> PathBuf {
 /// The history of a run as it is kept.
 pub(crate) fn history_lines(run: &Run) -> Vec<u8> {
     let mut lines = Vec::new();
-    run.history.write_json_lines(&mut lines).unwrap();
+    run.history.write_json_lines(&head(run), &mut lines).unwrap();
     lines
+}
+
+fn head(run: &Run) -> Head {
+    Head::new(run.seed, concat!("simulation ", env!("CARGO_PKG_VERSION")))
 }
