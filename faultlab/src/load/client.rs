@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    pub(super) async fn list(&self) -> Option<Response> {
+    pub(crate) async fn list(&self) -> Option<Response> {
         let request = self.request(Method::GET, "/facade").header(ACCEPT, "application/x-ndjson");
         request.send().await.ok().filter(|response| response.status() == 200)
     }
