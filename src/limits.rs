@@ -46,11 +46,25 @@ const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= BATCH_BYTES_MAX);
 
 // --- The facade's queue ---
 
-/// Messages waiting for the logging service. Past this a client waits longer than it would retry.
+/// Messages waiting for the logging service, as many as gather in a short outage under load.
 pub const QUEUE_MESSAGES_MAX: usize = 16 * 1024;
 
 /// Body bytes waiting for the logging service: what the facade's memory may grow by in an outage.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a post may wait behind others while batches are stored. Past this it is refused: a longer
+/// queue would store nothing more, and every message in it would be late.
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Batches that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
+pub const QUEUE_BATCHES_MIN: usize = 2;
+
+/// How many times its usual time a batch is waited for. Then it is an outage and not slowness, and
+/// messages wait for its end.
+pub const OUTAGE_BATCH_TIMES: u32 = 4;
+
+/// The shortest time that counts as an outage: the longest usual pause of a disk.
+pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
 
 /// Messages of one batch upload that may be under way at once, so that one upload cannot fill the
 /// queue and starve single posts.

@@ -4,6 +4,7 @@
 //! - [`history`]: what clients did and saw, with times
 //! - [`checker`]: the judge: a pure function of a history and the log as it is in the end
 //! - [`load`]: concurrent clients that write the history
+//! - [`open_loop`]: load at a constant rate, for capacity, latency and overload
 //! - [`proxy`]: between two services: delays, drops, cuts
 //! - [`programs`], [`processes`], [`trio`]: real programs, built, killed, frozen and started again
 //! - [`chamber`](mod@chamber): a private view of the file system, for disks that go away
@@ -18,6 +19,7 @@ pub mod experiments;
 pub mod history;
 pub mod load;
 pub mod nemesis;
+pub mod open_loop;
 pub mod processes;
 pub mod programs;
 pub mod proxy;
