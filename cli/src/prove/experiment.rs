@@ -1,16 +1,9 @@
 //! Load and faults, then healing, resolving and reading.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, BufWriter, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{fmt, path::Path, time::Duration};
 
 use faultlab::{
-    experiments::check::{HISTORY_FILE, LOG_FILE},
-    history::{History, Record},
+    history::{History, Read, Record},
     load::{Poster, Run, read, read_on},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
@@ -20,10 +13,10 @@ use faultlab::{
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::progress;
+use super::{evidence::Outcome, progress};
 
 /// From the end of the faults to receipts for all that was unknown.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Whole reads of the log during a run, about.
 const READS: u32 = 20;
@@ -31,14 +24,8 @@ const READS: u32 = 20;
 /// What to do.
 pub(super) struct Experiment {
     pub(super) asked: Asked,
+    pub(super) gap: Duration,
     pub(super) faults: Vec<Fault>,
-}
-
-/// What it came to.
-pub(super) struct Outcome {
-    pub(super) report: Report,
-    history: History,
-    log: Vec<Record>,
 }
 
 /// Why there is nothing to judge.
@@ -84,8 +71,8 @@ impl Experiment {
             unresolved.extend(settled.unresolved);
         }
         let log = self.audit(&mut trio, &run, &mut history).await?;
-        let report = Report::new(self.asked, &history, &log, faults, unresolved);
-        Ok(Outcome { report, history, log })
+        let report = Report::new(self.asked, &history, &log, faults.clone(), unresolved);
+        Ok(Outcome { report, history, log, faults })
     }
 
     async fn under_fire<'a>(
@@ -96,8 +83,9 @@ impl Experiment {
         faults: &mut Vec<Done>,
     ) -> Result<(Vec<Poster<'a>>, History), Failure> {
         let Asked { seed, duration, clients, .. } = self.asked;
-        let client = trio.client();
-        let posters = (0..clients).map(|name| Poster::new(name, client.clone(), run, seed).work());
+        let client = trio.remote_client();
+        let poster = |name| Poster::new(name, client.clone(), run, seed).with_gap(self.gap);
+        let posters = (0..clients).map(|name| poster(name).work());
         let reader = read_on(client.clone(), run, seed, duration / READS * 2);
         let plan = schedule(seed, duration, &self.faults);
         let nemesis = async {
@@ -136,28 +124,13 @@ impl Experiment {
             history.reads.push(whole(trio, run).await?);
             trio.restart_logging().await.map_err(broken)?;
         }
-        let last = whole(trio, run).await?;
-        let log = last.records.clone();
-        history.reads.push(last);
-        Ok(log)
+        Ok(whole(trio, run).await?.records)
     }
 }
 
-async fn whole(trio: &Trio, run: &Run) -> Result<faultlab::history::Read, Failure> {
+async fn whole(trio: &Trio, run: &Run) -> Result<Read, Failure> {
     trio.ready().await.map_err(broken)?;
     let read = read(&trio.client(), run).await.filter(|read| read.complete);
     let reason = "the log could not be read after the faults were over".to_owned();
     read.ok_or(Failure { began: true, reason })
-}
-
-impl Outcome {
-    /// Keeps what was seen beside the data.
-    pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(dir.join(HISTORY_FILE))?);
-        self.history.write_json_lines(&mut file)?;
-        file.flush()?;
-        let mut file = BufWriter::new(File::create(dir.join(LOG_FILE))?);
-        serde_json::to_writer(&mut file, &self.log)?;
-        file.flush()
-    }
 }
