@@ -35,6 +35,7 @@ impl Sent {
 pub(super) struct Memory {
     latest: VecDeque<Sent>,
     older: Vec<Sent>,
+    passed_over: usize,
     open: usize,
 }
 
@@ -58,8 +59,10 @@ impl Memory {
             self.older.push(old);
             return;
         }
-        let place = rng.usize(..self.older.len());
-        if !self.older[place].is_open() && old.key.is_some() {
+        // So that each had the same chance to stay, however long ago it was.
+        self.passed_over += 1;
+        let place = rng.usize(..OLDER_MAX + self.passed_over);
+        if place < self.older.len() && !self.older[place].is_open() {
             self.older[place] = old;
         }
     }
