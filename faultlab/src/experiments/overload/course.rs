@@ -91,7 +91,7 @@ impl Course {
     /// # Errors
     /// [`CourseError`]: nothing was measured.
     pub async fn run(&self, trio: &Trio) -> Result<Found, CourseError> {
-        let target = trio.client().address();
+        let target = trio.facade_address();
         let half = self.capacity / 2;
         let plan = |arrivals, duration, connections, first| Plan {
             text_bytes: self.text_bytes,
