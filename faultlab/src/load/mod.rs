@@ -36,6 +36,7 @@ pub struct Run {
     stop: watch::Sender<bool>,
     pub(crate) attempts: AtomicU64,
     pub(crate) acknowledged: AtomicU64,
+    pub(crate) faults: AtomicU64,
 }
 
 impl Run {
@@ -47,6 +48,7 @@ impl Run {
             stop: watch::Sender::new(false),
             attempts: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
         }
     }
 
@@ -93,5 +95,10 @@ impl Run {
     /// Receipts so far.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
     }
 }

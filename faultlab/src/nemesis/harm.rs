@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -65,6 +66,7 @@ pub async fn harm(
         let began = run.now();
         let at = done.len();
         done.push(Done { fault, victim, harm, began, undone: began, ended: began });
+        run.faults.fetch_add(1, Ordering::Relaxed);
         begin(trio, planned)?;
         go_on(trio, planned).await;
         done[at].undone = run.now();
