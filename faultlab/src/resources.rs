@@ -73,17 +73,26 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// What a service may use that serves some hundred clients and keeps `messages` in the end: a fixed
-    /// amount, and a little for each message, whose id the index of the log has in memory.
+    /// What a service may use for `clients` that post at the same time and `messages` that are kept in
+    /// the end: a fixed amount, and a little for each of them.
     #[must_use]
-    pub const fn of_a_service_with(messages: u64) -> Self {
-        const FIXED_BYTES: u64 = 256 * 1024 * 1024;
+    pub fn of_a_service(clients: usize, messages: usize) -> Self {
+        const FIXED_BYTES: u64 = 128 * 1024 * 1024;
+        // Its request, its answer and their connection.
+        const BYTES_A_CLIENT: u64 = 256 * 1024;
+        // The index of the log has its id and place in memory.
         const BYTES_A_MESSAGE: u64 = 256;
+        const FIXED_FILES: u64 = 64;
+        // Its connection, the one it had before a cut, and what is closing.
+        const FILES_A_CLIENT: u64 = 4;
+        const FIXED_THREADS: u64 = 32;
+        const THREADS_A_CORE: u64 = 4;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+        let (clients, messages) = (clients as u64, messages as u64);
         Self {
-            memory: FIXED_BYTES + messages * BYTES_A_MESSAGE,
-            // A connection of each client and of each retired one, some segments, and the event loop.
-            files: 2048,
-            threads: 64,
+            memory: FIXED_BYTES + clients * BYTES_A_CLIENT + messages * BYTES_A_MESSAGE,
+            files: FIXED_FILES + clients * FILES_A_CLIENT,
+            threads: FIXED_THREADS + cores * THREADS_A_CORE,
         }
     }
 

@@ -76,7 +76,7 @@ impl Experiment {
             unresolved.extend(settled.unresolved);
         }
         let log = self.audit(&mut trio, &run, &mut history).await?;
-        history.peaks = watch.peaks(&Caps::of_a_service_with(log.len() as u64));
+        history.peaks = watch.peaks(&Caps::of_a_service(self.asked.clients, log.len()));
         let seed = self.asked.seed;
         let report = Report::new(self.asked, &history, &log, faults.clone(), unresolved);
         Ok(Outcome { report, seed, history, log, faults })
