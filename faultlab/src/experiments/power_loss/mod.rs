@@ -32,6 +32,10 @@ pub struct Args {
     #[arg(long, default_value_t = 15, value_name = "NUMBER")]
     control: usize,
 
+    /// Real failures of a sync
+    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
+    thin: usize,
+
     /// Only this file system; without it, all in turn
     #[arg(long, value_enum)]
     fs: Option<Fs>,
@@ -81,7 +85,7 @@ impl PowerLoss {
         let seen = control.broken + control.refused;
         let least = format!("more than 0 of {}", control.checked);
         goals.note("control without syncs: images with a loss", least, seen, seen > 0);
-        goals.note("real failures of a sync", 1, thin.failures, thin.failures > 0);
+        goals.note("real failures of a sync", "at least 1", thin.failures, thin.failures > 0);
         let wrong = thin.wrong.len();
         goals.note("wrong after a real failure of a sync", 0, wrong, wrong == 0);
         goals
@@ -113,7 +117,9 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, C
         Round { fs: systems[0], sync: Sync::Skipped, images: args.control, seed: args.seed };
     // Losses are what it is for.
     take(round, &mut found.control, &mut |_| {}).await?;
-    found.thin = thin().await?;
+    for _ in 0..args.thin {
+        found.thin.add(thin().await?);
+    }
     for wrong in &found.thin.wrong {
         progress(wrong);
     }

@@ -14,6 +14,7 @@ use crate::{
     experiments::{CannotRun, Scratch},
     history::Outcome,
     load::{Ledger, read_records},
+    processes::ProcessError,
     programs::tool,
     trio::{Programs, Trio},
 };
@@ -44,12 +45,20 @@ pub struct Thin {
     pub wrong: Vec<String>,
 }
 
+impl Thin {
+    pub(super) fn add(&mut self, other: Self) {
+        self.failures += other.failures;
+        self.acknowledged += other.acknowledged;
+        self.wrong.extend(other.wrong);
+    }
+}
+
 /// Posts until a sync of the device fails, and recovers on a copy of it and on the grown device.
 ///
 /// # Errors
 /// [`CannotRun`]: not as root, not with loop devices.
 pub async fn thin() -> Result<Thin, CannotRun> {
-    let scratch = Scratch::new("thin-device")?;
+    let mut scratch = Scratch::new("thin-device")?;
     let device = Device::new(scratch.path())?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "1MiB"].map(OsString::from));
@@ -82,6 +91,10 @@ pub async fn thin() -> Result<Thin, CannotRun> {
     thin.wrong.extend(recover(&mut trio, &program, &copy, &ledger).await?);
     // The same machine goes on, on a device that has room again.
     device.grow()?;
+    if let Some(wrong) = start_again(&mut trio, &program, &device.live).await? {
+        thin.wrong.push(wrong);
+    }
+    device.mount_again()?;
     thin.wrong.extend(recover(&mut trio, &program, &device.live, &ledger).await?);
     ledger.settle(&client, 3).await;
     if ledger.acknowledged() != thin.acknowledged + 1 {
@@ -89,7 +102,24 @@ pub async fn thin() -> Result<Thin, CannotRun> {
     }
     let copy = device.copy("after-recovery")?;
     thin.wrong.extend(recover(&mut trio, &program, &copy, &ledger).await?);
+    if !thin.wrong.is_empty() {
+        thin.wrong.push(format!("see {}", scratch.keep().display()));
+    }
     Ok(thin)
+}
+
+/// A service on a file system that has given up must say so, or serve.
+async fn start_again(
+    trio: &mut Trio,
+    program: &[OsString],
+    dir: &Path,
+) -> Result<Option<String>, CannotRun> {
+    let started = trio.replace_logging(program.to_vec(), dir).await;
+    trio.logging.kill()?;
+    match started {
+        Ok(()) | Err(ProcessError::NotUp { ended: Some(DISK_FAILED), .. }) => Ok(None),
+        Err(error) => Ok(Some(error.to_string())),
+    }
 }
 
 /// Starts a service on what is in `dir` and judges what it shows.
@@ -163,6 +193,11 @@ impl Device {
     fn grow(&self) -> Result<(), CannotRun> {
         let remount = ["-o", "remount,size=512m"].map(OsString::from);
         self.chamber.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
+    }
+
+    fn mount_again(&self) -> Result<(), CannotRun> {
+        self.chamber.run("umount", &[&self.live])?;
+        mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)
     }
 
     /// Mounts a copy of the device that has room. Returns where.
