@@ -101,6 +101,12 @@ impl Process {
         Err(ProcessError::NotUp { name: self.name, ended, log: self.log.clone() })
     }
 
+    /// The number the operating system knows it by.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power switch would end the process (SIGKILL). Returns once it is gone.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`attack`]: clients that abuse the ports of the services
 
+pub mod attack;
 pub mod check;
 
 use std::{fmt, process::ExitCode};
@@ -13,6 +15,8 @@ use std::{fmt, process::ExitCode};
 pub enum Experiment {
     /// Judge the history that a failed run kept
     Check(check::Args),
+    /// Abuse the ports of the services in many ways, beside a client that behaves
+    Attack(attack::Args),
 }
 
 impl Experiment {
@@ -21,6 +25,7 @@ impl Experiment {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Attack(args) => attack::run(&args).await,
         }
     }
 }
