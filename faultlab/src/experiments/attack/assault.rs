@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
-use tokio::net::TcpStream;
+use futures_util::future::try_join_all;
+use tokio::{net::TcpStream, runtime::Builder};
 
 use super::{
     abuse::{Attack, Fate, Port, besiege},
@@ -15,6 +15,9 @@ use super::{
     victims::Victims,
 };
 use crate::trio::Programs;
+
+/// For how long, at most, clients that behave are alone first.
+const ALONE: Duration = Duration::from_secs(5);
 
 /// Large messages in the log before an attack: more than the buffers between two sockets take.
 const LARGE_MESSAGES: usize = 16;
@@ -42,7 +45,9 @@ pub struct Assault {
 /// What came of it.
 #[derive(Debug)]
 pub struct Finding {
-    /// How the clients that behave were served over connections they had.
+    /// How clients that behave were served over connections they had, before the attacks.
+    pub alone: Service,
+    /// How they were served during the attacks.
     pub steady: Service,
     /// How clients were served that came for the first time.
     pub newcomers: Service,
@@ -81,22 +86,27 @@ impl Assault {
         let recovering = recovery(&victims);
         recovering.await.ok_or_else(|| io::Error::other("the services did not begin to serve"))?;
         fill(&victims).await?;
-        let sieges = self.attacks.iter().map(async |&(attack, abusers)| {
+        let alone = post_steadily(victims.http, self.time.min(ALONE)).await;
+        // A thread of their own: abusers may keep services waiting, but not those who measure.
+        let abusers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let sieges = self.attacks.iter().map(|&(attack, count)| {
             let target = match attack.port {
                 Port::Http => victims.http,
                 Port::Grpc => victims.grpc,
             };
-            (attack, besiege(attack, target, abusers, self.time).await)
+            let siege = abusers.spawn(besiege(attack, target, count, self.time));
+            async move { Ok::<_, io::Error>((attack, siege.await?)) }
         });
         let (steady, newcomers, facade, logging, fates) = tokio::join!(
             post_steadily(victims.http, self.time),
             come_anew(victims.http, self.time),
             watch(victims.facade.id(), self.time),
             watch(victims.logging.id(), self.time),
-            join_all(sieges),
+            try_join_all(sieges),
         );
+        abusers.shutdown_background();
         let recovered = recovery(&victims).await;
-        Ok(Finding { steady, newcomers, facade, logging, fates, recovered })
+        Ok(Finding { alone, steady, newcomers, facade, logging, fates: fates?, recovered })
     }
 }
 

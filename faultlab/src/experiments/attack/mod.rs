@@ -25,11 +25,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use self::{
-    abuse::Attack,
-    assault::{Assault, Finding},
-    table::Table,
-};
+use self::{abuse::Attack, assault::Assault, table::Table};
 use crate::trio::Programs;
 
 /// How many files the services may have open when that is what they are short of.
@@ -74,14 +70,12 @@ async fn measure(args: &Args) -> io::Result<Table> {
     raise_open_files()?;
     let programs = Programs::built()?;
     let time = Duration::from_secs(args.seconds);
-    let alone = Assault { attacks: Vec::new(), time, open_files: None };
-    let baseline = alone.run(programs.clone()).await?;
-    let mut table = Table::new(baseline);
+    let mut table = Table::default();
     let say = |line: String| writeln!(io::stdout(), "{line}");
-    say(table.head())?;
+    say(Table::head())?;
     for (name, assault) in assaults(time) {
         if name.contains(&args.only) {
-            let finding: Finding = assault.run(programs.clone()).await?;
+            let finding = assault.run(programs.clone()).await?;
             say(table.add(name, finding))?;
         }
     }

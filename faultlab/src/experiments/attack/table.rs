@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Finding;
+use super::assault::Finding;
 use crate::experiments::Goals;
 
 /// Differences below this are the noise of a small machine that runs services and abusers together.
@@ -20,9 +20,14 @@ const LATE: Duration = Duration::from_secs(1);
 /// The part of good posts that is looked at.
 const PART: f64 = 0.99;
 
+#[derive(Debug, Default)]
 pub(super) struct Table {
-    baseline: Duration,
     findings: Vec<Finding>,
+}
+
+/// What the time of a good post may become, from what it was before the attack.
+fn bound(alone: Duration) -> Duration {
+    (alone * 2).max(alone + NOISE)
 }
 
 fn ms(time: Duration) -> String {
@@ -30,23 +35,12 @@ fn ms(time: Duration) -> String {
 }
 
 impl Table {
-    /// A table to compare with what was found without an attack.
-    pub(super) fn new(baseline: Finding) -> Self {
-        Self { baseline: baseline.steady.quantile(PART), findings: Vec::new() }
-    }
-
-    fn bound(&self) -> Duration {
-        (self.baseline * 2).max(self.baseline + NOISE)
-    }
-
     /// What the lines show.
-    pub(super) fn head(&self) -> String {
+    pub(super) fn head() -> String {
         format!(
-            "a good client alone: p99 {} ms; goal beside an attack: {} ms\n\n\
-             {:<38}{:>8}{:>9}{:>7}{:>9}{:>7}{:>8}{:>9}{:>9}{:>7}{:>8}",
-            ms(self.baseline),
-            ms(self.bound()),
+            "{:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9}{:>7}{:>9}",
             "attack",
+            "alone ms",
             "p99 ms",
             "new ms",
             "failed",
@@ -56,7 +50,7 @@ impl Table {
             "dropped",
             "after s",
             "held",
-            "free ms"
+            "again ms"
         )
     }
 
@@ -67,7 +61,8 @@ impl Table {
         };
         let longest = finding.fates.iter().map(|(_, fate)| fate.longest).max().unwrap_or_default();
         let mut line = format!(
-            "{name:<38}{:>8}{:>9}{:>7}{:>9}{:>7}{:>8}{:>9}{:>9.1}{:>7}{:>8}",
+            "{name:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9.1}{:>7}{:>9}",
+            ms(finding.alone.quantile(PART)),
             ms(finding.steady.quantile(PART)),
             ms(finding.newcomers.quantile(1.0)),
             finding.failures().count(),
@@ -94,12 +89,12 @@ impl Table {
     pub(super) fn goals(&self) -> Goals {
         let mut goals = Goals::default();
         let all = self.findings.len();
-        let bound = self.bound();
-        let in_time = self.count(|finding| finding.steady.quantile(PART) <= bound);
+        let in_time = self
+            .count(|finding| finding.steady.quantile(PART) <= bound(finding.alone.quantile(PART)));
         let mut all_of = |figure, found: usize| {
             goals.note(figure, format!("{all} of {all}"), found, found == all && all > 0);
         };
-        all_of("attacks with a good client's p99 in bounds", in_time);
+        all_of("attacks with a good p99 at most doubled", in_time);
         all_of(
             "attacks with newcomers served within 1 s",
             self.count(|finding| {

@@ -20,7 +20,7 @@ const fn attack(
     name: &'static str,
     abuse: fn(TcpStream) -> BoxFuture<'static, io::Result<()>>,
 ) -> Attack {
-    Attack { name, port: Port::Grpc, abusers: 10, dropped_within: Some(FLOODED), abuse }
+    Attack { name, port: Port::Grpc, abusers: 4, dropped_within: Some(FLOODED), abuse }
 }
 
 pub(super) const SETTINGS: Attack = attack("grpc: a flood of settings", |stream| {

@@ -13,7 +13,7 @@ use super::{
 pub(super) const RAPID_RESET: Attack = Attack {
     name: "grpc: calls reset at once",
     port: Port::Grpc,
-    abusers: 10,
+    abusers: 4,
     dropped_within: Some(FLOODED),
     abuse: |stream| {
         let mut streams = streams();
@@ -31,7 +31,7 @@ pub(super) const RAPID_RESET: Attack = Attack {
 pub(super) const CONTINUATION: Attack = Attack {
     name: "grpc: a head continued without end",
     port: Port::Grpc,
-    abusers: 10,
+    abusers: 4,
     dropped_within: Some(FLOODED),
     abuse: |stream| {
         let opening = [opening(&[]), frame(HEADERS, 0, 1, &call("Append"))].concat();
@@ -46,7 +46,7 @@ pub(super) const CONTINUATION: Attack = Attack {
 pub(super) const BOMB: Attack = Attack {
     name: "grpc: heads that unpack to megabytes",
     port: Port::Grpc,
-    abusers: 10,
+    abusers: 4,
     dropped_within: None,
     abuse: |stream| {
         let mut streams = streams();
