@@ -93,7 +93,7 @@ pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
 pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 
 /// Chunks of a `Read` stream made ahead of a slow reader.
-pub const READ_CHUNKS_AHEAD_MAX: usize = 2;
+pub const READ_CHUNKS_AHEAD_MAX: usize = 1;
 
 /// Without appends for this long, the journal writes an idle mark: the window in which damage to the
 /// last batch looks like an unfinished write.
@@ -186,10 +186,11 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Readings of the log that one facade answers at a time: what readers who stop reading can take up.
-pub const LISTINGS_MAX: usize = 128;
+pub const LISTINGS_MAX: usize = 64;
 
-/// Reads of the log that the logging service serves at a time. Each may hold some chunks in memory.
-pub const READS_MAX: usize = 256;
+/// Reads of the log that the logging service serves at a time. With chunks of one large message, each
+/// may hold some megabytes in memory.
+pub const READS_MAX: usize = 96;
 
 const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
 

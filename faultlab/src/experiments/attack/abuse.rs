@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// All abusers have begun after this part of the time.
 const ARRIVAL: u32 = 5;
 
+/// How many begin in a second, at most: an attack is to last, not to be a moment of connecting.
+const ARRIVALS_PER_SECOND: u32 = 1000;
+
 /// Abusers come from this many addresses: one has too few ports for all.
 const ADDRESSES: u8 = 20;
 
@@ -83,7 +86,7 @@ impl Fate {
 /// Lets `abusers` of `attack` do harm to `target` for `time`.
 pub async fn besiege(attack: Attack, target: SocketAddr, abusers: usize, time: Duration) -> Fate {
     let end = Instant::now() + time;
-    let arrival = time / ARRIVAL;
+    let arrival = (time / ARRIVAL).max(arrival(abusers).min(time / 2));
     let mut all = JoinSet::new();
     for number in 0..abusers {
         all.spawn(async move {
@@ -92,6 +95,12 @@ pub async fn besiege(attack: Attack, target: SocketAddr, abusers: usize, time: D
         });
     }
     all.join_all().await.into_iter().fold(Fate::default(), Fate::and)
+}
+
+/// How long it takes that many abusers to begin, one after the other.
+#[must_use]
+pub fn arrival(abusers: usize) -> Duration {
+    Duration::from_secs(1) * abusers as u32 / ARRIVALS_PER_SECOND
 }
 
 async fn abuse(attack: Attack, target: SocketAddr, number: usize, end: Instant) -> Fate {

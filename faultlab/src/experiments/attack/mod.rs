@@ -25,7 +25,11 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use self::{abuse::Attack, assault::Assault, table::Table};
+use self::{
+    abuse::{Attack, arrival},
+    assault::Assault,
+    table::Table,
+};
 use crate::trio::Programs;
 
 /// How many files the services may have open when that is what they are short of.
@@ -84,7 +88,8 @@ async fn measure(args: &Args) -> io::Result<Table> {
 
 fn assaults(time: Duration) -> Vec<(&'static str, Assault)> {
     let one = |attack: &Attack| {
-        let time = attack.dropped_within.map_or(time, |within| time.max(within + BEYOND));
+        let within = attack.dropped_within.unwrap_or_default() + BEYOND;
+        let time = time.max(within).max(arrival(attack.abusers) * 2);
         let attacks = vec![(*attack, attack.abusers)];
         (attack.name, Assault { attacks, time, open_files: None })
     };
