@@ -107,7 +107,7 @@ pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
 pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 
 /// Chunks of a `Read` stream made ahead of a slow reader.
-pub const READ_CHUNKS_AHEAD_MAX: usize = 2;
+pub const READ_CHUNKS_AHEAD_MAX: usize = 1;
 
 /// Without appends for this long, the journal writes an idle mark: the window in which damage to the
 /// last batch looks like an unfinished write.
@@ -133,9 +133,12 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 // --- Connections ---
 
-/// Open client connections of one service. A process that may open less than twice as many files
-/// takes fewer.
+/// Open client connections of one service. At the cap, those that wait longest for their clients are
+/// closed for new ones. A process that may open less than twice as many files takes fewer.
 pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// How often, at most, a server says that it has no room for connections.
+pub const CROWD_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause after a failure to accept a connection, such as too many open files: long enough not to
 /// spin, short enough not to be noticed once it is over.
@@ -143,6 +146,23 @@ pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// Frames without content (pings, settings, resets, window updates, empty data) that an HTTP/2 client
+/// may send at once. A good client sends a few for each call or none.
+pub const HTTP2_CONTROL_FRAMES_BURST: u64 = 4096;
+
+/// How many more of them it may send each second. A client that resets every call stays below.
+pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1000;
+
+/// How many bytes, either way, allow one more of them: windows are updated and probed as data flows.
+pub const HTTP2_DATA_BYTES_PER_CONTROL_FRAME: u64 = 1024;
+
+/// Bytes of all gRPC requests that are arriving in more than one piece. Without it memory could grow
+/// by as much as there are calls times the largest request.
+pub const GRPC_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// From the head of a gRPC request to its last byte. Every request here is one message.
+pub const GRPC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Header bytes of one HTTP/2 request.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
@@ -157,8 +177,13 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause while a request body arrives.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second.
+/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second. A smaller part has to be
+/// there in a part of it, after [`BODY_READ_TIMEOUT`].
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The rate at which a body counts as arriving. A slower one loses its place first when places for
+/// connections are short.
+pub const BODY_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 
 /// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
 /// could grow by as much as there are connections times the largest body.
@@ -173,6 +198,15 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asking another service how it is, for the answer to a readiness probe.
 pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Readings of the log that one facade answers at a time: what readers who stop reading can take up.
+pub const LISTINGS_MAX: usize = 64;
+
+/// Reads of the log that the logging service serves at a time. With chunks of one large message, each
+/// may hold some megabytes in memory.
+pub const READS_MAX: usize = 96;
+
+const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
 
 /// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
 pub const READ_WINDOW_BYTES: u32 = 256 * 1024;

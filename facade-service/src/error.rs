@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use oncelog::{delivery::DeliveryError, message::MessageId};
+use oncelog::{delivery::DeliveryError, limits::LISTINGS_MAX, message::MessageId};
 use serde::Serialize;
 
 use crate::{
@@ -106,7 +106,7 @@ impl From<PostError> for Failure {
             PostError::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             PostError::Body(error) => match error {
                 BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::Paused(_) | BodyError::Slow(_) => StatusCode::REQUEST_TIMEOUT,
+                BodyError::Paused(_) | BodyError::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
                 BodyError::Cut => StatusCode::BAD_REQUEST,
                 BodyError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             },
@@ -172,6 +172,8 @@ pub(crate) enum ReadError {
     NotFound(MessageId),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    #[error("{LISTINGS_MAX} clients are reading the log now; try again")]
+    Crowded,
 }
 
 impl From<ReadError> for Failure {
@@ -184,7 +186,7 @@ impl From<ReadError> for Failure {
                 id = Some(*missing);
                 StatusCode::NOT_FOUND
             }
-            ReadError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ReadError::Unavailable(_) | ReadError::Crowded => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self { status, message: error.to_string(), id, stored: None, wait: Duration::ZERO }
     }

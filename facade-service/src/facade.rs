@@ -99,6 +99,7 @@ struct Inner {
     options: Options,
     uploads: Uploads,
     bodies: Arc<Semaphore>,
+    listings: Arc<Semaphore>,
 }
 
 /// Room for the lines of all batch uploads together.
@@ -117,7 +118,8 @@ impl Facade {
             bytes: Arc::new(Semaphore::new(limits::UPLOADS_BYTES_MAX)),
         };
         let bodies = Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX));
-        Self(Arc::new(Inner { upstreams, options, uploads, bodies }))
+        let listings = Arc::new(Semaphore::new(limits::LISTINGS_MAX));
+        Self(Arc::new(Inner { upstreams, options, uploads, bodies, listings }))
     }
 
     pub(crate) fn limits(&self) -> &EdgeLimits {
@@ -131,6 +133,11 @@ impl Facade {
     /// Room for bodies that arrive in more than one piece: one permit a byte.
     pub(crate) fn bodies(&self) -> &Arc<Semaphore> {
         &self.0.bodies
+    }
+
+    /// Room for answers that list the log: one permit each.
+    pub(crate) fn listings(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.listings)
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {

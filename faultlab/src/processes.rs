@@ -108,6 +108,12 @@ impl Process {
         Err(ProcessError::NotUp { name: self.name, ended, log: self.log.clone() })
     }
 
+    /// The number the operating system knows it by.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power switch would end the process (SIGKILL). Returns once it is gone.
     ///
     /// # Errors
@@ -183,12 +189,6 @@ impl Process {
             self.child.wait().map_err(|error| system(self.name, error))
         });
         ended.await.map_or(Ok(None), |status| status.map(Some))
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     fn signal(&self, signal: Signal) -> Result<(), ProcessError> {

@@ -7,7 +7,7 @@ use oncelog::{
     clock::{Clock, SystemClock},
     exit::Exit,
     limits::FAILED_DRAIN_TIMEOUT,
-    server::{self, BrokenContract, Health, incoming},
+    server::{self, Bodies, BrokenContract, Health, incoming},
     wire::v1::logging_service_server::SERVICE_NAME,
 };
 use tokio::{
@@ -115,8 +115,9 @@ where
     let phase = Arc::new(Phase::default());
     let stop_server = CancellationToken::new();
     let health = Health::new(&[SERVICE_NAME], stop_server.clone());
-    let service = Grpc { phase: Arc::clone(&phase), store: parts.store, stop: stop_server.clone() };
-    let router = server::grpc_server().add_service(grpc::server(service));
+    let service = Grpc::new(Arc::clone(&phase), parts.store, stop_server.clone());
+    let service = Bodies::default().guard(grpc::server(service));
+    let router = server::grpc_server().add_service(service);
     let router = server::add_standard_services(router, &health)?;
     let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
 

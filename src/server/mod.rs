@@ -1,10 +1,13 @@
 //! What every server does: listen, serve gRPC with limits, describe itself, stop in good order.
 
+mod bodies;
 mod cut;
+mod flood;
 mod grpc;
 mod health;
 mod incoming;
 mod open_files;
+pub mod places;
 mod signal;
 
 use std::{
@@ -15,6 +18,7 @@ use std::{
 use tokio::net::TcpListener;
 
 pub use self::{
+    bodies::Bodies,
     grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
     incoming::{Connection, incoming},

@@ -3,10 +3,12 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`attack`]: clients that abuse the ports of the services
+//! - [`overload`]: more messages than can be stored
 //! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
 //! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
-//! - [`overload`]: more messages than can be stored
 
+pub mod attack;
 pub mod check;
 mod common;
 pub mod overload;
@@ -35,6 +37,8 @@ pub enum Experiment {
     PowerLoss(power_loss::Args),
     /// Send five times as many messages as can be stored, and see what is accepted
     Overload(overload::Args),
+    /// Abuse the ports of the services in many ways, beside a client that behaves
+    Attack(attack::Args),
 }
 
 impl Experiment {
@@ -46,6 +50,7 @@ impl Experiment {
             Self::Sweep(args) => sweep::run(&args).await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
             Self::Overload(args) => overload::run(args).await,
+            Self::Attack(args) => attack::run(&args).await,
         }
     }
 }
