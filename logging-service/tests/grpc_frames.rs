@@ -7,6 +7,7 @@ mod support;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use oncelog::wire::v1::{AppendRequest, Outcome};
+use prost::Message as _;
 use support::{
     gated_disk::GatedDisk,
     message,
@@ -53,13 +54,15 @@ fn request(path: &str, content_type: &str) -> Request<()> {
     head.body(()).unwrap()
 }
 
+/// A call that would be taken.
+fn good() -> Vec<u8> {
+    AppendRequest { messages: vec![message(1, "hello").into()] }.encode_to_vec()
+}
+
 #[tokio::test]
 async fn what_is_no_grpc_message_is_refused_in_words_and_nothing_of_it_is_stored() {
     let service = Served::start(&GatedDisk::default()).await;
-    let good = {
-        use prost::Message as _;
-        AppendRequest { messages: vec![message(1, "hello").into()] }.encode_to_vec()
-    };
+    let good = good();
     let cut = &good[..good.len() - 1];
     for (what, body) in [
         ("nothing", vec![]),
@@ -110,7 +113,8 @@ async fn a_call_of_something_else_is_refused() {
         assert!(code == Some(12) || status == 404, "{path}: {code:?}, {status}");
     }
     for content_type in ["application/json", "text/html", "application/grpc+json", ""] {
-        let (code, status, words) = ends(&service, request(APPEND, content_type), whole(b"")).await;
+        let (code, status, words) =
+            ends(&service, request(APPEND, content_type), whole(&good())).await;
         let is_refused = code.is_some_and(|code| code != 0) || (400..500).contains(&status);
         assert!(is_refused, "{content_type:?}: {code:?}, {status} {words}");
     }
