@@ -365,7 +365,7 @@ async fn an_answer_that_stalls_after_its_head_ends_at_the_deadline_as_unknown() 
             for waiter in waiters {
                 let answer = waiter.await.unwrap();
                 // What waited behind a stalled batch was never sent.
-                let (Err(DeliveryError::Unknown(_) | DeliveryError::NotStored(_))) = answer else {
+                let Err(DeliveryError::Unknown(_) | DeliveryError::NotStored(_)) = answer else {
                     panic!("{answer:?}")
                 };
             }
