@@ -36,6 +36,12 @@ pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// One gRPC message, encoded: twice a full batch, so that no valid batch is ever refused for size.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Elements of lists in one gRPC message: as many as the fullest chunk of a `Read` stream has. An
+/// empty element takes two bytes on the wire and over a hundred in memory.
+pub const GRPC_ELEMENTS_MAX: usize = READ_CHUNK_MESSAGES_MAX;
+
+const _: () = assert!(BATCH_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
+
 // A batch of the smallest messages costs this much on the wire beside the bodies.
 const MESSAGE_OVERHEAD_BYTES_MAX: usize = 16 + STREAM_NAME_BYTES_MAX + CONTENT_TYPE_BYTES_MAX + 32;
 const _: () = assert!(

@@ -4,6 +4,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 pub mod faulty_store;
+pub mod gated_disk;
+pub mod served;
 
 use std::{
     sync::Arc,
