@@ -102,6 +102,8 @@ class Lab:
             database.stop()
 
     def measure(self, case, connections, seconds):
+        # What earlier cases left to be written is not written now.
+        os.sync()
         with self.cases[case]() as (addr, clocks):
             warm_up = wrk(addr, WARM_UP_SECONDS, connections)
             before = {name: clock() for name, clock in clocks.items()}
@@ -221,7 +223,8 @@ def compare(cases, given):
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         server = None
         if any(case.startswith("postgres") for case in cases):
-            server = stack.enter_context(postgres(directory))
+            settings = dict(setting.split("=", 1) for setting in given.postgres_set)
+            server = stack.enter_context(postgres(directory, settings=settings))
             server.recycle_log()
             server.stop()
         about = machine(scratch, server)
@@ -265,6 +268,8 @@ def main():
     arguments.add_argument("--rounds", default=3, type=int)
     arguments.add_argument("--seconds", default=6, type=int, help="of one measurement")
     arguments.add_argument("--dir", default="/var/tmp", help="where the data are")
+    arguments.add_argument("--postgres-set", metavar="NAME=VALUE", action="append", default=[],
+                           help="another setting of the server, such as wal_sync_method=…")
     arguments.add_argument("--json", metavar="FILE", help="writes everything that was measured")
     given = arguments.parse_args()
     try:

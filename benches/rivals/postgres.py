@@ -107,7 +107,7 @@ class Server:
         subprocess.run(
             as_postgres(
                 self.bin / "initdb", "--pgdata", self.home / "data", "--username", USER,
-                "--auth", "trust", "--encoding", "UTF8", "--locale", "C",
+                "--no-sync", "--auth", "trust", "--encoding", "UTF8", "--locale", "C",
                 f"--wal-segsize={WAL_SEGMENT_MIB}",
             ),
             check=True, cwd=self.home, stdout=self.log, stderr=self.log,

@@ -2,11 +2,16 @@
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, FromRequest as _, Request, State, rejection::JsonRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER},
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
     routing,
 };
+use http_body_util::LengthLimitError;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{
     mpsc::{Sender, error::TrySendError},
@@ -40,15 +45,14 @@ struct Posted {
 
 /// Everything that is served.
 pub(crate) fn router(queue: Sender<Waiting>) -> Router {
-    Router::new()
-        .route("/facade", routing::post(post))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(queue)
+    Router::new().route("/facade", routing::post(post)).with_state(queue)
 }
 
 async fn post(State(queue): State<Sender<Waiting>>, request: Request) -> Result<Response, Failure> {
-    let key_id = key_id(request.headers())?;
-    let Json(Post { msg }) = Json::from_request(request, &()).await.map_err(Failure::Json)?;
+    let (head, body) = request.into_parts();
+    let key_id = key_id(&head.headers)?;
+    expect_json(&head.headers)?;
+    let Post { msg } = serde_json::from_slice(&whole(body).await?)?;
     if msg.is_empty() {
         return Err(Failure::Invalid("msg is empty; there is nothing to store"));
     }
@@ -70,6 +74,28 @@ async fn post(State(queue): State<Sender<Waiting>>, request: Request) -> Result<
     }
 }
 
+fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let media_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media_type = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    if media_type.trim_ascii().eq_ignore_ascii_case(b"application/json") {
+        Ok(())
+    } else {
+        Err(Failure::MediaType)
+    }
+}
+
+/// All of `body`. axum's `Json` would do the same with a layer and an allocation more, since its
+/// own limit is another one.
+async fn whole(body: Body) -> Result<Bytes, Failure> {
+    to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+        if error.into_inner().is::<LengthLimitError>() {
+            Failure::TooLarge
+        } else {
+            Failure::Invalid("the body broke off; send the request again")
+        }
+    })
+}
+
 /// The id that an `Idempotency-Key` names: a key that is a UUID is the id itself.
 fn key_id(headers: &HeaderMap) -> Result<Option<Uuid>, Failure> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
@@ -87,11 +113,19 @@ fn key_id(headers: &HeaderMap) -> Result<Option<Uuid>, Failure> {
 
 /// Why a message was not acknowledged.
 enum Failure {
-    Json(JsonRejection),
+    Json(serde_json::Error),
     Invalid(&'static str),
+    MediaType,
+    TooLarge,
     Conflict(Uuid),
     NotStored(Uuid),
     Unknown(Uuid),
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
 }
 
 #[derive(Serialize)]
@@ -106,11 +140,16 @@ struct FailureJson {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, message, uuid, stored) = match self {
-            Self::Json(JsonRejection::JsonDataError(error)) => {
-                (StatusCode::BAD_REQUEST, error.body_text(), None, "no")
-            }
-            Self::Json(rejection) => (rejection.status(), rejection.body_text(), None, "no"),
+            Self::Json(error) => (StatusCode::BAD_REQUEST, error.to_string(), None, "no"),
             Self::Invalid(why) => (StatusCode::BAD_REQUEST, why.to_owned(), None, "no"),
+            Self::MediaType => {
+                let why = "the content type must be application/json";
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, why.to_owned(), None, "no")
+            }
+            Self::TooLarge => {
+                let why = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+                (StatusCode::PAYLOAD_TOO_LARGE, why, None, "no")
+            }
             Self::Conflict(id) => {
                 let why = "this Idempotency-Key belongs to another message";
                 (StatusCode::UNPROCESSABLE_ENTITY, why.to_owned(), Some(id), "no")

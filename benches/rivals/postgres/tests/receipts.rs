@@ -71,8 +71,9 @@ async fn a_message_is_stored_once_and_a_repeat_gets_its_first_sequence() {
     assert_eq!(again, (StatusCode::OK, true, receipt(1)));
     let conflict = parts(post(&url, id, r#"{"msg":"twice"}"#).await).await;
     assert_eq!((conflict.0, conflict.1), (StatusCode::UNPROCESSABLE_ENTITY, false));
-    let empty = post(&url, "order-8", r#"{"msg":""}"#).await;
-    assert_eq!(empty.status(), StatusCode::BAD_REQUEST);
+    for refused in [r#"{"msg":""}"#, r#"{"msg":7}"#, r#"{"msg":"x","more":1}"#, "{", ""] {
+        assert_eq!(post(&url, "order-8", refused).await.status(), StatusCode::BAD_REQUEST);
+    }
 
     // Many at once become few batches; each id is stored by one of them.
     let many = (0..200).map(|number| {
