@@ -46,6 +46,18 @@ PROGRAMS = ["oncelog-control", "facade-service", "logging-service", "messages-se
             "oncelog-rival-postgres"]
 WARM_UP_SECONDS = 1
 
+# Connections, figure, goal, and what it is.
+GOALS = [
+    (256, "rate_to_control", ">=", 0.80, "256 connections: rate to the control"),
+    (64, "rate_to_control", ">=", 0.62, "64 connections: rate to the control"),
+    (1, "p50_to_control", "<=", 6.0, "1 connection: p50 to the control"),
+    (256, "rate_to_postgres", ">=", 1.0, "256 connections: rate to the fastest rival"),
+    (64, "rate_to_postgres", ">=", 1.0, "64 connections: rate to the fastest rival"),
+    (1, "p50_to_postgres", "<=", 1.0, "1 connection: p50 to the fastest rival"),
+    (256, "cpu_to_control", "<=", 1.7, "256 connections: CPU a message to the control"),
+    (64, "cpu_to_control", "<=", 2.2, "64 connections: CPU a message to the control"),
+]
+
 
 class Lab:
     """Starts each case on its own, with an empty log."""
@@ -150,15 +162,16 @@ def summarize(runs, cases, connections):
                     return None
                 return statistics.median(run[figure] / base[figure] for run, base in pairs)
 
-            rivals = [ratio("rate", rival) for rival in cases if rival.startswith("postgres")]
+            rivals = [rival for rival in cases if rival.startswith("postgres")]
             rows.append({
                 "case": case, "connections": count,
                 "rate": median(lambda run: run["rate"]),
                 "rate_to_control": ratio("rate", "control"),
-                # To the faster of the rivals.
-                "rate_to_postgres": min(filter(None, rivals), default=None),
+                # To the fastest of the rivals.
+                "rate_to_postgres": min((ratio("rate", rival) for rival in rivals), default=None),
                 "p50_us": median(lambda run: run["p50_us"]),
                 "p50_to_control": ratio("p50_us", "control"),
+                "p50_to_postgres": max((ratio("p50_us", rival) for rival in rivals), default=None),
                 "p99_us": median(lambda run: run["p99_us"]),
                 "cpu_us": {name: median(lambda run: run["cpu_us"][name])
                            for name in of_case[0]["cpu_us"]},
@@ -177,7 +190,7 @@ def show(rows):
         return "-" if value is None else f"{value:.2f}"
 
     print(f"\n{'conns':>5} {'case':14} {'rate':>9} {'/control':>8} {'/rival':>7} {'p50 us':>8}"
-          f" {'/control':>8} {'p99 us':>8} {'CPU us':>7} {'/control':>8}  of which")
+          f" {'/control':>8} {'/rival':>7} {'p99 us':>8} {'CPU us':>7} {'/control':>8}  of which")
     last = None
     for row in rows:
         if last not in (None, row["connections"]):
@@ -186,8 +199,20 @@ def show(rows):
         parts = ", ".join(f"{name} {spent:.1f}" for name, spent in row["cpu_us"].items())
         print(f"{row['connections']:5} {row['case']:14} {row['rate']:9.0f}"
               f" {factor(row['rate_to_control']):>8} {factor(row['rate_to_postgres']):>7}"
-              f" {row['p50_us']:8.0f} {factor(row['p50_to_control']):>8} {row['p99_us']:8.0f}"
+              f" {row['p50_us']:8.0f} {factor(row['p50_to_control']):>8}"
+              f" {factor(row['p50_to_postgres']):>7} {row['p99_us']:8.0f}"
               f" {sum(row['cpu_us'].values()):7.1f} {factor(row['cpu_to_control']):>8}  {parts}")
+
+
+def judge(rows):
+    """Says which goals of the durable journal were reached, as far as they were measured."""
+    figures = {row["connections"]: row for row in rows if row["case"] == "journal"}
+    print()
+    for connections, figure, sign, goal, what in GOALS:
+        found = figures.get(connections, {}).get(figure)
+        if found is not None:
+            reached = found >= goal if sign == ">=" else found <= goal
+            print(f"{what:52} {found:6.2f}  goal {sign} {goal:.2f}  {'reached' if reached else 'MISSED'}")
 
 
 def words(*command):
@@ -234,6 +259,7 @@ def compare(cases, given):
         runs = list(rounds(Lab(scratch, server), cases, given))
     rows = summarize(runs, cases, given.connections)
     show(rows)
+    judge(rows)
     if given.json:
         result = {"machine": about, "rounds": given.rounds, "seconds": given.seconds,
                   "summary": rows, "runs": runs}
