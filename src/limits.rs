@@ -119,7 +119,8 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 // --- Connections ---
 
-/// Open client connections of one service. Keep `ulimit -n` above it.
+/// Open client connections of one service. A process that may open less than twice as many files
+/// takes fewer.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
 /// Pause after a failure to accept a connection, such as too many open files: long enough not to

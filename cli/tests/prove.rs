@@ -9,6 +9,8 @@ use std::{
     process::Output,
 };
 
+use faultlab::checker::{Invariant, SecondJudge};
+
 use self::support::{oncelog, stderr, stdout};
 
 /// A run of a few seconds in a directory of its own.
@@ -35,7 +37,7 @@ fn kept(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_journal_keeps_its_promises_under_faults_of_every_kind() {
     let dir = tempfile::tempdir().unwrap();
-    let output = prove(dir.path(), &["--seed=7", "--duration=6s", "--clients=8"]);
+    let output = prove(dir.path(), &["--seed=7", "--duration=6s", "--clients=8", "--keep=kept"]);
     let table = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{table}{}", stderr(&output));
     assert!(table.starts_with("seed 7\n"), "{table}");
@@ -45,9 +47,16 @@ fn the_journal_keeps_its_promises_under_faults_of_every_kind() {
     for name in ["acknowledged", "outcome unknown at first", "repeats absorbed", "faults"] {
         assert!(figure(&table, name) > 0, "{name}: {table}");
     }
+    assert_eq!(figure(&table, "above their cap"), 0, "{table}");
     let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("Every acknowledged message is stored"));
-    assert_eq!(kept(dir.path()), Vec::<PathBuf>::new(), "something was left behind");
+    // The kept run is judged again, by two judges.
+    let kept_run = dir.path().join("kept");
+    assert_eq!(kept(dir.path()), [&*kept_run], "something else was left behind");
+    let verdict = SecondJudge::start().unwrap().agreed(&kept_run).unwrap();
+    assert_eq!(verdict.violations, []);
+    assert_eq!(verdict.account.acknowledged, figure(&table, "acknowledged"));
+    assert!(kept_run.join("logging-service.log").is_file() && kept_run.join("logging").is_dir());
 }
 
 #[test]
@@ -59,20 +68,25 @@ fn a_store_that_forgets_is_found_out_and_the_evidence_is_kept() {
     assert_eq!(output.status.code(), Some(1), "{table}{}", stderr(&output));
     assert!(figure(&table, "lost") > 0, "{table}");
     assert!(table.contains("A PROMISE WAS BROKEN"), "{table}");
+    assert!(stderr(&output).contains("broken: I1"), "{}", stderr(&output));
     let [evidence] = &kept(dir.path())[..] else { panic!("not one directory is kept") };
     assert!(stderr(&output).contains(evidence.to_str().unwrap()), "{}", stderr(&output));
-    for file in ["history.jsonl", "log.json", "logging-service.log", "facade-service.log"] {
+    for file in ["history.jsonl", "log.jsonl", "logging-service.log", "facade-service.log"] {
         assert!(evidence.join(file).is_file(), "{file} is not kept");
     }
+    let verdict = SecondJudge::start().unwrap().agreed(evidence).unwrap();
+    assert!(verdict.broken().contains(&Invariant::I1), "{verdict:?}");
 }
 
 #[test]
 fn a_run_that_tested_nothing_is_not_called_good() {
     let dir = tempfile::tempdir().unwrap();
     // Over before the first fault.
-    let output = prove(dir.path(), &["--seed=1", "--duration=90ms", "--clients=1"]);
+    let run = ["--seed=1", "--duration=90ms", "--clients=1"];
+    let output = prove(dir.path(), &run);
     assert_eq!(output.status.code(), Some(2), "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("This run shows nothing"), "{}", stdout(&output));
+    assert_eq!(kept(dir.path()), Vec::<PathBuf>::new(), "something was left behind");
 }
 
 #[test]
@@ -84,4 +98,12 @@ fn every_wrong_flag_is_named_at_once() {
     for part in ["--duration \"0s\"", "--clients \"x\"", "\"lightning\" is no fault", "\"tape\""] {
         assert!(stderr(&output).contains(part), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn a_run_is_never_kept_over_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = prove(dir.path(), &["--keep=."]);
+    assert_eq!(output.status.code(), Some(74), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no directory for the run: ."), "{}", stderr(&output));
 }

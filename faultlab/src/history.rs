@@ -1,9 +1,42 @@
-//! What clients did and saw, with times. It knows nothing of the services: a history can be kept as
-//! JSON lines and judged again later.
+//! What clients did and saw, with times, and what of a run is kept. It knows nothing of the services.
+//!
+//! # The format of a kept run
+//!
+//! A kept run is a directory with two files of JSON lines. They are a contract: what was kept once can
+//! be judged for ever, so a line of format 1 never changes its meaning. All times are microseconds on
+//! one monotonic clock, from the start of the run.
+//!
+//! `history.jsonl`: each line is an object with one member, whose name says what the line is.
+//!
+//! | line | is | members |
+//! |---|---|---|
+//! | `head` | [`Head`]; the first line, once | `format`, `seed`, `program` |
+//! | `healed` | [`Healed`]; before the first attempt | `at`, `within` |
+//! | `peak` | [`Peak`]; before the first attempt | `service`, `what`, `found`, `cap` |
+//! | `attempt` | [`Attempt`] | `message`, `key`, `invoked`, `ended`, `outcome` |
+//! | `read` | [`Read`] | `began`, `ended`, `complete`, `shown` |
+//! | `lookup` | [`Lookup`] | `uuid`, `began`, `ended`, `found` |
+//!
+//! Attempts of one message are in the order in which their clients noted them. [`Shown`] says how the
+//! records of a read become a few numbers.
+//!
+//! `log.jsonl`: the whole log as it was in the end, a [`Record`] a line, in the order of the log.
+//!
+//! Format 0 is what was kept before there was a head: no `head`, `healed` or `peak`; a read has all its
+//! `records` in place of `shown`; the log is one JSON array in `log.json`. It can still be read.
+//!
+//! The text of a message is its identity and its content at once: no two messages of a run have the same,
+//! so a text that comes back altered is one that nobody sent.
 
-use std::io::{self, BufRead, Write};
+mod kept;
+mod shown;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    kept::{Event, FORMAT, HISTORY_FILE, Head, Kept, LOG_FILE},
+    shown::{Shown, chain},
+};
 
 /// Microseconds on one monotonic clock, from the start of the run.
 pub type Micros = u64;
@@ -53,15 +86,36 @@ pub enum Outcome {
 
 /// A read of the log from its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ReadLine")]
 pub struct Read {
     /// When it was asked for.
     pub began: Micros,
     /// When its last byte, or its end, was there.
     pub ended: Micros,
-    /// Whether it came to its end; else the connection broke and `records` is what had arrived.
+    /// Whether it came to its end; else the connection broke and `shown` is what had arrived.
     pub complete: bool,
     /// What it showed, in its order.
-    pub records: Vec<Record>,
+    pub shown: Shown,
+}
+
+/// A read of any format.
+#[derive(Deserialize)]
+struct ReadLine {
+    began: Micros,
+    ended: Micros,
+    complete: bool,
+    #[serde(default)]
+    shown: Shown,
+    #[serde(default)]
+    records: Vec<Record>,
+}
+
+impl From<ReadLine> for Read {
+    fn from(line: ReadLine) -> Self {
+        let ReadLine { began, ended, complete, shown, records } = line;
+        let shown = if records.is_empty() { shown } else { records.iter().collect() };
+        Self { began, ended, complete, shown }
+    }
 }
 
 /// A stored message, as a reader sees it.
@@ -88,6 +142,28 @@ pub struct Lookup {
     pub found: Option<Record>,
 }
 
+/// The faults were over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healed {
+    /// When.
+    pub at: Micros,
+    /// How long it may take after that until a new post gets a receipt.
+    pub within: Micros,
+}
+
+/// The most of something that a service was seen to use, and the most it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peak {
+    /// Which service.
+    pub service: String,
+    /// Of what, with its unit.
+    pub what: String,
+    /// The most that was seen.
+    pub found: u64,
+    /// The most that is allowed.
+    pub cap: u64,
+}
+
 /// Everything of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
@@ -97,14 +173,10 @@ pub struct History {
     pub reads: Vec<Read>,
     /// What was looked up.
     pub lookups: Vec<Lookup>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Event {
-    Attempt(Attempt),
-    Read(Read),
-    Lookup(Lookup),
+    /// When faults were over.
+    pub healed: Vec<Healed>,
+    /// What the services used at most.
+    pub peaks: Vec<Peak>,
 }
 
 impl History {
@@ -113,36 +185,7 @@ impl History {
         self.attempts.extend(other.attempts);
         self.reads.extend(other.reads);
         self.lookups.extend(other.lookups);
-    }
-
-    /// Writes one event a line.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write_json_lines(&self, out: &mut impl Write) -> io::Result<()> {
-        let attempts = self.attempts.iter().cloned().map(Event::Attempt);
-        let reads = self.reads.iter().cloned().map(Event::Read);
-        let lookups = self.lookups.iter().cloned().map(Event::Lookup);
-        for event in attempts.chain(reads).chain(lookups) {
-            serde_json::to_writer(&mut *out, &event)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
-    }
-
-    /// Reads what [`History::write_json_lines`] wrote, so that a kept history can be judged again.
-    ///
-    /// # Errors
-    /// Those of `input`, and a line that is no event.
-    pub fn read_json_lines(input: impl BufRead) -> io::Result<Self> {
-        let mut history = Self::default();
-        for line in input.lines() {
-            match serde_json::from_str(&line?)? {
-                Event::Attempt(attempt) => history.attempts.push(attempt),
-                Event::Read(read) => history.reads.push(read),
-                Event::Lookup(lookup) => history.lookups.push(lookup),
-            }
-        }
-        Ok(history)
+        self.healed.extend(other.healed);
+        self.peaks.extend(other.peaks);
     }
 }

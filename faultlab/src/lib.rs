@@ -6,10 +6,13 @@
 //! - [`load`]: concurrent clients that write the history
 //! - [`proxy`]: between two services: delays, drops, cuts
 //! - [`programs`], [`processes`], [`trio`]: real programs, built, killed, frozen and started again
+//! - [`chamber`](mod@chamber): a private view of the file system, for disks that go away
 //! - [`nemesis`]: does harm by a schedule that follows from a seed
+//! - [`resources`]: what the services use of memory, files and threads
 //! - [`report`]: what a run came to, as a table and as a page
 //! - [`experiments`]: what the program `faultlab` does: one kind of harm each, measured against a goal
 
+pub mod chamber;
 pub mod checker;
 pub mod experiments;
 pub mod history;
@@ -19,4 +22,5 @@ pub mod processes;
 pub mod programs;
 pub mod proxy;
 pub mod report;
+pub mod resources;
 pub mod trio;

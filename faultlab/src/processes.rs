@@ -7,7 +7,11 @@ use std::{
     net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -57,6 +61,7 @@ pub struct Process {
     command: Vec<OsString>,
     log: PathBuf,
     child: Child,
+    pid: Arc<AtomicU32>,
 }
 
 impl Process {
@@ -72,7 +77,8 @@ impl Process {
     ) -> Result<(Self, SocketAddr), ProcessError> {
         let log = dir.join(format!("{name}.log"));
         let (child, listening) = launch(&command, &log).map_err(|error| system(name, error))?;
-        let mut process = Self { name, command, log, child };
+        let pid = Arc::new(AtomicU32::new(child.id()));
+        let mut process = Self { name, command, log, child, pid };
         let address = process.up(listening).await?;
         Ok((process, address))
     }
@@ -86,6 +92,7 @@ impl Process {
         let (child, listening) =
             launch(&self.command, &self.log).map_err(|error| system(self.name, error))?;
         self.child = child;
+        self.pid.store(self.child.id(), Ordering::Relaxed);
         self.up(listening).await
     }
 
@@ -97,7 +104,7 @@ impl Process {
             return Ok(address);
         }
         // It closed its output: it is about to end, if it has not ended yet.
-        let ended = self.ended_within(Duration::from_secs(1)).await?;
+        let ended = self.ended(Duration::from_secs(1)).await?.and_then(|status| status.code());
         Err(ProcessError::NotUp { name: self.name, ended, log: self.log.clone() })
     }
 
@@ -116,7 +123,7 @@ impl Process {
     /// The operating system refused.
     pub async fn stop(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::TERM)?;
-        self.ended_within(STOP_TIMEOUT).await?;
+        self.ended(STOP_TIMEOUT).await?;
         self.kill()
     }
 
@@ -136,6 +143,12 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// Its name, and its process id, which changes when it is started again.
+    #[must_use]
+    pub fn watched(&self) -> (&'static str, Arc<AtomicU32>) {
+        (self.name, Arc::clone(&self.pid))
+    }
+
     /// Whether it runs; a frozen one does.
     ///
     /// # Errors
@@ -145,20 +158,29 @@ impl Process {
         Ok(status.is_none())
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
-        kill_process(Pid::from_child(&self.child), signal)
-            .map_err(|error| system(self.name, error.into()))
-    }
-
-    async fn ended_within(&mut self, within: Duration) -> Result<Option<i32>, ProcessError> {
+    /// How it ended, if it does so in time.
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub async fn ended(&mut self, within: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let ended = timeout(within, async {
             while self.runs()? {
                 tokio::time::sleep(STOP_POLL).await;
             }
-            let status = self.child.wait().map_err(|error| system(self.name, error))?;
-            Ok(status.code())
+            self.child.wait().map_err(|error| system(self.name, error))
         });
-        ended.await.unwrap_or(Ok(None))
+        ended.await.map_or(Ok(None), |status| status.map(Some))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|error| system(self.name, error.into()))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     load::Client,
     processes::{Process, ProcessError},
     proxy::{Mode, Proxy},
+    resources::Watch,
 };
 
 /// How the services are called: each a program and its flags, without those that say where it listens,
@@ -48,7 +49,7 @@ pub enum TrioError {
 pub struct Trio {
     pub(crate) facade: Process,
     pub(crate) logging: Process,
-    _messages: Process,
+    messages: Process,
     pub(crate) proxy: Proxy,
     client: Client,
 }
@@ -77,7 +78,7 @@ impl Trio {
         facade.extend([OsString::from("--messages-url"), url(messages_address)]);
         let (facade, facade_address) = Process::start("facade-service", facade, dir).await?;
         let client = Client::new(facade_address)?;
-        let trio = Self { facade, logging, _messages: messages, proxy, client };
+        let trio = Self { facade, logging, messages, proxy, client };
         trio.ready().await?;
         Ok(trio)
     }
@@ -86,6 +87,12 @@ impl Trio {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Looks at what the services use from now on, through all their restarts.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::start([&self.facade, &self.logging, &self.messages].map(Process::watched).to_vec())
     }
 
     /// Waits until the facade says that it and what it needs is ready.
@@ -107,6 +114,25 @@ impl Trio {
     /// It does not come up again.
     pub async fn restart_logging(&mut self) -> Result<(), ProcessError> {
         let address = self.logging.restart().await?;
+        self.proxy.retarget(address);
+        Ok(())
+    }
+
+    /// Ends the logging service, however it is, and starts `command` in its place, with what it keeps
+    /// in `dir`.
+    ///
+    /// # Errors
+    /// It does not come up. Nothing serves then.
+    pub(crate) async fn replace_logging(
+        &mut self,
+        mut command: Vec<OsString>,
+        dir: &Path,
+    ) -> Result<(), ProcessError> {
+        self.logging.kill()?;
+        command.extend(["--listen", "127.0.0.1:0"].map(OsString::from));
+        command.extend([OsString::from("--data-dir"), dir.join("logging").into()]);
+        let (logging, address) = Process::start("logging-service", command, dir).await?;
+        self.logging = logging;
         self.proxy.retarget(address);
         Ok(())
     }

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use faultlab::{
-    checker::{Promise, Violation, account, judge},
-    history::{Attempt, History, Lookup, Micros, Outcome, Read, Record},
+    checker::{Account, Invariant, Promise, SecondJudge, Violation, verdict},
+    history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
 
 fn attempt(message: &str, key: &str, time: [Micros; 2], outcome: Outcome) -> Attempt {
@@ -37,18 +39,37 @@ fn good() -> (History, Vec<Record>) {
         began,
         ended: began + 1,
         complete,
-        records: log[..count].to_vec(),
+        shown: log[..count].into(),
     };
     let reads = vec![read(1, 0, true), read(12, 1, true), read(35, 0, false), read(60, 3, true)];
     let lookups = vec![
         Lookup { uuid: "A".to_owned(), began: 12, ended: 13, found: Some(log[0].clone()) },
         Lookup { uuid: "E".to_owned(), began: 12, ended: 13, found: None },
     ];
-    (History { attempts, reads, lookups }, log)
+    (History { attempts, reads, lookups, ..History::default() }, log)
 }
 
 fn replayed(uuid: &str, sequence: u64) -> Outcome {
     Outcome::Acknowledged { uuid: uuid.to_owned(), sequence, replayed: true }
+}
+
+/// One for all tests, which takes a question at a time.
+static SECOND: LazyLock<Mutex<SecondJudge>> =
+    LazyLock::new(|| Mutex::new(SecondJudge::start().unwrap()));
+
+/// What both judges say, in memory and on the kept run.
+#[track_caller]
+fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
+    let dir = tempfile::tempdir().unwrap();
+    history.keep(&Head::new(1, "exam"), log, dir.path()).unwrap();
+    let mut second = SECOND.lock().unwrap_or_else(PoisonError::into_inner);
+    let agreed = second.agreed(dir.path()).unwrap();
+    assert_eq!(agreed, verdict(history, log));
+    agreed.violations
+}
+
+fn account(history: &History, log: &[Record]) -> Account {
+    verdict(history, log).account
 }
 
 /// What the checker says after `spoil` has broken the good history.
@@ -119,7 +140,7 @@ fn an_acknowledged_message_under_another_id_is_caught() {
 #[test]
 fn an_acknowledged_message_missing_from_one_read_is_caught() {
     caught(
-        |history, _| history.reads[1].records.clear(),
+        |history, _| history.reads[1].shown = Shown::default(),
         &lost("a", 1, "a read after its receipt"),
     );
 }
@@ -213,15 +234,15 @@ fn a_read_of_what_vanished_later_is_caught() {
 #[test]
 fn a_broken_read_is_checked_too() {
     let expected = Violation::NotAPrefix { sequence: 1 };
-    caught(|history, _| history.reads[2].records.push(record(1, "Z", "z")), &expected);
+    caught(|history, _| history.reads[2].shown.push(&record(1, "Z", "z")), &expected);
 }
 
 #[test]
 fn a_later_read_that_shows_less_is_caught() {
     let expected = Violation::Shrunk { before: 3, after: 1 };
     let shrunk = |history: &mut History, log: &mut Vec<Record>| {
-        let records = log[..1].to_vec();
-        history.reads.push(Read { began: 70, ended: 71, complete: true, records });
+        let shown = log[..1].into();
+        history.reads.push(Read { began: 70, ended: 71, complete: true, shown });
     };
     caught(shrunk, &expected);
 }
@@ -264,8 +285,9 @@ fn a_run_without_unknown_outcomes_or_without_repeats_proves_nothing() {
 fn a_kept_history_has_one_event_a_line_and_can_be_read_back() {
     let (history, _) = good();
     let mut kept = Vec::new();
-    history.write_json_lines(&mut kept).unwrap();
-    assert_eq!(kept.iter().filter(|byte| **byte == b'\n').count(), 7 + 4 + 2);
+    history.write_json_lines(&Head::new(7, "exam"), &mut kept).unwrap();
+    assert_eq!(kept.iter().filter(|byte| **byte == b'\n').count(), 1 + 7 + 4 + 2);
+    assert!(kept.starts_with(br#"{"head":{"format":1,"seed":7,"program":"exam"}}"#));
     assert_eq!(History::read_json_lines(&kept[..]).unwrap(), history);
 }
 
@@ -281,4 +303,82 @@ fn an_answer_without_sense_is_caught() {
 fn a_record_that_no_outcome_explains_is_caught() {
     let expected = Violation::Unaccounted { stored: 4, explained: 3 };
     caught(|_, log| log.push(record(4, "X", "x")), &expected);
+}
+
+#[test]
+fn other_content_under_an_acknowledged_id_is_caught() {
+    let expected = Violation::Altered {
+        uuid: "A".to_owned(),
+        acknowledged: "a".to_owned(),
+        stored: "a?".to_owned(),
+    };
+    assert_eq!(expected.invariant(), Some(Invariant::I3));
+    caught(|_, log| log[0].message = "a?".to_owned(), &expected);
+}
+
+#[test]
+fn two_messages_with_receipts_under_one_key_are_caught() {
+    let messages = ["a".to_owned(), "d".to_owned()];
+    let expected = Violation::ConflictAccepted { key: "ka".to_owned(), messages };
+    caught(|history, _| history.attempts[5].outcome = ok("A", 1), &expected);
+}
+
+#[test]
+fn a_message_with_two_keys_is_judged_under_both() {
+    let messages = ["a".to_owned(), "b".to_owned()];
+    let expected = Violation::KeySharedBy { key: "ka".to_owned(), messages };
+    let second_key = |history: &mut History, _: &mut Vec<Record>| {
+        history.attempts.push(attempt("b", "ka", [32, 33], Outcome::Unknown));
+    };
+    caught(second_key, &expected);
+}
+
+/// `good`, with faults that were over at 35, and a wish to see a receipt within `within`.
+fn healed(within: Micros) -> (History, Vec<Record>) {
+    let (mut history, log) = good();
+    history.healed.push(Healed { at: 35, within });
+    (history, log)
+}
+
+#[test]
+fn a_receipt_soon_after_the_faults_passes_and_a_late_one_is_caught() {
+    let (history, log) = healed(15);
+    assert_eq!(judge(&history, &log), []);
+    let (history, log) = healed(14);
+    assert_eq!(judge(&history, &log), [Violation::Stalled { healed: 35, within: 14 }]);
+}
+
+#[test]
+fn a_repeat_after_the_faults_that_gets_no_receipt_is_caught() {
+    let (mut history, log) = healed(15);
+    history.attempts.push(attempt("c", "kc", [36, 37], Outcome::NotStored));
+    let expected = Violation::Unresolved { message: "c".to_owned() };
+    assert_eq!(judge(&history, &log), [expected]);
+    history.attempts.push(attempt("c", "kc", [38, 39], Outcome::Conflict));
+    assert_eq!(judge(&history, &log), [], "it was turned down");
+}
+
+#[test]
+fn use_above_its_cap_is_caught() {
+    let (service, what) = ("facade-service".to_owned(), "threads".to_owned());
+    let peak = Peak { service, what, found: 64, cap: 64 };
+    let (mut history, log) = good();
+    history.peaks.push(peak.clone());
+    assert_eq!(judge(&history, &log), []);
+    let above = Peak { found: 65, ..peak };
+    caught(|history, _| history.peaks.push(above.clone()), &Violation::Unbounded(above.clone()));
+}
+
+#[test]
+fn a_whole_read_that_is_no_beginning_names_the_mark_that_differs() {
+    let log: Vec<_> = (1..=5000).map(|at| record(at, &format!("id {at}"), "m")).collect();
+    let mut other = log.clone();
+    other[4200].message.push('!');
+    let read = |shown| Read { began: 0, ended: 1, complete: true, shown };
+    let reads = vec![read(Shown::from(&other[..4900])), read(Shown::from(&log[..4900]))];
+    let history = History { reads, ..History::default() };
+    let broken = verdict(&history, &log).violations;
+    let prefixes: Vec<_> =
+        broken.iter().filter(|broken| matches!(broken, Violation::NotAPrefix { .. })).collect();
+    assert_eq!(prefixes, [&Violation::NotAPrefix { sequence: 4900 }]);
 }

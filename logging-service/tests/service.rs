@@ -7,7 +7,7 @@ mod support;
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
 use logging_service::{
-    OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
+    Execution, OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
 };
 use oncelog::{
     exit::Exit,
@@ -50,6 +50,7 @@ async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
         console: Console::off(),
         store: StoreKind::Memory,
         open: Box::new(|| Ok(open())),
+        execution: Execution::Threads,
     };
     let stop = CancellationToken::new();
     let (is_ready, ready) = oneshot::channel();

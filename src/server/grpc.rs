@@ -48,6 +48,8 @@ where
         tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
     };
     let result = tokio::select! {
+        // A fixed order, so that a simulation repeats itself.
+        biased;
         result = serving => result,
         () = drained => {
             tracing::warn!("connections still open after {:?} are cut", limits::DRAIN_TIMEOUT);

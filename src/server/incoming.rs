@@ -20,6 +20,7 @@ use tokio::{
 };
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use super::connections_max;
 use crate::limits;
 
 /// What an HTTP/2 client sends before anything else.
@@ -27,7 +28,7 @@ const PREFACE_BYTES: usize = 24;
 
 /// The connections `listener` accepts, for ever.
 ///
-/// At most [`limits::CONNECTIONS_MAX`] are open at a time; the next client waits in the backlog of
+/// At most [`connections_max`] are open at a time; the next client waits in the backlog of
 /// the operating system until one closes. A failure to accept is logged and tried again. Dropping
 /// the stream closes the port.
 pub fn incoming(
@@ -38,7 +39,7 @@ pub fn incoming(
         let listener = Arc::clone(&listener);
         async move { listener.accept().await }
     };
-    connections(accept, limits::CONNECTIONS_MAX)
+    connections(accept, connections_max())
 }
 
 fn connections<Accept, Accepted>(
@@ -85,7 +86,7 @@ where
     }
 }
 
-/// An accepted connection. It counts towards [`limits::CONNECTIONS_MAX`] until it is dropped, and
+/// An accepted connection. It counts towards [`connections_max`] until it is dropped, and
 /// fails if the client does not begin to speak HTTP/2 within [`limits::HEADER_READ_TIMEOUT`].
 pub struct Connection {
     tcp: TcpStream,

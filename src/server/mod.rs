@@ -4,6 +4,7 @@ mod cut;
 mod grpc;
 mod health;
 mod incoming;
+mod open_files;
 mod signal;
 
 use std::{
@@ -17,6 +18,7 @@ pub use self::{
     grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
     incoming::{Connection, incoming},
+    open_files::{connections_max, open_files_max, raise_open_files},
     signal::stop_on_signal,
 };
 

@@ -1,11 +1,11 @@
 //! Concurrent clients while services are killed at random moments, and the audit afterwards.
 
-use std::{collections::BTreeMap, env, fs::File, io::BufWriter, path::Path, time::Duration};
+use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
 use faultlab::{
-    checker::{Violation, account, judge},
-    history::{History, Record},
-    load::{Client, Poster, Run, read, read_on},
+    checker::{SecondJudge, Violation, account, judge},
+    history::{Head, History, Record},
+    load::{Client, Poster, Run, read_on, read_records},
 };
 
 use crate::{
@@ -49,7 +49,10 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
         violations.push(Violation::NotAPrefix { sequence: 0 });
     }
     println!("{}", summary(&history, &log, &faults, &trio, run.origin().elapsed()));
-    keep(&history, &log, &violations, scratch.path());
+    keep(seed, &history, &log, scratch.path());
+    let mut second = SecondJudge::start().expect("python3");
+    let agreed = second.agreed(scratch.path()).expect("two judges that agree");
+    assert_eq!(agreed.violations, judge(&history, &log), "the kept history is another one");
     let slowest = slowest(&history);
     assert!(violations.is_empty(), "seed {seed}: {} violations: {violations:#?}", violations.len());
     assert!(slowest < REQUEST_TIME_MAX, "seed {seed}: a request took {slowest:?}");
@@ -92,13 +95,13 @@ async fn audit(trio: &mut Trio, run: &Run, history: &mut History) -> (Vec<Record
     trio.logging.restart().await;
     trio.facade.restart().await;
     trio.ready().await;
-    let log = read(&client(trio), run).await.expect("a read");
+    let (first, log) = read_records(&client(trio), run).await.expect("a read");
     trio.logging.kill_hard();
     trio.logging.restart().await;
     trio.ready().await;
-    let again = read(&client(trio), run).await.expect("a read");
-    history.reads.extend([log.clone(), again.clone()]);
-    (log.records, again.records)
+    let (second, again) = read_records(&client(trio), run).await.expect("a read");
+    history.reads.extend([first, second]);
+    (log, again)
 }
 
 fn slowest(history: &History) -> Duration {
@@ -137,15 +140,10 @@ fn summary(
     )
 }
 
-/// Keeps the history beside the data if there is anything to look into.
-fn keep(history: &History, log: &[Record], violations: &[Violation], directory: &Path) {
-    if violations.is_empty() {
-        return;
-    }
-    let file = File::create(directory.join("history.jsonl")).expect("a file");
-    history.write_json_lines(&mut BufWriter::new(file)).expect("a written history");
-    let file = File::create(directory.join("log.json")).expect("a file");
-    serde_json::to_writer(BufWriter::new(file), log).expect("a written log");
+/// Keeps the history beside the data, for the second judge, and for people if it fails.
+fn keep(seed: u64, history: &History, log: &[Record], directory: &Path) {
+    let head = Head::new(seed, concat!("oncelog ", env!("CARGO_PKG_VERSION")));
+    history.keep(&head, log, directory).expect("a kept history");
 }
 
 fn setting(name: &str) -> Option<u64> {

@@ -1,20 +1,14 @@
 //! Load and faults, then healing, resolving and reading.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, BufWriter, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{fmt, io, path::Path, time::Duration};
 
 use faultlab::{
-    experiments::check::{HISTORY_FILE, LOG_FILE},
-    history::{History, Record},
-    load::{Poster, Run, read, read_on},
+    history::{Head, Healed, History, Micros, Read, Record},
+    load::{Poster, Run, read_on, read_records},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
     report::{Asked, Report},
+    resources::Caps,
     trio::{Programs, Trio, TrioError},
 };
 use futures_util::future::join_all;
@@ -24,6 +18,9 @@ use super::progress;
 
 /// From the end of the faults to receipts for all that was unknown.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From the end of the faults to a receipt for a new post.
+const RECOVERY_MICROS_MAX: Micros = 20_000_000;
 
 /// Whole reads of the log during a run, about.
 const READS: u32 = 20;
@@ -37,6 +34,7 @@ pub(super) struct Experiment {
 /// What it came to.
 pub(super) struct Outcome {
     pub(super) report: Report,
+    seed: u64,
     history: History,
     log: Vec<Record>,
 }
@@ -71,6 +69,7 @@ impl Experiment {
             .await
             .map_err(|error| Failure { began: false, reason: error.to_string() })?;
         let run = Run::start();
+        let watch = trio.watch();
         let mut faults = Vec::new();
         let (posters, mut history) = self.under_fire(&mut trio, &run, stop, &mut faults).await?;
         // Ctrl-C may have ended it early.
@@ -84,8 +83,10 @@ impl Experiment {
             unresolved.extend(settled.unresolved);
         }
         let log = self.audit(&mut trio, &run, &mut history).await?;
+        history.peaks = watch.peaks(&Caps::of_a_service_with(log.len() as u64));
+        let seed = self.asked.seed;
         let report = Report::new(self.asked, &history, &log, faults, unresolved);
-        Ok(Outcome { report, history, log })
+        Ok(Outcome { report, seed, history, log })
     }
 
     async fn under_fire<'a>(
@@ -112,14 +113,15 @@ impl Experiment {
                 () = progress::show(run, duration) => Ok(()),
             };
             run.stop();
+            let healed = Healed { at: run.now(), within: RECOVERY_MICROS_MAX };
             // Nobody waits for a frozen service: clients shall get their answers and end.
             match result {
-                Ok(()) => trio.heal().await,
+                Ok(()) => trio.heal().await.map(|()| healed),
                 Err(error) => Err(TrioError::from(error)),
             }
         };
-        let (posters, history, harmed) = tokio::join!(join_all(posters), reader, nemesis);
-        harmed.map_err(broken)?;
+        let (posters, mut history, harmed) = tokio::join!(join_all(posters), reader, nemesis);
+        history.healed.push(harmed.map_err(broken)?);
         Ok((posters, history))
     }
 
@@ -133,19 +135,18 @@ impl Experiment {
     ) -> Result<Vec<Record>, Failure> {
         trio.renew_facade().await.map_err(broken)?;
         if self.faults.contains(&Fault::Kill) {
-            history.reads.push(whole(trio, run).await?);
+            history.reads.push(whole(trio, run).await?.0);
             trio.restart_logging().await.map_err(broken)?;
         }
-        let last = whole(trio, run).await?;
-        let log = last.records.clone();
+        let (last, log) = whole(trio, run).await?;
         history.reads.push(last);
         Ok(log)
     }
 }
 
-async fn whole(trio: &Trio, run: &Run) -> Result<faultlab::history::Read, Failure> {
+async fn whole(trio: &Trio, run: &Run) -> Result<(Read, Vec<Record>), Failure> {
     trio.ready().await.map_err(broken)?;
-    let read = read(&trio.client(), run).await.filter(|read| read.complete);
+    let read = read_records(&trio.client(), run).await.filter(|(read, _)| read.complete);
     let reason = "the log could not be read after the faults were over".to_owned();
     read.ok_or(Failure { began: true, reason })
 }
@@ -153,11 +154,7 @@ async fn whole(trio: &Trio, run: &Run) -> Result<faultlab::history::Read, Failur
 impl Outcome {
     /// Keeps what was seen beside the data.
     pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(dir.join(HISTORY_FILE))?);
-        self.history.write_json_lines(&mut file)?;
-        file.flush()?;
-        let mut file = BufWriter::new(File::create(dir.join(LOG_FILE))?);
-        serde_json::to_writer(&mut file, &self.log)?;
-        file.flush()
+        let program = concat!("oncelog ", env!("CARGO_PKG_VERSION"));
+        self.history.keep(&Head::new(self.seed, program), &self.log, dir)
     }
 }

@@ -64,12 +64,17 @@ pub struct Args {
     /// Where to write the report, a page for a browser
     #[arg(long, value_name = "FILE.html", default_value = "oncelog-prove.html")]
     report: PathBuf,
+
+    /// Keep history, log, data and service logs in this new directory, whatever the run comes to
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 struct Settings {
     asked: Asked,
     faults: Vec<Fault>,
     report: PathBuf,
+    keep: Option<PathBuf>,
 }
 
 impl TryFrom<Args> for Settings {
@@ -97,6 +102,7 @@ impl TryFrom<Args> for Settings {
                 },
                 faults,
                 report: args.report,
+                keep: args.keep,
             }),
             _ => Err(checks.wrong()),
         }
@@ -115,10 +121,8 @@ pub async fn run(args: Args) -> Result<(), Exit> {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;
     let programs = programs(&settings.asked.store).map_err(|error| Exit::Failure.because(error))?;
-    let dir = tempfile::Builder::new()
-        .prefix("oncelog-prove-")
-        .tempdir()
-        .map_err(|error| Exit::Disk.because(format_args!("no temporary directory: {error}")))?;
+    let dir = Place::new(settings.keep)
+        .map_err(|error| Exit::Disk.because(format_args!("no directory for the run: {error}")))?;
     print(format_args!("seed {}", settings.asked.seed))?;
     let experiment = Experiment { asked: settings.asked, faults: settings.faults };
     let outcome = match experiment.run(programs, dir.path(), &stop).await {
@@ -132,7 +136,7 @@ pub async fn run(args: Args) -> Result<(), Exit> {
     conclude(&outcome, &settings.report, dir)
 }
 
-fn conclude(outcome: &Outcome, file: &Path, dir: tempfile::TempDir) -> Result<(), Exit> {
+fn conclude(outcome: &Outcome, file: &Path, dir: Place) -> Result<(), Exit> {
     let report: &Report = &outcome.report;
     print(format_args!("\n{report}"))?;
     let failed = |error: io::Error| {
@@ -140,14 +144,60 @@ fn conclude(outcome: &Outcome, file: &Path, dir: tempfile::TempDir) -> Result<()
     };
     fs::write(file, report.html()).map_err(failed)?;
     print(format_args!("\nreport: {}", file.display()))?;
-    match report.verdict() {
+    let verdict = report.verdict();
+    if let (Place::Asked(kept), Verdict::Kept | Verdict::Vacuous) = (&dir, verdict) {
+        outcome.keep(kept).map_err(failed)?;
+        print(format_args!("kept: {}", kept.display()))?;
+    }
+    match verdict {
         Verdict::Kept => Ok(()),
         Verdict::Vacuous => Err(Exit::Vacuous),
         Verdict::Broken => {
+            let broken: Vec<_> = report.broken_invariants().iter().map(|one| one.id()).collect();
             let kept = dir.keep();
             outcome.keep(&kept).map_err(failed)?;
-            Err(Exit::Failure
-                .because(format_args!("data, logs and history are in {}", kept.display())))
+            Err(Exit::Failure.because(format_args!(
+                "broken: {}; data, logs and history are in {}",
+                broken.join(" "),
+                kept.display()
+            )))
+        }
+    }
+}
+
+/// Where a run has its data, logs and history.
+enum Place {
+    /// Wiped out in the end, unless somebody has to look into it.
+    Temporary(tempfile::TempDir),
+    /// Left as it is.
+    Asked(PathBuf),
+}
+
+impl Place {
+    /// A new directory: what is left of another run would be mixed up with this one.
+    fn new(keep: Option<PathBuf>) -> io::Result<Self> {
+        match keep {
+            Some(dir) => fs::create_dir(&dir)
+                .map_err(|error| io::Error::other(format!("{}: {error}", dir.display())))
+                .map(|()| Self::Asked(dir)),
+            None => {
+                let dir = tempfile::Builder::new().prefix("oncelog-prove-").tempdir()?;
+                Ok(Self::Temporary(dir))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(dir) => dir.path(),
+            Self::Asked(dir) => dir,
+        }
+    }
+
+    fn keep(self) -> PathBuf {
+        match self {
+            Self::Temporary(dir) => dir.keep(),
+            Self::Asked(dir) => dir,
         }
     }
 }

@@ -17,7 +17,7 @@ mod io;
 
 use std::time::Duration;
 
-use oncelog::limits;
+use oncelog::{limits, server::connections_max};
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;
@@ -47,7 +47,7 @@ pub struct EdgeLimits {
 impl Default for EdgeLimits {
     fn default() -> Self {
         Self {
-            connections: limits::CONNECTIONS_MAX,
+            connections: connections_max(),
             header_bytes: limits::HTTP1_HEADER_BYTES_MAX,
             header_read: limits::HEADER_READ_TIMEOUT,
             body_read: limits::BODY_READ_TIMEOUT,

@@ -1,5 +1,10 @@
 //! The ways a promise can be broken.
 
+use std::fmt;
+
+use super::Invariant;
+use crate::history::{Micros, Peak};
+
 /// A broken promise. It names enough to find the place in the kept history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
@@ -25,6 +30,15 @@ pub enum Violation {
         message: String,
         /// Where it is.
         sequence: u64,
+    },
+    /// An id has another content than was acknowledged with it.
+    Altered {
+        /// The id.
+        uuid: String,
+        /// The text with that receipt.
+        acknowledged: String,
+        /// The text in the log.
+        stored: String,
     },
     /// Two receipts of one message differ.
     ReceiptsDiffer {
@@ -52,18 +66,26 @@ pub enum Violation {
     },
     /// What was read is not the beginning of the log.
     NotAPrefix {
-        /// The first record that is not there.
+        /// The first record that is not there. Of a whole read: it, or one of those between it and the
+        /// mark before, as `Shown` has them.
         sequence: u64,
     },
     /// A later read shows less than an earlier one had shown.
     Shrunk {
         /// Records of the earlier one.
-        before: usize,
+        before: u64,
         /// Records of the later one.
-        after: usize,
+        after: u64,
     },
     /// Two different messages with one key are stored.
     KeySharedBy {
+        /// The key.
+        key: String,
+        /// Their texts.
+        messages: [String; 2],
+    },
+    /// Two different messages with one key have receipts.
+    ConflictAccepted {
         /// The key.
         key: String,
         /// Their texts.
@@ -88,11 +110,20 @@ pub enum Violation {
         /// Messages with a receipt, and those of unknown outcome that are there.
         explained: usize,
     },
+    /// After the faults were over, no new post got a receipt in time.
+    Stalled {
+        /// When they were over.
+        healed: Micros,
+        /// How long it might have taken.
+        within: Micros,
+    },
     /// After the faults were over, a repeat did not get a receipt in time.
     Unresolved {
         /// The text.
         message: String,
     },
+    /// A service used more of something than it may.
+    Unbounded(Peak),
     /// The run had no unknown outcome, or absorbed no repeat: it proves nothing.
     Vacuous {
         /// Attempts of unknown outcome.
@@ -113,6 +144,8 @@ pub enum Promise {
     NothingReordered,
     /// Answers are true, and every message can be brought to its receipt.
     HonestAnswers,
+    /// What the services use has an end.
+    Bounded,
     /// None: the run did not test anything.
     NotVacuous,
 }
@@ -122,7 +155,7 @@ impl Violation {
     #[must_use]
     pub const fn promise(&self) -> Promise {
         match self {
-            Self::Lost { .. } => Promise::NothingLost,
+            Self::Lost { .. } | Self::Altered { .. } => Promise::NothingLost,
             Self::StoredTwice { .. } | Self::ReceiptsDiffer { .. } | Self::KeySharedBy { .. } => {
                 Promise::NothingDoubled
             }
@@ -132,11 +165,47 @@ impl Violation {
             | Self::Shrunk { .. } => Promise::NothingReordered,
             Self::Phantom { .. }
             | Self::ReplayOfNothing { .. }
+            | Self::ConflictAccepted { .. }
             | Self::FalseConflict { .. }
             | Self::Nonsense { .. }
             | Self::Unaccounted { .. }
+            | Self::Stalled { .. }
             | Self::Unresolved { .. } => Promise::HonestAnswers,
+            Self::Unbounded(_) => Promise::Bounded,
             Self::Vacuous { .. } => Promise::NotVacuous,
+        }
+    }
+
+    /// What did not hold. `None`: nothing was tested.
+    #[must_use]
+    pub const fn invariant(&self) -> Option<Invariant> {
+        let invariant = match self {
+            Self::Lost { .. } => Invariant::I1,
+            Self::StoredTwice { .. } => Invariant::I2,
+            Self::Altered { .. } => Invariant::I3,
+            Self::Phantom { .. } => Invariant::I4,
+            Self::ReceiptsDiffer { .. } | Self::ReplayOfNothing { .. } => Invariant::I5,
+            Self::Gap { .. } => Invariant::I6,
+            Self::OutOfOrder { .. } => Invariant::I7,
+            Self::NotAPrefix { .. } | Self::Shrunk { .. } => Invariant::I8,
+            Self::KeySharedBy { .. }
+            | Self::ConflictAccepted { .. }
+            | Self::FalseConflict { .. } => Invariant::I9,
+            Self::Nonsense { .. } => Invariant::I10,
+            Self::Stalled { .. } | Self::Unresolved { .. } => Invariant::I11,
+            Self::Unaccounted { .. } => Invariant::I12,
+            Self::Unbounded(_) => Invariant::I14,
+            Self::Vacuous { .. } => return None,
+        };
+        Some(invariant)
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.invariant() {
+            Some(invariant) => write!(f, "{invariant}: {self:?}"),
+            None => write!(f, "{self:?}"),
         }
     }
 }

@@ -1,54 +1,80 @@
 //! `faultlab check`: judges a kept history again.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
+pub use crate::history::{HISTORY_FILE, LOG_FILE};
 use crate::{
-    checker::{Violation, judge},
-    history::{History, Record},
+    checker::{Account, Promise, Verdict, Violation, verdict_of_kept},
+    history::Kept,
 };
 
-/// The file of a kept run that tells what clients did and saw, one event a line.
-pub const HISTORY_FILE: &str = "history.jsonl";
-
-/// The file of a kept run that has the whole log, as it was in the end.
-pub const LOG_FILE: &str = "log.json";
+/// Violations that are shown one by one.
+const SHOWN_MAX: usize = 100;
 
 /// Which history.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The directory that a failed run left, with history.jsonl and log.json
+    /// The directory that a run kept, with history.jsonl and log.jsonl
     dir: PathBuf,
 }
 
-/// Prints each broken promise. 0: none, 1: some, 2: the files cannot be read, or the run shows nothing.
+/// Prints the account, and each broken promise with its invariant. 0: none, 1: some, 2: the files cannot
+/// be read, or the run shows nothing.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    let violations = match read(&args.dir) {
-        Ok((history, log)) => judge(&history, &log),
+    let verdict = match verdict_of_kept(&Kept::new(&args.dir)) {
+        Ok(verdict) => verdict,
         Err(error) => {
             // Without anybody to read it, the code still says it.
             let _ = writeln!(io::stderr(), "{}: {error}", args.dir.display());
             return 2.into();
         }
     };
-    for violation in &violations {
-        let _ = writeln!(io::stdout(), "{violation:?}");
-    }
-    let vacuous = |violation: &Violation| matches!(violation, Violation::Vacuous { .. });
-    match violations.iter().all(vacuous) {
-        _ if violations.is_empty() => 0.into(),
+    let _ = write!(io::stdout(), "{}", text(&verdict));
+    let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
+    match verdict.violations.iter().all(vacuous) {
+        _ if verdict.violations.is_empty() => 0.into(),
         true => 2.into(),
         false => 1.into(),
     }
 }
 
-fn read(dir: &Path) -> io::Result<(History, Vec<Record>)> {
-    let history = BufReader::new(File::open(dir.join(HISTORY_FILE))?);
-    let log = BufReader::new(File::open(dir.join(LOG_FILE))?);
-    Ok((History::read_json_lines(history)?, serde_json::from_reader(log)?))
+fn text(verdict: &Verdict) -> String {
+    let mut lines: Vec<String> =
+        rows(&verdict.account).map(|(name, value)| format!("{name:<28}{value}")).to_vec();
+    let shown = verdict.violations.iter().take(SHOWN_MAX);
+    lines.extend(shown.map(|violation| format!("{violation}")));
+    let hidden = verdict.violations.len().saturating_sub(SHOWN_MAX);
+    if hidden > 0 {
+        lines.push(format!("and {hidden} more"));
+    }
+    let broken: Vec<_> = verdict.broken().into_iter().map(|broken| broken.id()).collect();
+    lines.push(match (broken.is_empty(), verdict.vacuous()) {
+        (false, _) => format!("broken: {}", broken.join(" ")),
+        (true, true) => "nothing broken, but nothing tested".to_owned(),
+        (true, false) => "nothing broken".to_owned(),
+    });
+    lines.join("\n") + "\n"
+}
+
+const fn rows(account: &Account) -> [(&'static str, usize); 13] {
+    [
+        ("attempts", account.attempts),
+        ("messages", account.messages),
+        ("acknowledged", account.acknowledged),
+        ("repeats absorbed", account.absorbed),
+        ("surely not stored", account.not_stored),
+        ("unknown", account.unknown),
+        ("conflicts", account.conflicts),
+        ("refused", account.refused),
+        ("messages unknown at first", account.uncertain),
+        ("  resolved by a repeat", account.resolved),
+        ("  found stored", account.unknown_stored),
+        ("  found absent", account.unknown_absent),
+        ("stored", account.stored),
+    ]
 }

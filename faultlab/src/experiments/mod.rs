@@ -3,16 +3,28 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
+//! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
 
 pub mod check;
+mod common;
+pub mod power_loss;
+pub mod sweep;
 
 use std::{fmt, process::ExitCode};
+
+pub use self::common::CannotRun;
+pub(crate) use self::common::{Scratch, conclude, say};
 
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
     /// Judge the history that a failed run kept
     Check(check::Args),
+    /// Harm the logging service at each of its system calls, one run each
+    Sweep(sweep::Args),
+    /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
+    PowerLoss(power_loss::Args),
 }
 
 impl Experiment {
@@ -21,6 +33,8 @@ impl Experiment {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Sweep(args) => sweep::run(&args).await,
+            Self::PowerLoss(args) => power_loss::run(&args).await,
         }
     }
 }

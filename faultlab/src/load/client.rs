@@ -26,9 +26,9 @@ pub struct Client {
 
 /// How a post ended, and the id in its answer.
 #[derive(Debug)]
-pub(super) struct Posted {
-    pub(super) outcome: Outcome,
-    pub(super) uuid: Option<String>,
+pub(crate) struct Posted {
+    pub(crate) outcome: Outcome,
+    pub(crate) uuid: Option<String>,
 }
 
 impl Client {
@@ -58,7 +58,7 @@ impl Client {
         answer.is_ok_and(|answer| answer.status() == 200)
     }
 
-    pub(super) async fn post(&self, message: &str, key: Option<&str>) -> Posted {
+    pub(crate) async fn post(&self, message: &str, key: Option<&str>) -> Posted {
         self.post_body(json!({ "msg": message }).to_string(), key).await
     }
 

@@ -1,11 +1,13 @@
 //! Concurrent clients that do what clients do, and write down what they saw.
 //!
 //! - [`Run`]: the clock of a run, its word to stop, and its live counters
+//! - [`Ledger`]: what is known of all posts at any moment, for experiments that stop the world
 //! - [`Poster`]: posts, repeats, reuses keys, looks up
-//! - [`read_on`], [`read`]: read the whole log
+//! - [`read_on`], [`read`], [`read_records`]: read the whole log
 //! - [`Client`]: one request, one answer
 
 mod client;
+mod ledger;
 mod poster;
 mod reader;
 
@@ -16,8 +18,9 @@ use std::{
 
 pub use self::{
     client::Client,
+    ledger::Ledger,
     poster::{Poster, Settled},
-    reader::{read, read_on},
+    reader::{read, read_on, read_records},
 };
 use crate::history::Micros;
 
@@ -40,6 +43,12 @@ impl Run {
             attempts: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
         }
+    }
+
+    /// Another run on the same clock.
+    #[must_use]
+    pub(crate) fn fork(&self) -> Self {
+        Self { origin: self.origin, ..Self::start() }
     }
 
     /// Microseconds since the start.

@@ -79,10 +79,11 @@ impl<'a> Poster<'a> {
         self
     }
 
-    /// After the faults: repeats every `nth` message whose outcome is unknown and that can be
-    /// repeated, each until it is settled or `within` has passed.
+    /// After the faults: posts a new message, and repeats every `nth` message whose outcome is unknown
+    /// and that can be repeated, each until it is settled or `within` has passed.
     pub async fn settle(mut self, within: Duration, nth: usize) -> Settled {
         let deadline = Instant::now() + within;
+        self.post_new(true).await;
         let open = self.sent.iter().filter(|sent| !sent.settled && sent.key.is_some());
         let mut unresolved = Vec::new();
         for mut sent in open.cloned().step_by(nth).collect::<Vec<_>>() {

@@ -10,9 +10,10 @@ use std::{
 };
 
 use crate::{
-    checker::{Account, Promise, Violation, account, judge},
-    history::{History, Record},
+    checker::{Account, Invariant, Promise, Verdict as Judgement, Violation, verdict},
+    history::{History, Peak, Record},
     nemesis::{Done, Fault},
+    resources::Resource,
 };
 
 /// Violations that are shown one by one.
@@ -52,6 +53,7 @@ pub struct Report {
     timeline: timeline::Timeline,
     slowest: Duration,
     reads: usize,
+    peaks: Vec<Peak>,
 }
 
 impl Report {
@@ -65,15 +67,20 @@ impl Report {
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let mut violations = judge(history, log);
-        violations.extend(others);
+        let Judgement { account, mut violations } = verdict(history, log);
+        for other in others {
+            if !violations.contains(&other) {
+                violations.push(other);
+            }
+        }
         let slowest = history.attempts.iter().map(|attempt| attempt.ended - attempt.invoked).max();
         Self {
-            account: account(history, log),
+            account,
             violations,
             timeline: timeline::Timeline::new(history, asked.duration),
             slowest: Duration::from_micros(slowest.unwrap_or(0)),
             reads: history.reads.len(),
+            peaks: history.peaks.clone(),
             faults,
             asked,
         }
@@ -103,7 +110,7 @@ impl Report {
         let Account { acknowledged, uncertain, resolved, unknown_stored, .. } = self.account;
         let by_reading = unknown_stored + self.account.unknown_absent;
         let broken = |promise| number(self.broken(promise));
-        vec![
+        let mut rows = vec![
             ("messages posted", number(self.account.messages)),
             ("acknowledged", number(acknowledged)),
             ("outcome unknown at first", number(uncertain)),
@@ -124,14 +131,35 @@ impl Report {
             ("store", self.asked.store.clone()),
             ("duration", seconds(self.asked.duration)),
             ("seed", self.asked.seed.to_string()),
-        ]
+        ];
+        rows.extend(self.uses());
+        rows
+    }
+
+    /// What the services used at most, of each thing.
+    fn uses(&self) -> Vec<(&'static str, String)> {
+        let mut rows = Vec::new();
+        for resource in Resource::ALL {
+            let of = self.peaks.iter().filter(|peak| peak.what == resource.name());
+            let uses: Vec<String> =
+                of.map(|peak| format!("{} {}", peak.service, resource.show(peak.found))).collect();
+            if !uses.is_empty() {
+                rows.push((resource.title(), uses.join(", ")));
+            }
+        }
+        if !self.peaks.is_empty() {
+            rows.push(("above their cap", number(self.broken(Promise::Bounded))));
+        }
+        rows
     }
 
     /// Messages, however often each was missed.
     fn lost(&self) -> usize {
         let mut lost = BTreeSet::new();
         for violation in &self.violations {
-            if let Violation::Lost { message, .. } = violation {
+            if let Violation::Lost { message, .. }
+            | Violation::Altered { acknowledged: message, .. } = violation
+            {
                 lost.insert(message);
             }
         }
@@ -161,11 +189,17 @@ impl Report {
         }
     }
 
+    /// What did not hold.
+    #[must_use]
+    pub fn broken_invariants(&self) -> BTreeSet<Invariant> {
+        self.violations.iter().filter_map(Violation::invariant).collect()
+    }
+
     fn details(&self) -> String {
         let mut text = String::new();
         for violation in self.violations.iter().take(SHOWN_MAX) {
             // Writing into memory cannot fail.
-            let _ = writeln!(text, "{violation:?}");
+            let _ = writeln!(text, "{violation}");
         }
         let hidden = self.violations.len().saturating_sub(SHOWN_MAX);
         if hidden > 0 {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use logging_service::{OpenStore, console::Console, log::Log};
+use logging_service::{Execution, OpenStore, console::Console, log::Log};
 use oncelog::{
     clock::SimulatedClock,
     message::{ContentType, Message, MessageId, Outcome, Place, StoredMessage},
@@ -28,7 +28,7 @@ pub fn clock() -> Arc<SimulatedClock> {
 }
 
 pub fn log(opened: OpenStore) -> Log {
-    Log::start(opened.store, opened.index, clock(), Console::off()).unwrap()
+    Log::start(opened.store, opened.index, clock(), Console::off(), Execution::Threads).unwrap()
 }
 
 pub fn id(number: u64) -> MessageId {
