@@ -25,7 +25,7 @@ pub(super) struct Base {
 pub(super) fn options() -> Options {
     let next = AtomicU64::new(1);
     let epochs = move || next.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Options { segment_bytes: 640, epochs: Arc::new(epochs) }
+    Options { segment_bytes: 640, epochs: Arc::new(epochs), ..Options::default() }
 }
 
 /// The `n`th message; `bytes` long.
