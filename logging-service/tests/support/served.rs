@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use logging_service::{
-    Parts, console::Console, open_journal, serve_incoming, settings::StoreKind,
+    Execution, Parts, console::Console, open_journal, serve_incoming, settings::StoreKind,
     store::journal::Options,
 };
 use oncelog::{
@@ -37,6 +37,7 @@ impl Served {
         let options = Options { segment_bytes: 256 * 1024, ..Options::default() };
         let parts = Parts {
             clock: clock(),
+            execution: Execution::Threads,
             console: Console::off(),
             store: StoreKind::Journal,
             open: Box::new(move || Ok(open_journal(Arc::new(disk), options).unwrap())),
