@@ -3,16 +3,20 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`scale`]: no harm: judges a long history, and measures that
 
 pub mod check;
+pub mod scale;
 
 use std::{fmt, process::ExitCode};
 
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
-    /// Judge the history that a failed run kept
+    /// Judge the history that a run kept
     Check(check::Args),
+    /// Judge a long history, and measure that
+    Scale(scale::Args),
 }
 
 impl Experiment {
@@ -21,6 +25,7 @@ impl Experiment {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Scale(args) => scale::run(&args),
         }
     }
 }
