@@ -7,83 +7,18 @@ Needs `wrk` (Debian package `wrk`). Everything listens on loopback, and stops by
 minutes. Prints one table; ratios are what counts, since they compare runs beside each other.
 """
 
-import json
 import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RELEASE = ROOT / "target" / "release"
-BODY = '{"msg":"thirty-four bytes of a message...."}'
+from bench import RELEASE, ROOT, Service, post, trio, wrk
+
 ROUNDS, SECONDS, CONNECTIONS = 3, 8, 256
 MESSAGES = 1_000_000
-
-
-class Service:
-    def __init__(self, *command, console=None):
-        self.process = subprocess.Popen(
-            [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        self.started = time.monotonic()
-        line = self.process.stdout.readline().decode()
-        self.ready_after = time.monotonic() - self.started
-        self.addr = re.search(r"addr=(\S+)", line)[1]
-        # The console is read and thrown away, as a terminal would.
-        self.sink = subprocess.Popen(["cat"], stdin=self.process.stdout, stdout=subprocess.DEVNULL)
-
-    def rss_kib(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
-
-    def peak_kib(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-
-    def forget_peak(self):
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
-
-    def stop(self, hard=False):
-        self.process.kill() if hard else self.process.terminate()
-        self.process.wait(30)
-        self.sink.wait(30)
-
-
-def wrk(addr, seconds, connections=CONNECTIONS):
-    script = Path(tempfile.gettempdir()) / f"oncelog-{os.getpid()}.lua"
-    script.write_text(
-        f"wrk.method='POST'\nwrk.body='{BODY}'\nwrk.headers['Content-Type']='application/json'\n"
-    )
-    out = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://{addr}/facade"],
-        check=True, capture_output=True, text=True,
-    ).stdout
-    script.unlink()
-    if "Non-2xx" in out or "Socket errors" in out:
-        print(out, file=sys.stderr)
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
-
-
-def post(addr):
-    request = urllib.request.Request(
-        f"http://{addr}/facade", BODY.encode(), {"Content-Type": "application/json"}
-    )
-    return json.load(urllib.request.urlopen(request, timeout=30))
-
-
-def trio(data):
-    logging = Service(RELEASE / "logging-service", "--listen", "127.0.0.1:0", "--data-dir", data)
-    messages = Service(RELEASE / "messages-service", "--listen", "127.0.0.1:0")
-    facade = Service(
-        RELEASE / "facade-service", "--listen", "127.0.0.1:0",
-        "--logging-url", f"http://{logging.addr}", "--messages-url", f"http://{messages.addr}",
-    )
-    return logging, messages, facade
 
 
 def throughput(data):
@@ -91,7 +26,8 @@ def throughput(data):
     logging, messages, facade = trio(data)
     ratios = []
     for _ in range(ROUNDS):
-        bare, durable = wrk(control.addr, SECONDS), wrk(facade.addr, SECONDS)
+        bare = wrk(control.addr, SECONDS, CONNECTIONS).rate
+        durable = wrk(facade.addr, SECONDS, CONNECTIONS).rate
         ratios.append(durable / bare)
         print(f"  bare {bare:9.0f}/s   durable {durable:9.0f}/s   ratio {durable / bare:.2f}", flush=True)
     for service in (facade, logging, messages, control):
@@ -104,7 +40,7 @@ def million(data):
     before_kib = logging.rss_kib()
     stored = post(facade.addr)["sequence"]
     while stored < MESSAGES:
-        wrk(facade.addr, 3)
+        wrk(facade.addr, 3, CONNECTIONS)
         stored = post(facade.addr)["sequence"]
     logging.stop(hard=True)
 

@@ -36,6 +36,12 @@ pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// One gRPC message, encoded: twice a full batch, so that no valid batch is ever refused for size.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Elements of lists in one gRPC message: as many as the fullest chunk of a `Read` stream has. An
+/// empty element takes two bytes on the wire and over a hundred in memory.
+pub const GRPC_ELEMENTS_MAX: usize = READ_CHUNK_MESSAGES_MAX;
+
+const _: () = assert!(BATCH_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
+
 // A batch of the smallest messages costs this much on the wire beside the bodies.
 const MESSAGE_OVERHEAD_BYTES_MAX: usize = 16 + STREAM_NAME_BYTES_MAX + CONTENT_TYPE_BYTES_MAX + 32;
 const _: () = assert!(
@@ -46,11 +52,25 @@ const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= BATCH_BYTES_MAX);
 
 // --- The facade's queue ---
 
-/// Messages waiting for the logging service. Past this a client waits longer than it would retry.
+/// Messages waiting for the logging service, as many as gather in a short outage under load.
 pub const QUEUE_MESSAGES_MAX: usize = 16 * 1024;
 
 /// Body bytes waiting for the logging service: what the facade's memory may grow by in an outage.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a post may wait behind others while batches are stored. Past this it is refused: a longer
+/// queue would store nothing more, and every message in it would be late.
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Batches that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
+pub const QUEUE_BATCHES_MIN: usize = 2;
+
+/// How many times its usual time a batch is waited for. Then it is an outage and not slowness, and
+/// messages wait for its end.
+pub const OUTAGE_BATCH_TIMES: u32 = 4;
+
+/// The shortest time that counts as an outage: the longest usual pause of a disk.
+pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
 
 /// Messages of one batch upload that may be under way at once, so that one upload cannot fill the
 /// queue and starve single posts.
@@ -93,7 +113,7 @@ pub const READ_CHUNK_BYTES_MAX: usize = 256 * 1024;
 pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 
 /// Chunks of a `Read` stream made ahead of a slow reader.
-pub const READ_CHUNKS_AHEAD_MAX: usize = 2;
+pub const READ_CHUNKS_AHEAD_MAX: usize = 1;
 
 /// Without appends for this long, the journal writes an idle mark: the window in which damage to the
 /// last batch looks like an unfinished write.
@@ -119,8 +139,12 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 // --- Connections ---
 
-/// Open client connections of one service. Keep `ulimit -n` above it.
+/// Open client connections of one service. At the cap, those that wait longest for their clients are
+/// closed for new ones. A process that may open less than twice as many files takes fewer.
 pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// How often, at most, a server says that it has no room for connections.
+pub const CROWD_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause after a failure to accept a connection, such as too many open files: long enough not to
 /// spin, short enough not to be noticed once it is over.
@@ -128,6 +152,23 @@ pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// Frames without content (pings, settings, resets, window updates, empty data) that an HTTP/2 client
+/// may send at once. A good client sends a few for each call or none.
+pub const HTTP2_CONTROL_FRAMES_BURST: u64 = 4096;
+
+/// How many more of them it may send each second. A client that resets every call stays below.
+pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1000;
+
+/// How many bytes, either way, allow one more of them: windows are updated and probed as data flows.
+pub const HTTP2_DATA_BYTES_PER_CONTROL_FRAME: u64 = 1024;
+
+/// Bytes of all gRPC requests that are arriving in more than one piece. Without it memory could grow
+/// by as much as there are calls times the largest request.
+pub const GRPC_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// From the head of a gRPC request to its last byte. Every request here is one message.
+pub const GRPC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Header bytes of one HTTP/2 request.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
@@ -142,8 +183,13 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause while a request body arrives.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second.
+/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second. A smaller part has to be
+/// there in a part of it, after [`BODY_READ_TIMEOUT`].
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The rate at which a body counts as arriving. A slower one loses its place first when places for
+/// connections are short.
+pub const BODY_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 
 /// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
 /// could grow by as much as there are connections times the largest body.
@@ -158,6 +204,15 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asking another service how it is, for the answer to a readiness probe.
 pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Readings of the log that one facade answers at a time: what readers who stop reading can take up.
+pub const LISTINGS_MAX: usize = 64;
+
+/// Reads of the log that the logging service serves at a time. With chunks of one large message, each
+/// may hold some megabytes in memory.
+pub const READS_MAX: usize = 96;
+
+const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
 
 /// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
 pub const READ_WINDOW_BYTES: u32 = 256 * 1024;

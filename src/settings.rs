@@ -45,9 +45,17 @@ impl Checks {
     /// Parses a duration such as `2s` or `500ms`: longer than zero, at most
     /// [`limits::TIMEOUT_MAX`].
     pub fn duration(&mut self, flag: &str, value: &str) -> Option<Duration> {
-        match humantime::parse_duration(value) {
+        let is_too_long = |duration: &Duration| *duration > limits::TIMEOUT_MAX;
+        // Each part before their sum, which in humantime 2.4.0 may panic: its carry is off by one.
+        let mut parts =
+            duration_parts(value).filter_map(|part| humantime::parse_duration(part).ok());
+        let parsed = match parts.find(is_too_long) {
+            Some(part) => Ok(part),
+            None => humantime::parse_duration(value),
+        };
+        match parsed {
             Ok(Duration::ZERO) => self.problem(flag, value, "must be longer than zero"),
-            Ok(duration) if duration > limits::TIMEOUT_MAX => {
+            Ok(duration) if is_too_long(&duration) => {
                 let longest = humantime::format_duration(limits::TIMEOUT_MAX);
                 self.problem(flag, value, format_args!("must be at most {longest}"));
             }
@@ -114,6 +122,22 @@ impl Checks {
     }
 }
 
+/// `1h` and `30m` of `1h 30m`: a number begins a part unless it goes on with one.
+fn duration_parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut last = '0';
+    let begins = text.char_indices().filter_map(move |(at, char)| {
+        let begins = char.is_ascii_digit() && last.is_alphabetic();
+        last = if char.is_whitespace() { last } else { char };
+        begins.then_some(at)
+    });
+    let mut start = 0;
+    begins.chain([text.len()]).map(move |end| {
+        let part = &text[start..end];
+        start = end;
+        part
+    })
+}
+
 fn is_service_url(uri: &Uri) -> bool {
     uri.scheme_str() == Some("http")
         && uri.host().is_some_and(|host| !host.is_empty())
@@ -161,6 +185,16 @@ mod tests {
         for wrong in ["0s", "24h 1ns", "400000000000y", "-1s", "2", ""] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_duration_whose_parts_run_over_together_is_refused() {
+        let parse = |value| Checks::default().duration("--timeout", value);
+        assert_eq!(parse("18446744073709551615s 1000000000ns"), None);
+        assert_eq!(parse("18446744073709551615s 1000ms"), None);
+        assert_eq!(parse("12h 12h 1ns"), None);
+        assert_eq!(parse("12h12h"), Some(limits::TIMEOUT_MAX));
+        assert_eq!(parse("1 h 30m 5 s"), Some(Duration::from_secs(5405)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Only the edges use these; everything inside speaks [`crate::message`].
 
+mod codec;
+
 /// Package `oncelog.v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications)]
 pub mod v1 {

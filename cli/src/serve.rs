@@ -28,6 +28,7 @@ pub enum Command {
 /// The code to exit with.
 pub async fn run(command: Command) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
+    server::raise_open_files();
     end_with_standard_input()?;
     match command {
         Command::Facade(args) => serve_facade(args).await,

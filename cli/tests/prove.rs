@@ -40,7 +40,7 @@ fn the_journal_keeps_its_promises_under_faults_of_every_kind() {
     let output = prove(dir.path(), &["--seed=7", "--duration=6s", "--clients=8", "--keep=kept"]);
     let table = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{table}{}", stderr(&output));
-    assert!(table.starts_with("seed 7\n"), "{table}");
+    assert!(table.starts_with("seed 7\ndata in "), "{table}");
     for name in ["lost", "doubled", "reordered", "untrue or missing answers"] {
         assert_eq!(figure(&table, name), 0, "{table}");
     }
@@ -71,11 +71,26 @@ fn a_store_that_forgets_is_found_out_and_the_evidence_is_kept() {
     assert!(stderr(&output).contains("broken: I1"), "{}", stderr(&output));
     let [evidence] = &kept(dir.path())[..] else { panic!("not one directory is kept") };
     assert!(stderr(&output).contains(evidence.to_str().unwrap()), "{}", stderr(&output));
-    for file in ["history.jsonl", "log.jsonl", "logging-service.log", "facade-service.log"] {
+    for file in
+        ["history.jsonl", "log.jsonl", "faults.txt", "logging-service.log", "facade-service.log"]
+    {
         assert!(evidence.join(file).is_file(), "{file} is not kept");
     }
     let verdict = SecondJudge::start().unwrap().agreed(evidence).unwrap();
     assert!(verdict.broken().contains(&Invariant::I1), "{verdict:?}");
+}
+
+#[test]
+fn the_directory_for_data_is_the_one_asked_for_and_it_says_if_that_is_no_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = ["--seed=1", "--duration=90ms", "--clients=1", "--dir"];
+    let output = prove(dir.path(), &[&run[..], &["/dev/shm"]].concat());
+    let text = stdout(&output);
+    assert!(text.contains("\ndata in /dev/shm/oncelog-prove-"), "{text}");
+    assert!(text.contains("in memory, where a sync costs nothing: --dir takes"), "{text}");
+    let output = prove(dir.path(), &[&run[..], &["missing"]].concat());
+    assert_eq!(output.status.code(), Some(74), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no directory for the run: missing"), "{}", stderr(&output));
 }
 
 #[test]
@@ -92,10 +107,17 @@ fn a_run_that_tested_nothing_is_not_called_good() {
 #[test]
 fn every_wrong_flag_is_named_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let wrong = ["--duration=0s", "--clients=x", "--faults=kill,lightning", "--store=tape"];
+    let wrong =
+        ["--duration=0s", "--clients=x", "--rate=fast", "--faults=kill,lightning", "--store=tape"];
     let output = prove(dir.path(), &wrong);
     assert_eq!(output.status.code(), Some(64));
-    for part in ["--duration \"0s\"", "--clients \"x\"", "\"lightning\" is no fault", "\"tape\""] {
+    for part in [
+        "--duration \"0s\"",
+        "--clients \"x\"",
+        "--rate \"fast\"",
+        "\"lightning\" is no fault",
+        "\"tape\"",
+    ] {
         assert!(stderr(&output).contains(part), "{}", stderr(&output));
     }
 }

@@ -3,9 +3,11 @@
 //! The maps from error to status below name every variant, so that a new one cannot inherit a
 //! wrong status.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use oncelog::{delivery::DeliveryError, message::MessageId};
+use oncelog::{delivery::DeliveryError, limits::LISTINGS_MAX, message::MessageId};
 use serde::Serialize;
 
 use crate::{
@@ -32,7 +34,12 @@ pub(crate) struct Failure {
     message: String,
     id: Option<MessageId>,
     stored: Option<Stored>,
+    /// How long a client had better wait before it comes again, if that is known.
+    wait: Duration,
 }
+
+/// The shortest time that a client is asked to wait: the smallest that the header can say.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct FailureJson<'a> {
@@ -65,7 +72,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = json(self.status, self.to_json(None));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            // Whole seconds, upwards: who comes too early is refused again.
+            let seconds = self.wait.max(RETRY_AFTER_MIN).as_millis().div_ceil(1000);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -96,14 +106,20 @@ impl From<PostError> for Failure {
             PostError::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             PostError::Body(error) => match error {
                 BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::Paused(_) | BodyError::Slow(_) => StatusCode::REQUEST_TIMEOUT,
+                BodyError::Paused(_) | BodyError::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
                 BodyError::Cut => StatusCode::BAD_REQUEST,
                 BodyError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             },
             PostError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             PostError::Delivery { id, error } => return not_delivered(*id, error),
         };
-        Self { status, message: error.to_string(), id: None, stored: Some(Stored::No) }
+        Self {
+            status,
+            message: error.to_string(),
+            id: None,
+            stored: Some(Stored::No),
+            wait: Duration::ZERO,
+        }
     }
 }
 
@@ -117,7 +133,7 @@ fn not_delivered(id: MessageId, error: &DeliveryError) -> Failure {
         DeliveryError::Invalid(_) => {
             (StatusCode::BAD_REQUEST, Stored::No, "it would be refused again")
         }
-        DeliveryError::NotStored(_) => (
+        DeliveryError::NotStored(_) | DeliveryError::Overloaded { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             Stored::No,
             "repeat the request, best with this uuid as Idempotency-Key",
@@ -128,7 +144,15 @@ fn not_delivered(id: MessageId, error: &DeliveryError) -> Failure {
             "repeat the request with this uuid as Idempotency-Key, and the message is stored once",
         ),
     };
-    Failure { status, message: format!("{error}; {advice}"), id: Some(id), stored: Some(stored) }
+    let wait = match error {
+        DeliveryError::Overloaded { wait, .. } => *wait,
+        DeliveryError::Conflict
+        | DeliveryError::Invalid(_)
+        | DeliveryError::NotStored(_)
+        | DeliveryError::Unknown(_) => Duration::ZERO,
+    };
+    let message = format!("{error}; {advice}");
+    Failure { status, message, id: Some(id), stored: Some(stored), wait }
 }
 
 /// Why nothing could be read.
@@ -148,6 +172,8 @@ pub(crate) enum ReadError {
     NotFound(MessageId),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    #[error("{LISTINGS_MAX} clients are reading the log now; try again")]
+    Crowded,
 }
 
 impl From<ReadError> for Failure {
@@ -160,9 +186,9 @@ impl From<ReadError> for Failure {
                 id = Some(*missing);
                 StatusCode::NOT_FOUND
             }
-            ReadError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ReadError::Unavailable(_) | ReadError::Crowded => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self { status, message: error.to_string(), id, stored: None }
+        Self { status, message: error.to_string(), id, stored: None, wait: Duration::ZERO }
     }
 }
 
@@ -187,6 +213,6 @@ impl From<RouteError> for Failure {
             RouteError::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, None),
             RouteError::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, Some(Stored::Unknown)),
         };
-        Self { status, message: error.to_string(), id: None, stored }
+        Self { status, message: error.to_string(), id: None, stored, wait: Duration::ZERO }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use http::Uri;
 use oncelog::{
-    delivery::{self, Delivery, DeliveryOptions, LoggingClient},
+    delivery::{self, Delivery, DeliveryOptions, Jitter, LoggingClient},
     limits,
     message::{ContentType, IdSource, Message, MessageId, StreamName},
     wire::v1::{
@@ -12,7 +13,7 @@ use oncelog::{
     },
 };
 use tokio::sync::Semaphore;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::{EdgeLimits, settings::Settings};
 
@@ -38,29 +39,39 @@ impl Upstreams {
     /// Prepares the ways that `settings` name, within a Tokio runtime. Nothing is connected before
     /// it is used, so the services may start in any order.
     pub fn connect(settings: &Settings) -> Self {
-        let logging = delivery::channel(settings.logging_url.clone());
+        Self::connect_with(settings, Jitter::default(), |endpoint| endpoint.connect_lazy())
+    }
+
+    /// The same with delays from `jitter`, over the channels that `connect` makes of endpoints: for a
+    /// simulation, which has a network of its own.
+    pub fn connect_with(
+        settings: &Settings,
+        jitter: Jitter,
+        connect: impl Fn(Endpoint) -> Channel,
+    ) -> Self {
+        let to = |url: &Uri| connect(delivery::endpoint(url.clone()));
+        let logging = to(&settings.logging_url);
         let options = DeliveryOptions {
             attempt_timeout: settings.attempt_timeout,
             total_timeout: settings.total_timeout,
-            ..DeliveryOptions::default()
+            jitter,
         };
         Self {
             delivery: Delivery::start(LoggingClient::new(logging.clone()), options),
             logging,
-            reads: read_channel(settings),
-            messages: delivery::channel(settings.messages_url.clone()),
+            reads: connect(read_endpoint(settings)),
+            messages: to(&settings.messages_url),
             call_timeout: settings.attempt_timeout,
             read_timeout: settings.total_timeout,
         }
     }
 }
 
-fn read_channel(settings: &Settings) -> Channel {
+fn read_endpoint(settings: &Settings) -> Endpoint {
     // The connection's window has room for every read: one that is not taken must not starve another.
     delivery::endpoint(settings.logging_url.clone())
         .initial_stream_window_size(limits::READ_WINDOW_BYTES)
         .initial_connection_window_size(limits::READ_WINDOW_BYTES * limits::HTTP2_STREAMS_MAX)
-        .connect_lazy()
 }
 
 /// What else a facade is made of.
@@ -88,6 +99,7 @@ struct Inner {
     options: Options,
     uploads: Uploads,
     bodies: Arc<Semaphore>,
+    listings: Arc<Semaphore>,
 }
 
 /// Room for the lines of all batch uploads together.
@@ -106,7 +118,8 @@ impl Facade {
             bytes: Arc::new(Semaphore::new(limits::UPLOADS_BYTES_MAX)),
         };
         let bodies = Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX));
-        Self(Arc::new(Inner { upstreams, options, uploads, bodies }))
+        let listings = Arc::new(Semaphore::new(limits::LISTINGS_MAX));
+        Self(Arc::new(Inner { upstreams, options, uploads, bodies, listings }))
     }
 
     pub(crate) fn limits(&self) -> &EdgeLimits {
@@ -120,6 +133,11 @@ impl Facade {
     /// Room for bodies that arrive in more than one piece: one permit a byte.
     pub(crate) fn bodies(&self) -> &Arc<Semaphore> {
         &self.0.bodies
+    }
+
+    /// Room for answers that list the log: one permit each.
+    pub(crate) fn listings(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.listings)
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {

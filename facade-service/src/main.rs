@@ -20,6 +20,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Exit> {
     let args: Args = settings::parse_args()?;
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    server::raise_open_files();
     let stop = server::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;

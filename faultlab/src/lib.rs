@@ -4,18 +4,22 @@
 //! - [`history`]: what clients did and saw, with times
 //! - [`checker`]: the judge: a pure function of a history and the log as it is in the end
 //! - [`load`]: concurrent clients that write the history
+//! - [`open_loop`]: load at a constant rate, for capacity, latency and overload
 //! - [`proxy`]: between two services: delays, drops, cuts
 //! - [`programs`], [`processes`], [`trio`]: real programs, built, killed, frozen and started again
+//! - [`chamber`](mod@chamber): a private view of the file system, for disks that go away
 //! - [`nemesis`]: does harm by a schedule that follows from a seed
 //! - [`resources`]: what the services use of memory, files and threads
 //! - [`report`]: what a run came to, as a table and as a page
 //! - [`experiments`]: what the program `faultlab` does: one kind of harm each, measured against a goal
 
+pub mod chamber;
 pub mod checker;
 pub mod experiments;
 pub mod history;
 pub mod load;
 pub mod nemesis;
+pub mod open_loop;
 pub mod processes;
 pub mod programs;
 pub mod proxy;

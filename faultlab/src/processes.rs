@@ -2,12 +2,12 @@
 
 use std::{
     ffi::OsString,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, BufRead as _, BufReader, Read},
     net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -104,8 +104,14 @@ impl Process {
             return Ok(address);
         }
         // It closed its output: it is about to end, if it has not ended yet.
-        let ended = self.ended_within(Duration::from_secs(1)).await?;
+        let ended = self.ended(Duration::from_secs(1)).await?.and_then(|status| status.code());
         Err(ProcessError::NotUp { name: self.name, ended, log: self.log.clone() })
+    }
+
+    /// The number the operating system knows it by.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a power switch would end the process (SIGKILL). Returns once it is gone.
@@ -123,7 +129,7 @@ impl Process {
     /// The operating system refused.
     pub async fn stop(&mut self) -> Result<(), ProcessError> {
         self.signal(Signal::TERM)?;
-        self.ended_within(STOP_TIMEOUT).await?;
+        self.ended(STOP_TIMEOUT).await?;
         self.kill()
     }
 
@@ -149,6 +155,19 @@ impl Process {
         (self.name, Arc::clone(&self.pid))
     }
 
+    /// The most memory it has held since its start, in bytes.
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn peak_memory(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        let kibibytes: Option<u64> = kibibytes.and_then(|count| count.parse().ok());
+        let unknown = || io::Error::other("the system tells no peak of the memory");
+        kibibytes.map(|count| count * 1024).ok_or_else(unknown)
+    }
+
     /// Whether it runs; a frozen one does.
     ///
     /// # Errors
@@ -158,20 +177,23 @@ impl Process {
         Ok(status.is_none())
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
-        kill_process(Pid::from_child(&self.child), signal)
-            .map_err(|error| system(self.name, error.into()))
-    }
-
-    async fn ended_within(&mut self, within: Duration) -> Result<Option<i32>, ProcessError> {
+    /// How it ended, if it does so in time.
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub async fn ended(&mut self, within: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let ended = timeout(within, async {
             while self.runs()? {
                 tokio::time::sleep(STOP_POLL).await;
             }
-            let status = self.child.wait().map_err(|error| system(self.name, error))?;
-            Ok(status.code())
+            self.child.wait().map_err(|error| system(self.name, error))
         });
-        ended.await.unwrap_or(Ok(None))
+        ended.await.map_or(Ok(None), |status| status.map(Some))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|error| system(self.name, error.into()))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::trio::Programs;
+use crate::{experiments::CannotRun, trio::Programs};
 
 /// The packages with a program that an experiment may start.
 const PACKAGES: [&str; 4] =
@@ -44,6 +44,18 @@ impl Programs {
             messages: program("messages-service"),
         })
     }
+}
+
+/// The program `name` of the operating system.
+///
+/// # Errors
+/// [`CannotRun::Missing`].
+pub fn tool(name: &str) -> Result<PathBuf, CannotRun> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Those for administrators are not in everybody's path.
+    let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    let mut found = directories.map(|directory| directory.join(name));
+    found.find(|path| path.is_file()).ok_or_else(|| CannotRun::Missing(format!("`{name}`")))
 }
 
 fn build() -> io::Result<PathBuf> {

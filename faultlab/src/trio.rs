@@ -1,9 +1,10 @@
-//! The three services with the proxy between the facade and the logging service.
+//! The three services, with a proxy before each of them.
 
-use std::{ffi::OsString, io, path::Path, time::Duration};
+use std::{ffi::OsString, io, net::SocketAddr, path::Path, time::Duration};
 
 use crate::{
     load::Client,
+    nemesis::Link,
     processes::{Process, ProcessError},
     proxy::{Mode, Proxy},
     resources::Watch,
@@ -33,8 +34,8 @@ pub enum TrioError {
     /// One of them does not.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// There is no port for the proxy.
-    #[error("cannot start the proxy: {0}")]
+    /// There is no port for a proxy.
+    #[error("cannot start a proxy: {0}")]
     Proxy(#[from] io::Error),
     /// There is no HTTP client.
     #[error("cannot make an HTTP client: {0}")]
@@ -49,9 +50,18 @@ pub enum TrioError {
 pub struct Trio {
     pub(crate) facade: Process,
     pub(crate) logging: Process,
-    messages: Process,
-    pub(crate) proxy: Proxy,
+    pub(crate) messages: Process,
+    links: Links,
     client: Client,
+    remote_client: Client,
+}
+
+/// The proxies: each passes what goes to the service it is named after.
+#[derive(Debug)]
+struct Links {
+    facade: Proxy,
+    logging: Proxy,
+    messages: Proxy,
 }
 
 impl Trio {
@@ -70,29 +80,54 @@ impl Trio {
         messages.extend(any_port());
         let (messages, messages_address) =
             Process::start("messages-service", messages, dir).await?;
-        let proxy = Proxy::start(logging_address).await?;
+        let to_logging = Proxy::start(logging_address).await?;
+        let to_messages = Proxy::start(messages_address).await?;
         let mut facade = programs.facade;
         facade.extend(any_port());
         let url = |address| OsString::from(format!("http://{address}"));
-        facade.extend([OsString::from("--logging-url"), url(proxy.address())]);
-        facade.extend([OsString::from("--messages-url"), url(messages_address)]);
+        facade.extend([OsString::from("--logging-url"), url(to_logging.address())]);
+        facade.extend([OsString::from("--messages-url"), url(to_messages.address())]);
         let (facade, facade_address) = Process::start("facade-service", facade, dir).await?;
+        let to_facade = Proxy::start(facade_address).await?;
         let client = Client::new(facade_address)?;
-        let trio = Self { facade, logging, messages, proxy, client };
+        let remote_client = Client::new(to_facade.address())?;
+        let links = Links { facade: to_facade, logging: to_logging, messages: to_messages };
+        let trio = Self { facade, logging, messages, links, client, remote_client };
         trio.ready().await?;
         Ok(trio)
     }
 
-    /// A client of the facade, wherever it is restarted.
+    /// A client of the facade, wherever it is restarted. Nothing lies between them.
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Where the facade is until it is restarted. Nothing lies in front of it.
+    #[must_use]
+    pub fn facade_address(&self) -> SocketAddr {
+        self.links.facade.target()
     }
 
     /// Looks at what the services use from now on, through all their restarts.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch::start([&self.facade, &self.logging, &self.messages].map(Process::watched).to_vec())
+    }
+
+    /// A client whose calls go over [`Link::Clients`].
+    #[must_use]
+    pub fn remote_client(&self) -> Client {
+        self.remote_client.clone()
+    }
+
+    /// The proxy that `link` goes through.
+    #[must_use]
+    pub const fn link(&self, link: Link) -> &Proxy {
+        match link {
+            Link::Clients => &self.links.facade,
+            Link::Logging => &self.links.logging,
+        }
     }
 
     /// Waits until the facade says that it and what it needs is ready.
@@ -114,7 +149,26 @@ impl Trio {
     /// It does not come up again.
     pub async fn restart_logging(&mut self) -> Result<(), ProcessError> {
         let address = self.logging.restart().await?;
-        self.proxy.retarget(address);
+        self.links.logging.retarget(address);
+        Ok(())
+    }
+
+    /// Ends the logging service, however it is, and starts `command` in its place, with what it keeps
+    /// in `dir`.
+    ///
+    /// # Errors
+    /// It does not come up. Nothing serves then.
+    pub(crate) async fn replace_logging(
+        &mut self,
+        mut command: Vec<OsString>,
+        dir: &Path,
+    ) -> Result<(), ProcessError> {
+        self.logging.kill()?;
+        command.extend(["--listen", "127.0.0.1:0"].map(OsString::from));
+        command.extend([OsString::from("--data-dir"), dir.join("logging").into()]);
+        let (logging, address) = Process::start("logging-service", command, dir).await?;
+        self.logging = logging;
+        self.links.logging.retarget(address);
         Ok(())
     }
 
@@ -124,7 +178,18 @@ impl Trio {
     /// It does not come up again.
     pub async fn restart_facade(&mut self) -> Result<(), ProcessError> {
         let address = self.facade.restart().await?;
+        self.links.facade.retarget(address);
         self.client.move_to(address);
+        Ok(())
+    }
+
+    /// Kills the messages service if it runs, and starts it again.
+    ///
+    /// # Errors
+    /// It does not come up again.
+    pub async fn restart_messages(&mut self) -> Result<(), ProcessError> {
+        let address = self.messages.restart().await?;
+        self.links.messages.retarget(address);
         Ok(())
     }
 
@@ -143,7 +208,9 @@ impl Trio {
     /// # Errors
     /// [`TrioError`]: a service does not come up again.
     pub async fn heal(&mut self) -> Result<(), TrioError> {
-        self.proxy.set_mode(Mode::Pass);
+        for link in [Link::Clients, Link::Logging] {
+            self.link(link).set_mode(Mode::Pass);
+        }
         if self.logging.runs()? {
             self.logging.thaw()?;
         } else {
@@ -153,6 +220,9 @@ impl Trio {
             self.facade.thaw()?;
         } else {
             self.restart_facade().await?;
+        }
+        if !self.messages.runs()? {
+            self.restart_messages().await?;
         }
         self.ready().await
     }

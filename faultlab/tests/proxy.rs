@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use faultlab::proxy::{Cut, Mode, Proxy};
+use faultlab::proxy::{Cut, Direction, Mode, Proxy};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -96,6 +96,71 @@ async fn delayed_bytes_arrive_later() {
 }
 
 #[tokio::test]
+async fn each_connection_waits_in_its_own_way_and_the_same_seed_gives_the_same_waits() {
+    let mut orders = Vec::new();
+    for _ in 0..2 {
+        let Pair { proxy, listener, client, server } = pair().await;
+        let mut pairs = vec![(client, server)];
+        for _ in 0..3 {
+            pairs.push(connect(&proxy, &listener).await);
+        }
+        proxy.set_mode(Mode::Scatter { max: A_WHILE * 10, seed: 10 });
+        for (client, _) in &mut pairs {
+            say(client, b"!").await;
+        }
+        let heard = pairs.iter_mut().enumerate().map(|(number, (_, server))| async move {
+            hear(server, b"!").await;
+            (number, Instant::now())
+        });
+        let mut heard = futures_util::future::join_all(heard).await;
+        heard.sort_by_key(|(_, at)| *at);
+        orders.push(heard.into_iter().map(|(number, _)| number).collect::<Vec<_>>());
+    }
+    assert_eq!(orders[0], orders[1]);
+    assert_ne!(orders[0], [0, 1, 2, 3], "what was sent first arrived first");
+}
+
+#[tokio::test]
+async fn throttled_bytes_arrive_at_the_rate_they_may_have() {
+    let Pair { proxy, mut client, mut server, .. } = pair().await;
+    proxy.set_mode(Mode::Throttle { bytes_per_second: 1000 });
+    let sent = Instant::now();
+    say(&mut client, &[b'.'; 200]).await;
+    hear(&mut server, &[b'.'; 200]).await;
+    assert!(sent.elapsed() >= Duration::from_millis(190), "{:?}", sent.elapsed());
+    // The rest of a piece does not stay behind.
+    say(&mut client, &[b'.'; 10_000]).await;
+    hear(&mut server, b"..........").await;
+    proxy.set_mode(Mode::Pass);
+    let released = Instant::now();
+    hear(&mut server, &[b'.'; 9_990]).await;
+    assert!(released.elapsed() < Duration::from_secs(5), "{:?}", released.elapsed());
+}
+
+#[tokio::test]
+async fn held_bytes_all_arrive_on_release_and_the_connection_lives_on() {
+    let Pair { proxy, listener, mut client, mut server } = pair().await;
+    proxy.set_mode(Mode::Hold);
+    say(&mut client, b"one ").await;
+    say(&mut server, b"answer").await;
+    let (mut late, mut late_server) = connect(&proxy, &listener).await;
+    say(&mut late, b"late").await;
+    late.shutdown().await.unwrap();
+    tokio::join!(
+        hear_nothing(&mut client),
+        hear_nothing(&mut server),
+        hear_nothing(&mut late_server)
+    );
+    say(&mut client, b"two").await;
+    proxy.set_mode(Mode::Pass);
+    hear(&mut server, b"one two").await;
+    hear(&mut client, b"answer").await;
+    assert_eq!(rest(&mut late_server).await, (b"late".to_vec(), Ok(())));
+    say(&mut client, b" three").await;
+    hear(&mut server, b" three").await;
+}
+
+#[tokio::test]
 async fn a_black_hole_swallows_both_directions_and_the_connection_dies_with_it() {
     let Pair { proxy, listener, mut client, mut server } = pair().await;
     proxy.set_mode(Mode::BlackHole);
@@ -121,6 +186,53 @@ async fn dropped_replies_are_lost_after_their_request_has_passed() {
     hear_nothing(&mut client).await;
     proxy.set_mode(Mode::Pass);
     assert_eq!(rest(&mut client).await, (Vec::new(), Err(ErrorKind::ConnectionReset)));
+}
+
+#[tokio::test]
+async fn dropped_requests_are_lost_while_replies_still_arrive() {
+    let Pair { proxy, mut client, mut server, .. } = pair().await;
+    proxy.set_mode(Mode::DropRequests);
+    say(&mut client, b"request").await;
+    hear_nothing(&mut server).await;
+    say(&mut server, b"reply").await;
+    hear(&mut client, b"reply").await;
+    proxy.set_mode(Mode::Pass);
+    assert_eq!(rest(&mut server).await, (Vec::new(), Err(ErrorKind::ConnectionReset)));
+}
+
+#[tokio::test]
+async fn nothing_follows_lost_bytes_and_the_end_of_a_stream_is_lost_like_them() {
+    let Pair { proxy, listener, mut client, mut server } = pair().await;
+    let (mut other, mut other_server) = connect(&proxy, &listener).await;
+    proxy.set_mode(Mode::BlackHole);
+    say(&mut client, b"lost").await;
+    other.shutdown().await.unwrap();
+    tokio::join!(hear_nothing(&mut server), hear_nothing(&mut other_server));
+    proxy.set_mode(Mode::Delay(Duration::ZERO));
+    say(&mut client, b"behind a hole").await;
+    tokio::join!(hear_nothing(&mut server), hear_nothing(&mut other_server));
+    proxy.set_mode(Mode::Pass);
+    assert_eq!(rest(&mut server).await, (Vec::new(), Err(ErrorKind::ConnectionReset)));
+    assert_eq!(rest(&mut other_server).await, (Vec::new(), Err(ErrorKind::ConnectionReset)));
+}
+
+#[tokio::test]
+async fn half_a_cut_ends_one_direction_and_resets_whoever_still_sends_into_it() {
+    let Pair { proxy, mut client, mut server, .. } = pair().await;
+    proxy.cut(Cut::Half(Direction::Requests));
+    assert_eq!(rest(&mut server).await, (Vec::new(), Ok(())));
+    say(&mut server, b"answer").await;
+    hear(&mut client, b"answer").await;
+    say(&mut client, b"more").await;
+    assert_eq!(rest(&mut client).await, (Vec::new(), Err(ErrorKind::ConnectionReset)));
+
+    let Pair { proxy, mut client, mut server, .. } = pair().await;
+    proxy.cut(Cut::Half(Direction::Replies));
+    assert_eq!(rest(&mut client).await, (Vec::new(), Ok(())));
+    say(&mut client, b"question").await;
+    hear(&mut server, b"question").await;
+    say(&mut server, b"answer").await;
+    assert_eq!(rest(&mut server).await, (Vec::new(), Err(ErrorKind::ConnectionReset)));
 }
 
 #[tokio::test]

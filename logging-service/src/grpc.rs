@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use oncelog::{
-    limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX},
+    limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX, READS_MAX},
     message::{Message, MessageId, Outcome, Rejection, StreamName},
     wire::{
         STORED_TRAILER,
@@ -16,6 +16,7 @@ use oncelog::{
         },
     },
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -29,10 +30,12 @@ use crate::{
 /// The service on the wire. Until the log is open every call is answered with `UNAVAILABLE`.
 #[derive(Clone)]
 pub(crate) struct Grpc {
-    pub(crate) phase: Arc<Phase>,
-    pub(crate) store: StoreKind,
+    phase: Arc<Phase>,
+    store: StoreKind,
     /// Ends streams that would otherwise never end.
-    pub(crate) stop: CancellationToken,
+    stop: CancellationToken,
+    /// One permit a read.
+    reads: Arc<Semaphore>,
 }
 
 /// The service with its limits.
@@ -44,6 +47,11 @@ pub(crate) fn server(grpc: Grpc) -> LoggingServiceServer<Grpc> {
 }
 
 impl Grpc {
+    /// Serves the log of `phase`, which is kept in `store`. `stop` ends streams.
+    pub(crate) fn new(phase: Arc<Phase>, store: StoreKind, stop: CancellationToken) -> Self {
+        Self { phase, store, stop, reads: Arc::new(Semaphore::new(READS_MAX)) }
+    }
+
     /// The log, once it is open.
     fn log(&self) -> Result<&Log, Status> {
         self.phase.log().ok_or_else(|| {
@@ -112,17 +120,19 @@ impl LoggingService for Grpc {
             ),
         };
         let log = self.log()?;
+        let place = Arc::clone(&self.reads).try_acquire_owned().map_err(|_| {
+            Status::unavailable(format!("{READS_MAX} reads are under way; read again later"))
+        })?;
         let chunks = log.read(ReadRange {
             stream: only,
             after: request.after,
             limit: (request.limit > 0).then_some(request.limit),
             follow: request.follow,
         });
-        let responses = chunks.map(|chunk| match chunk {
-            Ok(records) => {
-                Ok(ReadResponse { messages: records.into_iter().map(Into::into).collect() })
-            }
-            Err(error) => Err(read_status(error)),
+        let responses = chunks.map(move |chunk| {
+            let _held_until_the_end = &place;
+            let records = chunk.map_err(read_status)?;
+            Ok(ReadResponse { messages: records.into_iter().map(Into::into).collect() })
         });
         if !request.follow {
             return Ok(Response::new(Box::pin(responses)));

@@ -3,9 +3,11 @@
 //! - `grpc`: the contract on the wire
 //! - [`log`]: what is stored once, in what order, and who may know it
 //! - [`store`]: where records are kept; the only part that knows of a disk
-//! - `service`, `open`, `phase`, [`settings`], [`console`]: the life of the service around them
+//! - `service`, `open`, `phase`, `execution`, [`settings`], [`console`]: the life of the service
+//!   around them
 
 pub mod console;
+mod execution;
 mod grpc;
 pub mod log;
 mod open;
@@ -15,6 +17,7 @@ pub mod settings;
 pub mod store;
 
 pub use self::{
+    execution::Execution,
     open::{OpenJournalError, OpenStore, OpenStoreError, open, open_journal},
     service::{Parts, ServeError, serve, serve_incoming},
 };

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oncelog::exit::Exit;
+use oncelog::{exit::Exit, server::open_files_max};
 
 use crate::{
     log::Index,
@@ -101,11 +101,19 @@ pub fn open(settings: &Settings) -> Result<OpenStore, OpenStoreError> {
                 Ok(disk) => disk,
                 Err(source) => return Err(OpenStoreError::Dir { dir, source }),
             };
-            let options = Options { segment_bytes: settings.segment_bytes, ..Options::default() };
+            let options = options(settings);
             open_journal(Arc::new(disk), options)
                 .map_err(|source| OpenStoreError::Journal { dir, source })
         }
     }
+}
+
+/// Readers keep at most a quarter of the files this process may open, so that the next segment
+/// finds one whatever its limit is.
+fn options(settings: &Settings) -> Options {
+    let default = Options::default();
+    let open_segments_max = default.open_segments_max.min(open_files_max() / 4);
+    Options { segment_bytes: settings.segment_bytes, open_segments_max, ..default }
 }
 
 /// Opens the journal on `disk`, checks all of it, and indexes its ids.

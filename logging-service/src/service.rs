@@ -1,13 +1,13 @@
 //! The life of the service: open the log, serve it, stop in good order.
 
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::Stream;
 use oncelog::{
     clock::{Clock, SystemClock},
     exit::Exit,
     limits::FAILED_DRAIN_TIMEOUT,
-    server::{self, BrokenContract, Health, incoming},
+    server::{self, Bodies, BrokenContract, Health, incoming},
     wire::v1::logging_service_server::SERVICE_NAME,
 };
 use tokio::{
@@ -21,6 +21,7 @@ use tonic::transport::{self, server::Connected};
 
 use crate::{
     console::Console,
+    execution::Execution,
     grpc::{self, Grpc},
     log::{Log, State},
     open::{OpenStore, OpenStoreError, open},
@@ -36,8 +37,10 @@ pub struct Parts {
     pub console: Console,
     /// What kind of store `open` opens.
     pub store: StoreKind,
-    /// Opens the store and checks all of it. Runs on a thread of its own.
+    /// Opens the store and checks all of it.
     pub open: Box<dyn FnOnce() -> Result<OpenStore, OpenStoreError> + Send>,
+    /// What runs `open`, the owner of the store, and reads.
+    pub execution: Execution,
 }
 
 /// Why the service ended early.
@@ -89,6 +92,7 @@ pub async fn serve(
         console: Console::start(std::io::stdout(), settings.bodies)?,
         store: settings.store,
         open: Box::new(move || open(&settings)),
+        execution: Execution::Threads,
     };
     serve_incoming(incoming(listener), parts, stop, || ready(addr)).await
 }
@@ -111,18 +115,20 @@ where
     let phase = Arc::new(Phase::default());
     let stop_server = CancellationToken::new();
     let health = Health::new(&[SERVICE_NAME], stop_server.clone());
-    let service = Grpc { phase: Arc::clone(&phase), store: parts.store, stop: stop_server.clone() };
-    let router = server::grpc_server().add_service(grpc::server(service));
+    let service = Grpc::new(Arc::clone(&phase), parts.store, stop_server.clone());
+    let service = Bodies::default().guard(grpc::server(service));
+    let router = server::grpc_server().add_service(service);
     let router = server::add_standard_services(router, &health)?;
     let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
 
     let (tell, opened) = oneshot::channel();
-    // A thread and not a task, which the runtime would wait for: a stop does not.
-    thread::Builder::new().name("open".to_owned()).spawn(move || {
+    parts.execution.detach("open", move || {
         // Nobody listens any more after a stop.
         let _ = tell.send((parts.open)());
     })?;
     let opened = tokio::select! {
+        // A fixed order here and below, so that a simulation repeats itself.
+        biased;
         opened = opened => opened.unwrap_or(Err(OpenStoreError::Panicked)),
         () = stop.cancelled() => {
             stop_server.cancel();
@@ -136,7 +142,7 @@ where
             return Err(error.into());
         }
     };
-    let log = Log::start(store, index, parts.clock, parts.console.clone())?;
+    let log = Log::start(store, index, parts.clock, parts.console.clone(), parts.execution)?;
     phase.open(log.clone());
     health.set_serving(true);
     ready();
@@ -168,6 +174,7 @@ type Serving = JoinHandle<Result<(), transport::Error>>;
 
 async fn run(log: &Log, stop: &CancellationToken, serving: &mut Serving) -> Ended {
     tokio::select! {
+        biased;
         () = stop.cancelled() => Ended::Stopped,
         reason = failed(log.state()) => Ended::Failed(reason),
         result = serving => Ended::Server(result),

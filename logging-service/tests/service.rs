@@ -7,7 +7,7 @@ mod support;
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
 use logging_service::{
-    OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
+    Execution, OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
 };
 use oncelog::{
     exit::Exit,
@@ -50,6 +50,7 @@ async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
         console: Console::off(),
         store: StoreKind::Memory,
         open: Box::new(|| Ok(open())),
+        execution: Execution::Threads,
     };
     let stop = CancellationToken::new();
     let (is_ready, ready) = oneshot::channel();
@@ -146,6 +147,11 @@ async fn empty_and_oversized_batches_are_refused_whole() {
     let huge = v1::Message { body: vec![0; 5 * 1024 * 1024].into(), ..huge };
     let status = service.client.append(batch(vec![huge])).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange);
+    // A hundred times as large in memory as on the wire: refused before it is made.
+    let many_and_empty = vec![v1::Message::default(); 2 * 1024 * 1024 - 1];
+    let status = service.client.append(batch(many_and_empty)).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange);
+    assert!(status.message().contains("elements"), "{}", status.message());
     let status = service.client.status(StatusRequest {}).await.unwrap().into_inner();
     assert_eq!(status.last_sequence, 0);
 }

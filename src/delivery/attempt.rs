@@ -1,22 +1,32 @@
 //! One attempt: the live messages of a batch, sent once.
 
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 use tonic::Status;
 use tower::{BoxError, Service, ServiceExt as _};
 
 use crate::wire::v1::{AppendRequest, AppendResponse};
 
-use super::batch::{Batch, Outcomes};
+use super::{
+    batch::{Batch, Outcomes},
+    shared::Shared,
+};
 
 /// The innermost service of the stack.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt<S>(S);
+pub(super) struct Attempt<S> {
+    logging: S,
+    shared: Arc<Shared>,
+}
 
 impl<S> Attempt<S> {
-    pub(super) fn new(logging: S) -> Self {
-        Self(logging)
+    pub(super) fn new(logging: S, shared: Arc<Shared>) -> Self {
+        Self { logging, shared }
     }
 }
 
@@ -37,14 +47,17 @@ where
 
     fn call(&mut self, batch: Batch) -> Self::Future {
         // A clone has to become ready by itself; this one was never asked.
-        let logging = self.0.clone();
+        let (logging, shared) = (self.logging.clone(), Arc::clone(&self.shared));
         Box::pin(async move {
             let live = batch.begin_attempt();
             if live.is_empty() {
                 return Ok(Outcomes::new());
             }
+            let (taken, began) = (batch.amount(&live), Instant::now());
             let response = logging.oneshot(batch.request(&live)).await?;
-            Ok(batch.outcomes(&live, response)?)
+            let outcomes = batch.outcomes(&live, response)?;
+            shared.queue.answered(taken, began.elapsed());
+            Ok(outcomes)
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::{
 use super::{
     classify::Fate,
     entry::{Entry, State},
+    room::Amount,
 };
 
 /// The messages of one call with all its attempts. Clones are the same batch.
@@ -54,6 +55,12 @@ impl Batch {
         for entry in self.0.iter() {
             entry.end_attempt(fate);
         }
+    }
+
+    /// What an attempt with these positions carries.
+    pub(super) fn amount(&self, positions: &[usize]) -> Amount {
+        let body_bytes = |&position: &usize| self.0[position].message.body.len();
+        Amount { messages: positions.len(), body_bytes: positions.iter().map(body_bytes).sum() }
     }
 
     /// The request of one attempt, built anew from the same messages: ids never change.

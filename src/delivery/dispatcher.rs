@@ -36,7 +36,7 @@ where
         // One attempt, with connecting. This one is retried.
         .layer(TimeoutLayer::new(options.attempt_timeout))
         // Leaves out the messages nobody waits for.
-        .service(Attempt::new(logging));
+        .service(Attempt::new(logging, Arc::clone(&shared)));
     while let Some(waiting) = shared.queue.next_batch().await {
         deliver(&mut layers, waiting, &shared).await;
     }

@@ -3,6 +3,7 @@
 //! The way of a message, in reading order:
 //!
 //! - `queue`: it waits while the batch before it is under way; what waits together is sent together
+//! - `room`: how much may wait, and how overload is told from an outage
 //! - `dispatcher`: the task that sends, and the order of its layers
 //! - `retry`, `backoff`: whether an attempt is repeated, and when
 //! - `attempt`, `batch`: one call with the messages somebody still waits for
@@ -21,6 +22,7 @@ mod dispatcher;
 mod entry;
 mod queue;
 mod retry;
+mod room;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,7 @@ use crate::{
     wire::v1,
 };
 
-use self::{shared::Shared, waiter::Waiter};
+use self::{queue::Kind, shared::Shared, waiter::Waiter};
 
 pub use self::{
     backoff::Jitter,
@@ -67,6 +69,14 @@ pub enum DeliveryError {
     /// Surely not stored, now or later: no attempt can have been taken.
     #[error("not stored: {0}")]
     NotStored(String),
+    /// Surely not stored, now or later: too many messages wait, and this one was not let in.
+    #[error("not stored: {detail}")]
+    Overloaded {
+        /// What is known about it.
+        detail: String,
+        /// In about this time, what waits now is stored.
+        wait: Duration,
+    },
     /// An attempt was sent and no answer came in time. The message is stored once or not at all.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
@@ -134,14 +144,32 @@ impl Delivery {
     /// [`NotStored`](DeliveryError::NotStored) no attempt is made any more. After
     /// [`Unknown`](DeliveryError::Unknown) repeat the same message under the same id: that is always
     /// safe.
+    ///
+    /// It is refused at once, as [`Overloaded`](DeliveryError::Overloaded), if those ahead of it take
+    /// longer than [`limits::QUEUE_WAIT_MAX`] and [`limits::QUEUE_BATCHES_MIN`] batches. In an outage,
+    /// while nothing is stored at all, it waits.
     pub async fn append(&self, message: Message) -> Result<Delivered, DeliveryError> {
+        self.append_as(Kind::Single, message).await
+    }
+
+    /// As [`Delivery::append`], for a caller with many messages that waits for room by itself: its
+    /// message is not refused for the time it has to wait, only if the queue is full. What such callers
+    /// have under way together is theirs to bound.
+    ///
+    /// # Errors
+    /// As [`Delivery::append`].
+    pub async fn append_in_bulk(&self, message: Message) -> Result<Delivered, DeliveryError> {
+        self.append_as(Kind::Bulk, message).await
+    }
+
+    async fn append_as(&self, kind: Kind, message: Message) -> Result<Delivered, DeliveryError> {
         let size = message.body.len();
         if size > limits::MESSAGE_BODY_BYTES_MAX {
             // It would not fit a call, and a batch must not fail for one message.
             return Err(DeliveryError::Invalid(InvalidMessage::TooLarge(size).to_string()));
         }
         let deadline = tokio::time::Instant::now() + self.total_timeout;
-        Waiter::join(&self.open.0, message)?.wait_until(deadline).await
+        Waiter::join(&self.open.0, kind, message)?.wait_until(deadline).await
     }
 }
 

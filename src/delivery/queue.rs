@@ -3,13 +3,21 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
-use crate::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
 
-use super::{Delivered, DeliveryError, entry::Entry};
+use super::{
+    Delivered, DeliveryError,
+    entry::Entry,
+    room::{Amount, Room},
+};
 
 /// Where the answer to one message goes.
 pub(super) type Answer = oneshot::Sender<Result<Delivered, DeliveryError>>;
@@ -18,15 +26,25 @@ pub(super) type Answer = oneshot::Sender<Result<Delivered, DeliveryError>>;
 #[derive(Debug)]
 pub(super) struct Waiting {
     ticket: u64,
+    kind: Kind,
     pub(super) entry: Arc<Entry>,
     pub(super) answer: Answer,
+}
+
+/// Whose message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// That of somebody who had better be refused than kept waiting.
+    Single,
+    /// One of many of a sender that waits for room by itself.
+    Bulk,
 }
 
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PushError {
-    /// The queue is at one of its limits.
-    Full,
+    /// The queue is at one of its limits. What it holds is sent in about this time.
+    Full(Duration),
     /// Nobody takes from the queue any more.
     Closed,
 }
@@ -42,26 +60,33 @@ pub(super) struct Queue {
 struct Line {
     // In the order of their tickets.
     waiting: VecDeque<Waiting>,
-    body_bytes: usize,
+    all: Amount,
+    /// Of them, those that the room is for.
+    singles: Amount,
+    room: Room,
     next_ticket: u64,
     closed: bool,
 }
 
 impl Queue {
     /// Adds a message at the end. The ticket takes it out again.
-    pub(super) fn push(&self, entry: Arc<Entry>, answer: Answer) -> Result<u64, PushError> {
+    pub(super) fn push(
+        &self,
+        entry: Arc<Entry>,
+        kind: Kind,
+        answer: Answer,
+    ) -> Result<u64, PushError> {
         let mut line = self.line();
         if line.closed {
             return Err(PushError::Closed);
         }
-        let body_bytes = line.body_bytes + entry.message.body.len();
-        if line.waiting.len() >= QUEUE_MESSAGES_MAX || body_bytes > QUEUE_BYTES_MAX {
-            return Err(PushError::Full);
+        if !line.has_room(kind, entry.message.body.len()) {
+            return Err(PushError::Full(line.room.wait(line.all)));
         }
         let ticket = line.next_ticket;
         line.next_ticket += 1;
-        line.body_bytes = body_bytes;
-        line.waiting.push_back(Waiting { ticket, entry, answer });
+        line.count(kind, |amount| amount.add(entry.message.body.len()));
+        line.waiting.push_back(Waiting { ticket, kind, entry, answer });
         let first = line.waiting.len() == 1;
         drop(line);
         if first {
@@ -76,9 +101,16 @@ impl Queue {
         let found = line.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket);
         let removed = found.ok().and_then(|index| line.waiting.remove(index));
         if let Some(removed) = &removed {
-            line.body_bytes -= removed.entry.message.body.len();
+            line.count(removed.kind, |amount| amount.remove(removed.entry.message.body.len()));
         }
         removed.is_some()
+    }
+
+    /// Takes note of an attempt with `taken` that `took` so long and brought receipts: the way is open.
+    pub(super) fn answered(&self, taken: Amount, took: Duration) {
+        let mut line = self.line();
+        let waiting = line.singles;
+        line.room.answered(taken, took, waiting);
     }
 
     /// Waits for messages and takes as many as fit one batch, in the order they came.
@@ -110,7 +142,7 @@ impl Queue {
     pub(super) fn abandon(&self) {
         let mut line = self.line();
         line.closed = true;
-        line.body_bytes = 0;
+        (line.all, line.singles) = Default::default();
         let dropped = std::mem::take(&mut line.waiting);
         drop(line);
         drop(dropped);
@@ -122,6 +154,26 @@ impl Queue {
 }
 
 impl Line {
+    fn has_room(&self, kind: Kind, body_bytes: usize) -> bool {
+        self.all.has_room(Amount::QUEUE, body_bytes)
+            && match kind {
+                Kind::Bulk => true,
+                Kind::Single => {
+                    self.singles.has_room(self.room.within(), body_bytes)
+                        // The clock is read for those alone who would be refused.
+                        || self.room.is_outage(Instant::now())
+                }
+            }
+    }
+
+    fn count(&mut self, kind: Kind, change: impl Fn(&mut Amount)) {
+        change(&mut self.all);
+        match kind {
+            Kind::Single => change(&mut self.singles),
+            Kind::Bulk => {}
+        }
+    }
+
     fn take_batch(&mut self) -> Vec<Waiting> {
         let mut count = 0;
         let mut body_bytes = 0;
@@ -134,7 +186,13 @@ impl Line {
             count += 1;
             body_bytes += size;
         }
-        self.body_bytes -= body_bytes;
-        self.waiting.drain(..count).collect()
+        let batch: Vec<Waiting> = self.waiting.drain(..count).collect();
+        for waiting in &batch {
+            self.count(waiting.kind, |amount| amount.remove(waiting.entry.message.body.len()));
+        }
+        if !batch.is_empty() {
+            self.room.taken(Instant::now());
+        }
+        batch
     }
 }

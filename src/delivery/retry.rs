@@ -134,6 +134,8 @@ async fn wait(delay: Duration, batch: Batch, shared: Arc<Shared>) {
         }
     };
     tokio::select! {
+        // A fixed order, so that a simulation repeats itself.
+        biased;
         () = tokio::time::sleep(delay) => {}
         () = abandoned => {}
     }

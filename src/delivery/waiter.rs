@@ -12,7 +12,7 @@ use crate::message::Message;
 use super::{
     Delivered, DeliveryError, answer,
     entry::{Entry, State},
-    queue::PushError,
+    queue::{Kind, PushError},
     shared::Shared,
 };
 
@@ -29,14 +29,19 @@ pub(super) struct Waiter<'a> {
 
 impl<'a> Waiter<'a> {
     /// Queues `message`.
-    pub(super) fn join(shared: &'a Shared, message: Message) -> Result<Self, DeliveryError> {
+    pub(super) fn join(
+        shared: &'a Shared,
+        kind: Kind,
+        message: Message,
+    ) -> Result<Self, DeliveryError> {
         let entry = Arc::new(Entry::new(message));
         let (sender, answer) = oneshot::channel();
-        match shared.queue.push(Arc::clone(&entry), sender) {
+        match shared.queue.push(Arc::clone(&entry), kind, sender) {
             Ok(ticket) => Ok(Self { shared, entry, ticket, answer, present: true }),
-            Err(PushError::Full) => Err(DeliveryError::NotStored(
-                shared.explain("too many messages are waiting for the logging service"),
-            )),
+            Err(PushError::Full(wait)) => Err(DeliveryError::Overloaded {
+                detail: shared.explain("too many messages are waiting for the logging service"),
+                wait,
+            }),
             Err(PushError::Closed) => Err(stopped()),
         }
     }

@@ -11,7 +11,7 @@ use tonic::transport::{
 };
 use tonic_reflection::server::Builder;
 
-use super::{Health, cut::Cuttable};
+use super::{Bodies, Health, cut::Cuttable};
 use crate::{limits, wire};
 
 /// A server builder with the limits of [`crate::limits`].
@@ -48,6 +48,8 @@ where
         tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
     };
     let result = tokio::select! {
+        // A fixed order, so that a simulation repeats itself.
+        biased;
         result = serving => result,
         () = drained => {
             tracing::warn!("connections still open after {:?} are cut", limits::DRAIN_TIMEOUT);
@@ -66,7 +68,7 @@ where
 /// [`BrokenContract`].
 pub fn add_standard_services(router: Router, health: &Health) -> Result<Router, BrokenContract> {
     Ok(router
-        .add_service(health.service())
+        .add_service(Bodies::default().guard(health.service()))
         .add_service(
             descriptors(health)
                 .with_service_name("grpc.reflection.v1.ServerReflection")

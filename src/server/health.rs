@@ -123,6 +123,8 @@ impl Watch {
                 return None;
             }
             tokio::select! {
+                // A fixed order, so that a simulation repeats itself.
+                biased;
                 () = self.health.stop.cancelled() => {}
                 changed = self.serving.changed() => changed.ok()?,
             }

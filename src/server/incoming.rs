@@ -15,21 +15,28 @@ use futures_util::{Stream, stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, sleep},
 };
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use super::{
+    connections_max,
+    flood::FloodGuard,
+    places::{Place, Places},
+};
 use crate::limits;
 
 /// What an HTTP/2 client sends before anything else.
 const PREFACE_BYTES: usize = 24;
 
+/// An answer to a PING, and little more: a client that sends only that is quiet.
+const QUIET_BYTES_MAX: usize = 32;
+
 /// The connections `listener` accepts, for ever.
 ///
-/// At most [`limits::CONNECTIONS_MAX`] are open at a time; the next client waits in the backlog of
-/// the operating system until one closes. A failure to accept is logged and tried again. Dropping
-/// the stream closes the port.
+/// At most [`connections_max`] are open at a time; for the next client, the longest quiet ones are
+/// closed. A failure to accept is logged and tried again. Dropping the stream closes the port.
 pub fn incoming(
     listener: TcpListener,
 ) -> impl Stream<Item = Result<Connection, Infallible>> + Send + 'static {
@@ -38,7 +45,7 @@ pub fn incoming(
         let listener = Arc::clone(&listener);
         async move { listener.accept().await }
     };
-    connections(accept, limits::CONNECTIONS_MAX)
+    connections(accept, connections_max())
 }
 
 fn connections<Accept, Accepted>(
@@ -49,16 +56,15 @@ where
     Accept: FnMut() -> Accepted,
     Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
 {
-    let slots = Arc::new(Semaphore::new(connections_max));
-    stream::unfold((accept, slots), |(mut accept, slots)| async move {
+    stream::unfold((accept, Places::new(connections_max)), |(mut accept, places)| async move {
         // Before accepting: a connection that cannot be served stays with the operating system.
-        let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-        let tcp = accept_one(&mut accept).await;
-        Some((Ok(Connection::new(tcp, slot)), (accept, slots)))
+        let place = places.take().await;
+        let tcp = accept_one(&mut accept, &places).await;
+        Some((Ok(Connection::new(tcp, place)), (accept, places)))
     })
 }
 
-async fn accept_one<Accept, Accepted>(accept: &mut Accept) -> TcpStream
+async fn accept_one<Accept, Accepted>(accept: &mut Accept, places: &Places) -> TcpStream
 where
     Accept: FnMut() -> Accepted,
     Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
@@ -79,18 +85,23 @@ where
                     tracing::warn!(%error, "cannot accept connections; trying on");
                     warned = true;
                 }
+                places.spare_descriptors();
                 sleep(limits::ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
 }
 
-/// An accepted connection. It counts towards [`limits::CONNECTIONS_MAX`] until it is dropped, and
-/// fails if the client does not begin to speak HTTP/2 within [`limits::HEADER_READ_TIMEOUT`].
+/// An accepted connection. It counts towards [`connections_max`] until it is dropped.
+///
+/// It fails if the client does not begin to speak HTTP/2 within [`limits::HEADER_READ_TIMEOUT`], or
+/// floods it with frames that carry nothing; and it ends if another client needs its place.
 pub struct Connection {
     tcp: TcpStream,
     opening: Option<Opening>,
-    _slot: OwnedSemaphorePermit,
+    flood: FloodGuard,
+    place: Place,
+    leave: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 struct Opening {
@@ -99,9 +110,49 @@ struct Opening {
 }
 
 impl Connection {
-    fn new(tcp: TcpStream, slot: OwnedSemaphorePermit) -> Self {
+    fn new(tcp: TcpStream, place: Place) -> Self {
         let timeout = Box::pin(sleep(limits::HEADER_READ_TIMEOUT));
-        Self { tcp, opening: Some(Opening { timeout, bytes_left: PREFACE_BYTES }), _slot: slot }
+        let opening = Some(Opening { timeout, bytes_left: PREFACE_BYTES });
+        let leave = Box::pin(place.leave().clone().cancelled_owned());
+        place.waits();
+        Self { tcp, opening, flood: FloodGuard::new(), place, leave }
+    }
+
+    /// Fails until the client has spoken, if that takes it too long.
+    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(opening) = &mut self.opening else { return Poll::Pending };
+        ready!(opening.timeout.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// A server whose client does not read may not read either: so this looks at its place, too. The
+    /// task that waits is the same.
+    fn sent(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.flood.sent(bytes),
+            Poll::Pending if self.place.leave().is_cancelled() => {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            Poll::Pending | Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
+
+    fn received(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > QUIET_BYTES_MAX {
+            self.place.waits();
+        }
+        if let Some(opening) = &mut self.opening {
+            let preface = opening.bytes_left.min(bytes.len());
+            opening.bytes_left -= preface;
+            bytes = &bytes[preface..];
+            if opening.bytes_left == 0 {
+                self.opening = None;
+            }
+        }
+        self.flood.received(bytes).inspect_err(|error| {
+            tracing::warn!("a connection was closed: its client sent {error}");
+        })
     }
 }
 
@@ -125,19 +176,15 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.leave.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let filled_before = buf.filled().len();
-        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
-        let Some(opening) = &mut self.opening else { return read };
-        if read.is_pending() {
-            ready!(opening.timeout.as_mut().poll(cx));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        match Pin::new(&mut self.tcp).poll_read(cx, buf) {
+            Poll::Pending => self.poll_opening(cx),
+            Poll::Ready(Ok(())) => Poll::Ready(self.received(&buf.filled()[filled_before..])),
+            failed @ Poll::Ready(Err(_)) => failed,
         }
-        let bytes_read = buf.filled().len() - filled_before;
-        opening.bytes_left = opening.bytes_left.saturating_sub(bytes_read);
-        if opening.bytes_left == 0 {
-            self.opening = None;
-        }
-        read
     }
 }
 
@@ -147,7 +194,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.sent(written)
     }
 
     fn poll_write_vectored(
@@ -155,7 +203,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,9 +1,13 @@
 //! What every server does: listen, serve gRPC with limits, describe itself, stop in good order.
 
+mod bodies;
 mod cut;
+mod flood;
 mod grpc;
 mod health;
 mod incoming;
+mod open_files;
+pub mod places;
 mod signal;
 
 use std::{
@@ -14,9 +18,11 @@ use std::{
 use tokio::net::TcpListener;
 
 pub use self::{
+    bodies::Bodies,
     grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
     incoming::{Connection, incoming},
+    open_files::{connections_max, open_files_max, raise_open_files},
     signal::stop_on_signal,
 };
 

@@ -1,9 +1,9 @@
 //! Load and faults, then healing, resolving and reading.
 
-use std::{fmt, io, path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use faultlab::{
-    history::{Head, Healed, History, Micros, Read, Record},
+    history::{Healed, History, Micros, Read, Record},
     load::{Poster, Run, read_on, read_records},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
@@ -14,10 +14,10 @@ use faultlab::{
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::progress;
+use super::{evidence::Outcome, progress};
 
 /// From the end of the faults to receipts for all that was unknown.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// From the end of the faults to a receipt for a new post.
 const RECOVERY_MICROS_MAX: Micros = 20_000_000;
@@ -28,15 +28,8 @@ const READS: u32 = 20;
 /// What to do.
 pub(super) struct Experiment {
     pub(super) asked: Asked,
+    pub(super) gap: Duration,
     pub(super) faults: Vec<Fault>,
-}
-
-/// What it came to.
-pub(super) struct Outcome {
-    pub(super) report: Report,
-    seed: u64,
-    history: History,
-    log: Vec<Record>,
 }
 
 /// Why there is nothing to judge.
@@ -85,8 +78,8 @@ impl Experiment {
         let log = self.audit(&mut trio, &run, &mut history).await?;
         history.peaks = watch.peaks(&Caps::of_a_service(self.asked.clients, log.len()));
         let seed = self.asked.seed;
-        let report = Report::new(self.asked, &history, &log, faults, unresolved);
-        Ok(Outcome { report, seed, history, log })
+        let report = Report::new(self.asked, &history, &log, faults.clone(), unresolved);
+        Ok(Outcome { report, seed, history, log, faults })
     }
 
     async fn under_fire<'a>(
@@ -97,8 +90,9 @@ impl Experiment {
         faults: &mut Vec<Done>,
     ) -> Result<(Vec<Poster<'a>>, History), Failure> {
         let Asked { seed, duration, clients, .. } = self.asked;
-        let client = trio.client();
-        let posters = (0..clients).map(|name| Poster::new(name, client.clone(), run, seed).work());
+        let client = trio.remote_client();
+        let poster = |name| Poster::new(name, client.clone(), run, seed).with_gap(self.gap);
+        let posters = (0..clients).map(|name| poster(name).work());
         let reader = read_on(client.clone(), run, seed, duration / READS * 2);
         let plan = schedule(seed, duration, &self.faults);
         let nemesis = async {
@@ -149,12 +143,4 @@ async fn whole(trio: &Trio, run: &Run) -> Result<(Read, Vec<Record>), Failure> {
     let read = read_records(&trio.client(), run).await.filter(|(read, _)| read.complete);
     let reason = "the log could not be read after the faults were over".to_owned();
     read.ok_or(Failure { began: true, reason })
-}
-
-impl Outcome {
-    /// Keeps what was seen beside the data.
-    pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
-        let program = concat!("oncelog ", env!("CARGO_PKG_VERSION"));
-        self.history.keep(&Head::new(self.seed, program), &self.log, dir)
-    }
 }

@@ -18,11 +18,12 @@ pub(super) async fn show(run: &Run, duration: Duration) {
     let bar = Wiped(bar);
     loop {
         bar.0.set_message(format!(
-            "{:.0} of {:.0} s: {} posts, {} acknowledged",
+            "{:.0} of {:.0} s: {} posts, {} acknowledged, {} faults",
             run.origin().elapsed().as_secs_f64(),
             duration.as_secs_f64(),
             run.attempts(),
             run.acknowledged(),
+            run.faults(),
         ));
         bar.0.tick();
         tokio::time::sleep(INTERVAL).await;

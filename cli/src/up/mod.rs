@@ -83,6 +83,7 @@ impl TryFrom<Args> for Settings {
 /// The code to exit with: that of the service that failed.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
+    server::raise_open_files();
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let stop = server::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))

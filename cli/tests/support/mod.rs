@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 pub(crate) mod facade;
+pub(crate) mod liar;
 pub(crate) mod logging;
 
 use std::process::{Command, Output};

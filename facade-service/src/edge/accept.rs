@@ -1,13 +1,15 @@
 //! The accept loop.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr};
 
 use axum::Router;
-use oncelog::limits::ACCEPT_RETRY_PAUSE;
+use oncelog::{
+    limits::ACCEPT_RETRY_PAUSE,
+    server::places::{Place, Places},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -68,15 +70,11 @@ pub(super) async fn run<L: Listener>(
     let accepting = accept_all(
         listener,
         &connections,
-        |io| // A token of its own: the lock of a shared one would be taken on every wake-up.
-            connection::serve(
-                io,
-                router.clone(),
-                &limits,
-                L::reset,
-                stop.child_token(),
-                cut.clone(),
-            ),
+        |io, place| {
+            let router = connection::Placed::new(router.clone(), place);
+            // A token of its own: the lock of a shared one would be taken on every wake-up.
+            connection::serve(io, router, &limits, L::reset, stop.child_token(), cut.clone())
+        },
         limits.connections,
     );
     let _ = stop.run_until_cancelled(accepting).await;
@@ -96,25 +94,21 @@ pub(super) async fn run<L: Listener>(
 async fn accept_all<L, F>(
     listener: L,
     connections: &TaskTracker,
-    serve: impl Fn(L::Io) -> F,
+    serve: impl Fn(L::Io, Place) -> F,
     connections_max: usize,
 ) where
     L: Listener,
     F: Future<Output = ()> + Send + 'static,
 {
-    let permits = Arc::new(Semaphore::new(connections_max));
+    let places = Places::new(connections_max);
     let mut failing = false;
     loop {
         // A connection over the cap waits in the backlog: accepted, it would cost a descriptor.
-        let permit = Arc::clone(&permits).acquire_owned().await;
+        let place = places.take().await;
         match listener.accept().await {
             Ok(io) => {
                 failing = false;
-                let serving = serve(io);
-                connections.spawn(async move {
-                    serving.await;
-                    drop(permit);
-                });
+                connections.spawn(serve(io, place));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -122,6 +116,7 @@ async fn accept_all<L, F>(
                     tracing::warn!("cannot accept connections, trying on: {error}");
                 }
                 failing = true;
+                places.spare_descriptors();
                 tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }

@@ -1,30 +1,50 @@
 //! One connection.
 
-use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin};
+use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use axum::{
     Router,
+    body::Body,
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use oncelog::server::places::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use super::{EdgeLimits, io::ClientIo};
+use super::{
+    EdgeLimits,
+    io::ClientIo,
+    watch::{RequestBody, ResponseBody},
+};
 use crate::error::{Failure, RouteError};
 
+/// The resources, for the one connection that has this place.
+pub(super) struct Placed {
+    router: Router,
+    place: Arc<Place>,
+}
+
+impl Placed {
+    pub(super) fn new(router: Router, place: Place) -> Self {
+        place.waits();
+        Self { router, place: Arc::new(place) }
+    }
+}
+
 /// Serves the requests of a connection, one after the other, until the client leaves, a limit is
-/// reached, `stop` finds it idle, or `cut`, after `stop`, ends it whatever it does.
+/// reached, its place is needed, `stop` finds it idle, or `cut`, after `stop`, ends it whatever it
+/// does.
 ///
 /// An answer that breaks off ends in a `reset`: where only the end of the connection ends an answer
 /// (HTTP/1.0), nothing else tells it from a whole one.
 pub(super) fn serve<IO>(
     io: IO,
-    router: Router,
+    placed: Placed,
     limits: &EdgeLimits,
     reset: fn(&IO),
     stop: CancellationToken,
@@ -34,7 +54,10 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(ClientIo::new(io, limits.response_stall, limits.linger, reset));
-    let service = service_fn(move |request| answer(router.clone(), request));
+    let Placed { router, place } = placed;
+    let answering = Arc::clone(&place);
+    let service =
+        service_fn(move |request| answer(router.clone(), request, Arc::clone(&answering)));
     // This timer runs from the first moment of a connection, and again from the end of each answer,
     // until a head is complete: so it bounds the first byte and idle connections too.
     let connection = http1::Builder::new()
@@ -51,6 +74,16 @@ where
                 connection.as_mut().graceful_shutdown();
                 cut.run_until_cancelled(connection).await
             }
+            () = place.leave().cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                if place.is_at_work() {
+                    // It got a request after it was chosen.
+                    cut.run_until_cancelled(connection).await
+                } else {
+                    // An idle one closes in good order now, and any other breaks off.
+                    connection.now_or_never()
+                }
+            }
         };
         if let Some(Err(error)) = ended {
             tracing::debug!("a connection ended early: {error}");
@@ -59,13 +92,19 @@ where
 }
 
 /// A panic ends its own request and no other.
-async fn answer(mut router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
-    match AssertUnwindSafe(router.call(request)).catch_unwind().await {
-        Ok(answered) => answered,
+async fn answer(
+    mut router: Router,
+    request: Request<Incoming>,
+    place: Arc<Place>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(&place))));
+    let response = match AssertUnwindSafe(router.call(request)).catch_unwind().await {
+        Ok(Ok(answered)) => answered,
         Err(_) => {
             // The panic hook has told where.
             tracing::error!("a request handler panicked; its client got a 500");
-            Ok(Failure::from(RouteError::Panicked).into_response())
+            Failure::from(RouteError::Panicked).into_response()
         }
-    }
+    };
+    Ok(response.map(|body| ResponseBody::new(body, place)))
 }

@@ -7,17 +7,20 @@
 //! | connects and sends nothing, or sends its head slowly | [`EdgeLimits::header_read`] |
 //! | keeps an idle connection open | [`EdgeLimits::header_read`] |
 //! | sends its body with pauses | [`EdgeLimits::body_read`] |
-//! | sends the body of a post byte by byte | [`EdgeLimits::body_whole`] |
+//! | sends the body of a post byte by byte | [`EdgeLimits::body_read`] |
+//! | sends the body of a post more slowly than it has to | [`EdgeLimits::body_whole`] |
 //! | does not read its answer | [`EdgeLimits::response_stall`] |
 //! | is still connected when the facade stops | [`EdgeLimits::drain`] |
+//! | waits longest of all, while new clients find no place | at once |
 
 mod accept;
 mod connection;
 mod io;
+mod watch;
 
 use std::time::Duration;
 
-use oncelog::limits;
+use oncelog::{limits, server::connections_max};
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;
@@ -26,7 +29,7 @@ use crate::{Facade, router};
 /// The limits of connections. The default is [`oncelog::limits`]; tests use shorter ones.
 #[derive(Debug, Clone)]
 pub struct EdgeLimits {
-    /// Open connections. Further ones wait in the operating system.
+    /// Open connections. For further ones, those that wait longest for their clients are closed.
     pub connections: usize,
     /// Bytes of a request head, at least 8 KiB.
     pub header_bytes: usize,
@@ -34,7 +37,8 @@ pub struct EdgeLimits {
     pub header_read: Duration,
     /// Longest pause while a body arrives.
     pub body_read: Duration,
-    /// Longest time for the whole body of a post.
+    /// Longest time for the whole body of a post. A smaller part of the largest body has to be there in
+    /// a part of this time, after [`EdgeLimits::body_read`].
     pub body_whole: Duration,
     /// Longest time without progress while an answer is sent.
     pub response_stall: Duration,
@@ -47,7 +51,7 @@ pub struct EdgeLimits {
 impl Default for EdgeLimits {
     fn default() -> Self {
         Self {
-            connections: limits::CONNECTIONS_MAX,
+            connections: connections_max(),
             header_bytes: limits::HTTP1_HEADER_BYTES_MAX,
             header_read: limits::HEADER_READ_TIMEOUT,
             body_read: limits::BODY_READ_TIMEOUT,

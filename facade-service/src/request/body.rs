@@ -7,7 +7,10 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use oncelog::limits::{HTTP_BODY_BYTES_MAX, OVERSIZED_BODY_BYTES_READ_MAX};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
 /// Why a body could not be read. Nothing was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +22,11 @@ pub(crate) enum BodyError {
     TooLarge,
     #[error("no byte of the body arrived for {0:?}; send the request again")]
     Paused(Duration),
-    #[error("the body was not there after {0:?}; send the request again")]
-    Slow(Duration),
+    #[error(
+        "the body arrives too slowly: {bytes} bytes in {:.1} s; send the request again",
+        time.as_secs_f32()
+    )]
+    Slow { bytes: usize, time: Duration },
     #[error("the body broke off; send the request again")]
     Cut,
     #[error("too many large bodies are arriving; send the request again")]
@@ -40,8 +46,16 @@ pub(crate) struct WholeBody {
 pub(crate) struct BodyLimits {
     /// Longest time between two pieces.
     pub(crate) pause: Duration,
-    /// Longest time for all of it.
+    /// Longest time for all of the largest body.
     pub(crate) whole: Duration,
+}
+
+impl BodyLimits {
+    /// How long `bytes` of a body may take: their part of the time, and a pause.
+    fn time_for(self, bytes: usize) -> Duration {
+        let part = bytes as f64 / HTTP_BODY_BYTES_MAX as f64;
+        self.whole.min(self.pause + self.whole.mul_f64(part))
+    }
 }
 
 /// Reads all of `body`. Stops as soon as it is too large, even if it does not say so beforehand.
@@ -61,9 +75,7 @@ pub(crate) async fn read_whole(
         check_size(first.len())?;
         return Ok(WholeBody { bytes: first, _room: None });
     }
-    let rest = read_rest(first, &mut body, limits.pause, room);
-    let whole = tokio::time::timeout(limits.whole, rest).await;
-    match whole.unwrap_or(Err(BodyError::Slow(limits.whole))) {
+    match read_rest(first, &mut body, limits, room).await {
         Err(BodyError::TooLarge) => Err(refuse(body, limits).await),
         read => read,
     }
@@ -89,9 +101,10 @@ async fn refuse(mut body: Body, limits: BodyLimits) -> BodyError {
 async fn read_rest(
     first: Bytes,
     body: &mut Body,
-    pause: Duration,
+    limits: BodyLimits,
     room: &Arc<Semaphore>,
 ) -> Result<WholeBody, BodyError> {
+    let begun = Instant::now();
     // It grows with what arrives, not with what the client announces.
     let mut whole = BytesMut::new();
     let mut taken: Option<OwnedSemaphorePermit> = None;
@@ -105,7 +118,10 @@ async fn read_rest(
             None => taken = Some(more),
         }
         whole.extend_from_slice(&chunk);
-        next = next_chunk(body, pause).await?;
+        let time = limits.time_for(whole.len());
+        next = timeout_at(begun + time, next_chunk(body, limits.pause))
+            .await
+            .unwrap_or(Err(BodyError::Slow { bytes: whole.len(), time }))?;
     }
     Ok(WholeBody { bytes: whole.freeze(), _room: taken })
 }
@@ -195,6 +211,19 @@ mod tests {
             byte
         });
         let trickling = Body::from_stream(Box::pin(trickling));
-        assert_eq!(read(trickling).await, Err(BodyError::Slow(LIMITS.whole)));
+        let begun = Instant::now();
+        assert!(matches!(read(trickling).await, Err(BodyError::Slow { bytes: 1..5, .. })));
+        assert!(begun.elapsed() < LIMITS.pause * 2, "given up after {:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_may_take_its_time() {
+        let pieces = 16;
+        let piece = Bytes::from(vec![b'x'; HTTP_BODY_BYTES_MAX / pieces]);
+        let steady = stream::iter(vec![piece; pieces]).then(async |piece| {
+            tokio::time::sleep(LIMITS.whole / 17).await;
+            Ok::<_, std::io::Error>(piece)
+        });
+        assert_eq!(read(Body::from_stream(Box::pin(steady))).await, Ok(HTTP_BODY_BYTES_MAX));
     }
 }

@@ -38,6 +38,7 @@ pub(super) async fn list(
 async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadError> {
     let page = Page::from_query(request.uri().query())?;
     let format = Format::from_headers(request.headers())?;
+    let place = facade.listings().try_acquire_owned().map_err(|_| ReadError::Crowded)?;
     let (log, text) = match format {
         Format::Json | Format::Text => {
             let (log, text) = tokio::join!(LogReader::open(facade, page), messages_text(facade));
@@ -47,12 +48,12 @@ async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadE
     };
     let renderer = Renderer::new(format, page, text);
     // One piece is read when the one before it is on its way: memory does not grow with the log.
-    let pieces = stream::try_unfold(Some((log, renderer)), async |state| {
-        let Some((mut log, mut renderer)) = state else { return Ok(None) };
+    let pieces = stream::try_unfold(Some((log, renderer, place)), async |state| {
+        let Some((mut log, mut renderer, place)) = state else { return Ok(None) };
         match log.next().await {
             Ok(Some(records)) => {
                 let piece = renderer.records(&records);
-                Ok(Some((piece, Some((log, renderer)))))
+                Ok(Some((piece, Some((log, renderer, place)))))
             }
             Ok(None) => Ok(Some((renderer.end(), None))),
             Err(broken) => {

@@ -190,20 +190,63 @@ async fn a_client_that_leaves_while_its_message_is_stored_harms_nobody() {
     assert_eq!(world.post("", HELLO).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_connection_over_the_cap_waits_for_a_place() {
-    let world = Plan::limits(|limits| limits.connections = 2).start().await;
-    let mut first = world.connect().await;
-    first.request("GET /healthz", b"").await;
-    assert_eq!(first.response().await.status, 200);
-    let mut second = world.connect().await;
-    second.request("GET /healthz", b"").await;
-    assert_eq!(second.response().await.status, 200);
+/// A connection that has been answered once.
+async fn answered(world: &World) -> Client {
+    let mut client = world.connect().await;
+    client.request("GET /healthz", b"").await;
+    assert_eq!(client.response().await.status, 200);
+    client
+}
 
+#[tokio::test]
+async fn the_connection_idle_for_longest_gives_its_place_to_a_new_client() {
+    let world = Plan::limits(|limits| limits.connections = 3).start().await;
+    let first = answered(&world).await;
+    let mut second = answered(&world).await;
+    let mut third = answered(&world).await;
+    assert_eq!(assert_closed_in_time(first).await, b"");
+    for client in [&mut second, &mut third] {
+        client.request("GET /healthz", b"").await;
+        assert_eq!(client.response().await.status, 200);
+    }
+    let _fourth = answered(&world).await;
+    assert_eq!(assert_closed_in_time(second).await, b"");
+}
+
+#[tokio::test]
+async fn requests_that_never_become_whole_do_not_keep_new_clients_out() {
+    let world = Plan::limits(|limits| limits.connections = 3).start().await;
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        let mut head = world.connect().await;
+        head.send("POST /facade HTTP/1.1\r\nx-slow: ").await;
+        let mut body = world.connect().await;
+        body.head("POST /facade\ncontent-type: application/json\ncontent-length: 15").await;
+        let mut upload = world.connect().await;
+        upload.head("POST /facade/batch\ncontent-type: application/x-ndjson").await;
+        slow.extend([head, body, upload]);
+    }
+    assert_eq!(world.post("", HELLO).await.status, 200);
+    assert_eq!(world.logging.records().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_with_a_request_under_way_keeps_its_place() {
+    let world = Plan::limits(|limits| limits.connections = 2).start().await;
+    world.logging.on_append(Appends::Stall);
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut client = world.connect().await;
+        client.request("POST /facade\ncontent-type: application/json", HELLO.as_bytes()).await;
+        busy.push(client);
+    }
     let mut third = world.connect().await;
     third.request("GET /healthz", b"").await;
     tokio::time::timeout(SHORT, third.try_response()).await.unwrap_err();
-    drop(first);
+    world.logging.on_append(Appends::Store);
+    for mut client in busy {
+        assert_eq!(client.response().await.status, 200);
+    }
     assert_eq!(third.response().await.status, 200);
 }
 

@@ -10,6 +10,7 @@ mod batch;
 mod connections;
 mod drain;
 mod health;
+mod invalid;
 mod list;
 mod post;
 mod record;

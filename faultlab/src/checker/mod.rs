@@ -120,6 +120,14 @@ pub fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
     verdict(history, log).violations
 }
 
+/// As [`judge`], for a run that is one of many: it alone need not have shown anything.
+#[must_use]
+pub fn broken(history: &History, log: &[Record]) -> Vec<Violation> {
+    let mut violations = judge(history, log);
+    violations.retain(|violation| violation.promise() != Promise::NotVacuous);
+    violations
+}
+
 /// The figures of a run: stored = acknowledged + unknown ones that were stored.
 #[must_use]
 pub fn account(history: &History, log: &[Record]) -> Account {

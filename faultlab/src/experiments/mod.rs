@@ -4,11 +4,29 @@
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
 //! - [`scale`]: no harm: judges a long history, and measures that
+//! - [`attack`]: clients that abuse the ports of the services
+//! - [`overload`]: more messages than can be stored
+//! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
+//! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
 
+pub mod attack;
 pub mod check;
+mod common;
+pub mod overload;
+pub mod power_loss;
 pub mod scale;
+pub mod sweep;
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use tempfile::TempDir;
+
+pub use self::common::CannotRun;
+pub(crate) use self::common::{Scratch, conclude, say};
 
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
@@ -17,6 +35,14 @@ pub enum Experiment {
     Check(check::Args),
     /// Judge a long history, and measure that
     Scale(scale::Args),
+    /// Harm the logging service at each of its system calls, one run each
+    Sweep(sweep::Args),
+    /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
+    PowerLoss(power_loss::Args),
+    /// Send five times as many messages as can be stored, and see what is accepted
+    Overload(overload::Args),
+    /// Abuse the ports of the services in many ways, beside a client that behaves
+    Attack(attack::Args),
 }
 
 impl Experiment {
@@ -26,6 +52,10 @@ impl Experiment {
         match self {
             Self::Check(args) => check::run(&args),
             Self::Scale(args) => scale::run(&args),
+            Self::Sweep(args) => sweep::run(&args).await,
+            Self::PowerLoss(args) => power_loss::run(&args).await,
+            Self::Overload(args) => overload::run(args).await,
+            Self::Attack(args) => attack::run(&args).await,
         }
     }
 }
@@ -70,6 +100,30 @@ impl fmt::Display for Goals {
             writeln!(f, "{figure:<44} {found:>22}   goal {goal:<22} {verdict}")?;
         }
         Ok(())
+    }
+}
+
+/// A directory for one run, which is gone afterwards.
+fn scratch(name: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(&format!("faultlab-{name}-")).tempdir()
+}
+
+/// Shows `text` to whoever runs this. Without anybody to read it, the exit code still says it.
+fn print(text: &impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Shows the goals, or why there are none, and says it as an exit code.
+fn verdict<E: fmt::Display>(goals: Result<Goals, E>) -> ExitCode {
+    match goals {
+        Ok(goals) => {
+            print(&goals);
+            if goals.reached() { 0.into() } else { 1.into() }
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "could not run: {error}");
+            2.into()
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One request to the facade, and what a client may conclude from the answer.
 
 use std::{
+    error::Error,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,11 +18,17 @@ use crate::history::{Outcome, Record};
 /// No call may take longer; a longer one is a hanging one, and its outcome unknown.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A read of the log may take longer, as long as something arrives.
+const READ_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The form of the log that tells where each record is.
+const NDJSON: &str = "application/x-ndjson";
+
 /// An HTTP client of one facade, which may move to another port when it is restarted.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    facade: Arc<Mutex<SocketAddr>>,
+    facade: Arc<Mutex<String>>,
 }
 
 /// How a post ended, and the id in its answer.
@@ -37,19 +44,52 @@ impl Client {
     /// # Errors
     /// The HTTP client could not be made.
     pub fn new(facade: SocketAddr) -> reqwest::Result<Self> {
+        Self::of_url(&format!("http://{facade}"))
+    }
+
+    /// As [`Client::new`], for the facade that `url`, which has no slash at its end, leads to.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn of_url(url: &str) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder().timeout(CALL_TIMEOUT).no_proxy();
+        let http = http.read_timeout(CALL_TIMEOUT);
         let http = http.retry(reqwest::retry::never()).build()?;
-        Ok(Self { http, facade: Arc::new(Mutex::new(facade)) })
+        Ok(Self { http, facade: Arc::new(Mutex::new(url.to_owned())) })
     }
 
     /// From now on, this client and its clones call `facade`.
     pub fn move_to(&self, facade: SocketAddr) {
-        *self.facade.lock().unwrap_or_else(PoisonError::into_inner) = facade;
+        *self.facade.lock().unwrap_or_else(PoisonError::into_inner) = format!("http://{facade}");
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let facade = *self.facade.lock().unwrap_or_else(PoisonError::into_inner);
-        self.http.request(method, format!("http://{facade}{path}"))
+        let facade = self.facade.lock().unwrap_or_else(PoisonError::into_inner);
+        let url = format!("{facade}{path}");
+        drop(facade);
+        self.http.request(method, url)
+    }
+
+    /// Finds out whether an Oncelog is there, without storing anything.
+    ///
+    /// # Errors
+    /// What is there instead, for a person.
+    pub async fn recognize(&self) -> Result<(), String> {
+        let path = format!("/facade?after={}&limit=1", u64::MAX);
+        let request = self.request(Method::GET, &path).header(ACCEPT, NDJSON);
+        let answer = request.send().await.map_err(|error| {
+            let mut cause: &dyn Error = &error;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            cause.to_string()
+        })?;
+        let header = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        match (answer.status().as_u16(), header) {
+            (200, Some(content_type)) if content_type.starts_with(NDJSON) => Ok(()),
+            (200, _) => Err("GET /facade does not answer as Oncelog does".to_owned()),
+            (status, _) => Err(format!("GET /facade is answered with {status}")),
+        }
     }
 
     /// Whether the facade says that it and what it needs is ready.
@@ -109,9 +149,10 @@ impl Client {
         }
     }
 
-    pub(super) async fn list(&self) -> Option<Response> {
-        let request = self.request(Method::GET, "/facade").header(ACCEPT, "application/x-ndjson");
-        request.send().await.ok().filter(|response| response.status() == 200)
+    pub(crate) async fn list(&self, query: &str) -> Option<Response> {
+        let request = self.request(Method::GET, &format!("/facade{query}")).header(ACCEPT, NDJSON);
+        let answer = request.timeout(READ_TIMEOUT).send().await;
+        answer.ok().filter(|response| response.status() == 200)
     }
 }
 

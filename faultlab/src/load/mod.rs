@@ -2,22 +2,30 @@
 //!
 //! - [`Run`]: the clock of a run, its word to stop, and its live counters
 //! - [`Poster`]: posts, repeats, reuses keys, looks up
+//! - [`Ledger`]: what is known of all posts at any moment, for experiments that stop the world
+//! - `memory`: which messages it may still repeat
 //! - [`read_on`], [`read`], [`read_records`]: read the whole log
+//! - [`read_pages`]: reads the part of it after a place, page by page
 //! - [`Client`]: one request, one answer
 
 mod client;
+mod ledger;
+mod memory;
 mod poster;
 mod reader;
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
+use tokio::sync::watch;
+
 pub use self::{
     client::Client,
+    ledger::Ledger,
     poster::{Poster, Settled},
-    reader::{read, read_on, read_records},
+    reader::{Part, read, read_on, read_pages, read_records},
 };
 use crate::history::Micros;
 
@@ -25,9 +33,10 @@ use crate::history::Micros;
 #[derive(Debug)]
 pub struct Run {
     origin: Instant,
-    stop: AtomicBool,
+    stop: watch::Sender<bool>,
     pub(crate) attempts: AtomicU64,
     pub(crate) acknowledged: AtomicU64,
+    pub(crate) faults: AtomicU64,
 }
 
 impl Run {
@@ -36,10 +45,17 @@ impl Run {
     pub fn start() -> Self {
         Self {
             origin: Instant::now(),
-            stop: AtomicBool::new(false),
+            stop: watch::Sender::new(false),
             attempts: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
         }
+    }
+
+    /// Another run on the same clock.
+    #[must_use]
+    pub(crate) fn fork(&self) -> Self {
+        Self { origin: self.origin, ..Self::start() }
     }
 
     /// Microseconds since the start.
@@ -56,13 +72,19 @@ impl Run {
 
     /// Clients finish what they are at, and end.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
     }
 
     /// Whether nobody has said stop.
     #[must_use]
     pub fn goes_on(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed)
+        !*self.stop.borrow()
+    }
+
+    /// Returns once somebody has said stop.
+    pub async fn stopped(&self) {
+        // It fails only if the sender, which is here, is gone.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
     /// Requests that posted something, so far.
@@ -73,5 +95,10 @@ impl Run {
     /// Receipts so far.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
     }
 }

@@ -7,39 +7,37 @@ use std::{
 
 use uuid::{Builder, Uuid};
 
-use super::{Client, Run};
+use super::{
+    Client, Run,
+    memory::{Memory, OPEN_MAX, Sent},
+};
 use crate::{
     checker::Violation,
     history::{Attempt, History, Lookup, Outcome},
 };
 
-/// Pause of a client between two requests, at most.
-const THINK_MILLIS_MAX: u64 = 20;
+/// Time from the start of a request to the start of the next one, on average, if it takes less.
+const GAP: Duration = Duration::from_millis(10);
+
+/// Pause after an attempt without a receipt, at most: nobody hammers on what is away.
+const SETBACK: Duration = Duration::from_millis(40);
 
 /// Pause between two tries to settle one message.
 const SETTLE_PAUSE: Duration = Duration::from_millis(20);
 
-/// How many of its messages a client considers for a repeat; keeps the choice cheap in a long run.
-const CANDIDATES_MAX: usize = 256;
-
-/// A message this client has sent.
-#[derive(Debug, Clone)]
-struct Sent {
-    message: String,
-    /// What to repeat it with, if anything.
-    key: Option<String>,
-    uuid: Option<String>,
-    settled: bool,
-}
-
 /// A client that posts, repeats, reuses keys and looks up, and writes down what it saw.
 #[derive(Debug)]
 pub struct Poster<'a> {
-    name: usize,
+    name: String,
     client: Client,
     run: &'a Run,
     rng: fastrand::Rng,
-    sent: Vec<Sent>,
+    /// What new ids follow from.
+    ids: fastrand::Rng,
+    gap: Duration,
+    sent: Memory,
+    messages: u64,
+    setback: bool,
     history: History,
 }
 
@@ -56,14 +54,72 @@ impl<'a> Poster<'a> {
     /// A client whose every choice follows from `seed` and its name.
     #[must_use]
     pub fn new(name: usize, client: Client, run: &'a Run, seed: u64) -> Self {
-        let rng = fastrand::Rng::with_seed(seed.wrapping_add(name as u64));
-        Self { name, client, run, rng, sent: Vec::new(), history: History::default() }
+        let seed = seed.wrapping_add(name as u64);
+        Self {
+            name: format!("client {name}"),
+            client,
+            run,
+            rng: fastrand::Rng::with_seed(seed),
+            ids: fastrand::Rng::with_seed(!seed),
+            gap: GAP,
+            sent: Memory::default(),
+            messages: 0,
+            setback: false,
+            history: History::default(),
+        }
+    }
+
+    /// Starts a request every `gap`, on average. If requests take longer, one follows the other.
+    #[must_use]
+    pub fn with_gap(self, gap: Duration) -> Self {
+        Self { gap, ..self }
+    }
+
+    /// For a log that has messages of other runs: its texts and keys begin with `tag`, and its ids
+    /// are new ones whatever the seed.
+    #[must_use]
+    pub fn tagged(self, tag: &str) -> Self {
+        let name = format!("{tag} {}", self.name);
+        Self { name, ids: fastrand::Rng::new(), ..self }
+    }
+
+    /// Posts one message, again and again until there is a receipt. Returns its place in the log, which
+    /// no message that this run posts later can be before.
+    ///
+    /// # Errors
+    /// The outcome: there was no receipt `within` that time, or there never will be.
+    pub async fn post_first(&mut self, within: Duration) -> Result<u64, Outcome> {
+        let deadline = Instant::now() + within;
+        let mut sent = self.new_message(true);
+        loop {
+            let spelled = self.spell(&sent);
+            let attempt = self.attempt(&sent, spelled.as_deref()).await;
+            let outcome = attempt.0.outcome.clone();
+            self.note(&mut sent, attempt);
+            match outcome {
+                Outcome::Acknowledged { sequence, .. } => {
+                    self.sent.remember(sent, &mut self.rng);
+                    return Ok(sequence);
+                }
+                Outcome::NotStored | Outcome::Unknown if Instant::now() < deadline => {
+                    tokio::time::sleep(SETTLE_PAUSE).await;
+                }
+                Outcome::NotStored
+                | Outcome::Unknown
+                | Outcome::Conflict
+                | Outcome::Refused
+                | Outcome::Nonsense { .. } => return Err(outcome),
+            }
+        }
     }
 
     /// Posts until the run stops.
     pub async fn work(mut self) -> Self {
+        let mut next = Instant::now();
         while self.run.goes_on() {
+            self.setback = false;
             match self.rng.u8(0..100) {
+                0..73 if self.sent.open() >= OPEN_MAX => self.repeat(Sent::is_open).await,
                 0..45 => self.post_new(true).await,
                 45..65 => self.post_new(false).await,
                 65..73 => self.post_new_twice_at_once().await,
@@ -73,20 +129,24 @@ impl<'a> Poster<'a> {
                 94..96 => self.post_nonsense().await,
                 _ => self.look_up().await,
             }
-            let pause = Duration::from_millis(self.rng.u64(0..THINK_MILLIS_MAX));
-            tokio::time::sleep(pause).await;
+            let now = Instant::now();
+            next = now.max(next + self.gap.mul_f64(2.0 * self.rng.f64()));
+            if self.setback {
+                next = next.max(now + SETBACK.mul_f64(self.rng.f64()));
+            }
+            tokio::time::sleep_until(next.into()).await;
         }
         self
     }
 
-    /// After the faults: posts a new message, and repeats every `nth` message whose outcome is unknown
-    /// and that can be repeated, each until it is settled or `within` has passed.
+    /// After the faults: posts a new message, and repeats every `nth` message whose outcome is unknown and that can be
+    /// repeated, each until it is settled or `within` has passed.
     pub async fn settle(mut self, within: Duration, nth: usize) -> Settled {
         let deadline = Instant::now() + within;
         self.post_new(true).await;
-        let open = self.sent.iter().filter(|sent| !sent.settled && sent.key.is_some());
+        let open = std::mem::take(&mut self.sent).into_open();
         let mut unresolved = Vec::new();
-        for mut sent in open.cloned().step_by(nth).collect::<Vec<_>>() {
+        for mut sent in open.step_by(nth) {
             self.post(&mut sent).await;
             while !sent.settled && Instant::now() < deadline {
                 tokio::time::sleep(SETTLE_PAUSE).await;
@@ -102,7 +162,7 @@ impl<'a> Poster<'a> {
     async fn post_new(&mut self, keyed: bool) {
         let mut sent = self.new_message(keyed);
         self.post(&mut sent).await;
-        self.sent.push(sent);
+        self.sent.remember(sent, &mut self.rng);
     }
 
     async fn post_new_twice_at_once(&mut self) {
@@ -115,31 +175,21 @@ impl<'a> Poster<'a> {
         );
         self.note(&mut sent, first);
         self.note(&mut sent, second);
-        self.sent.push(sent);
+        self.sent.remember(sent, &mut self.rng);
     }
 
     async fn repeat(&mut self, wanted: impl Fn(&Sent) -> bool) {
-        if let Some(place) = self.pick(wanted) {
-            let mut sent = self.sent[place].clone();
+        if let Some(at) = self.sent.pick(&mut self.rng, wanted) {
+            let mut sent = self.sent.get(at).clone();
             self.post(&mut sent).await;
-            self.sent[place] = sent;
+            self.sent.set(at, sent);
         }
-    }
-
-    /// One of a stretch of its messages: any old one may be repeated, too.
-    fn pick(&mut self, wanted: impl Fn(&Sent) -> bool) -> Option<usize> {
-        let latest = self.sent.len().saturating_sub(CANDIDATES_MAX);
-        let from = if self.rng.bool() { latest } else { self.rng.usize(0..=latest) };
-        let stretch = self.sent.iter().enumerate().skip(from).take(CANDIDATES_MAX);
-        let wanted = stretch.filter(|(_, sent)| sent.key.is_some() && wanted(sent));
-        let places: Vec<usize> = wanted.map(|(place, _)| place).collect();
-        self.rng.choice(places)
     }
 
     /// Another message under a key whose message is stored: it must never be.
     async fn reuse_a_key(&mut self) {
-        let Some(owner) = self.pick(|sent| sent.settled) else { return };
-        let key = self.sent[owner].key.clone();
+        let Some(owner) = self.sent.pick(&mut self.rng, |sent| sent.settled) else { return };
+        let key = self.sent.get(owner).key.clone();
         let mut other = Sent { key, ..self.new_message(false) };
         self.post(&mut other).await;
     }
@@ -153,20 +203,21 @@ impl<'a> Poster<'a> {
     }
 
     async fn look_up(&mut self) {
-        let Some(place) = self.pick(|sent| sent.uuid.is_some()) else { return };
-        let Some(uuid) = self.sent[place].uuid.clone() else { return };
+        let Some(at) = self.sent.pick(&mut self.rng, |sent| sent.uuid.is_some()) else { return };
+        let Some(uuid) = self.sent.get(at).uuid.clone() else { return };
         let began = self.run.now();
         let Some(found) = self.client.look_up(&uuid).await else { return };
         self.history.lookups.push(Lookup { uuid, began, ended: self.run.now(), found });
     }
 
     fn new_message(&mut self, keyed: bool) -> Sent {
-        let number = self.history.attempts.len();
-        let message = format!("client {} message {number}", self.name);
+        let number = self.messages;
+        self.messages += 1;
+        let message = format!("{} message {number}", self.name);
         let mut bytes = [0; 16];
-        self.rng.fill(&mut bytes);
+        self.ids.fill(&mut bytes);
         let uuid = Builder::from_random_bytes(bytes).into_uuid().to_string();
-        let key = if self.rng.bool() { uuid } else { format!("{}/{number}", self.name) };
+        let key = if self.rng.bool() { uuid } else { message.replace(' ', "/") };
         Sent { message, key: keyed.then_some(key), uuid: None, settled: false }
     }
 
@@ -197,6 +248,7 @@ impl<'a> Poster<'a> {
         self.run.attempts.fetch_add(1, Ordering::Relaxed);
         self.run.acknowledged.fetch_add(u64::from(acknowledged), Ordering::Relaxed);
         sent.settled |= acknowledged;
+        self.setback |= matches!(attempt.outcome, Outcome::NotStored | Outcome::Unknown);
         // The id in a failed answer is the key to repeat it with.
         sent.key = sent.key.take().or_else(|| uuid.clone());
         sent.uuid = uuid.or_else(|| sent.uuid.take());

@@ -3,9 +3,9 @@
 //! - [`Proxy`]: the handle: where it listens, what it does
 //! - `connection`: one connection, and the two directions of it
 //!
-//! Bytes are never reordered or changed. Bytes that were dropped are not made up for: a connection
-//! that lost some is reset as soon as the proxy passes bytes again, as a network that comes back
-//! after a long time would find it dead.
+//! Bytes of a connection are never reordered or changed. Bytes that were dropped are not made up for:
+//! nothing follows them in their direction, and the connection is reset as soon as the proxy passes bytes
+//! again, as a network that comes back after a long time would find it dead.
 
 mod connection;
 
@@ -19,7 +19,16 @@ use tokio::{
 
 use self::connection::Connection;
 
-/// What happens to bytes.
+/// A way through a connection, seen from whoever opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the target.
+    Requests,
+    /// Back from it.
+    Replies,
+}
+
+/// What happens to bytes, and to the end of a stream, which travels like a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// They go through.
@@ -27,10 +36,43 @@ pub enum Mode {
     Pass,
     /// They go through later, in both directions: each piece waits this long.
     Delay(Duration),
+    /// As [`Mode::Delay`], but each connection has a wait of its own, up to `max`: what was sent first
+    /// on one arrives after what was sent later on another.
+    Scatter {
+        /// The longest wait.
+        max: Duration,
+        /// What the waits follow from, together with the number of the connection.
+        seed: u64,
+    },
+    /// They go through slowly, in each direction of each connection.
+    Throttle {
+        /// How many do in a second.
+        bytes_per_second: u64,
+    },
+    /// They wait, in both directions, and all of them go through once the mode is another. Connections
+    /// are accepted.
+    Hold,
     /// They are read and thrown away, in both directions. Connections are accepted.
     BlackHole,
+    /// Requests are thrown away, replies go through.
+    DropRequests,
     /// Requests go through, replies are thrown away.
     DropReplies,
+}
+
+impl Mode {
+    const fn drops(self, direction: Direction) -> bool {
+        match self {
+            Self::Pass
+            | Self::Delay(_)
+            | Self::Scatter { .. }
+            | Self::Throttle { .. }
+            | Self::Hold => false,
+            Self::BlackHole => true,
+            Self::DropRequests => matches!(direction, Direction::Requests),
+            Self::DropReplies => matches!(direction, Direction::Replies),
+        }
+    }
 }
 
 /// How a connection is cut.
@@ -38,6 +80,9 @@ pub enum Mode {
 pub enum Cut {
     /// In good order, at once: both sides see the end of the stream (FIN).
     End,
+    /// In good order, but one direction only: its receiver sees the end of the stream (FIN), while the
+    /// other direction goes on. Whoever still sends into the closed one gets a reset.
+    Half(Direction),
     /// Hard, after this many more bytes from either side: both sides see a reset (RST).
     Reset {
         /// Bytes that still go through.
@@ -85,6 +130,12 @@ impl Proxy {
         self.address
     }
 
+    /// Where new connections go.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        *self.target.borrow()
+    }
+
     /// New connections go to `target`. Those that are open stay where they are.
     pub fn retarget(&self, target: SocketAddr) {
         self.target.send_replace(target);
@@ -124,18 +175,20 @@ async fn accept(
     orders: watch::Sender<Orders>,
     open: Arc<()>,
 ) {
+    let mut number = 0;
     loop {
         let Ok((client, _)) = listener.accept().await else {
             // Too many open files, most likely: it may get better.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
+        number += 1;
         let (server, orders, open) = (*target.borrow(), orders.subscribe(), Arc::clone(&open));
         tokio::spawn(async move {
             let _open = open;
             // A target that refuses looks like one that resets: the client's socket is just closed.
             if let Ok(server) = TcpStream::connect(server).await {
-                Connection::new(client, server, orders).run().await;
+                Connection::new(number, client, server, orders).run().await;
             }
         });
     }

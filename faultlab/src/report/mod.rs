@@ -1,6 +1,11 @@
 //! What a run came to, as a table for a terminal and as a page for a browser.
+//!
+//! - [`Report`]: the verdict and the figures
+//! - `recovery`: how soon messages were stored again
+//! - `timeline`, `page`: the picture, and the page around it
 
 mod page;
+mod recovery;
 mod timeline;
 
 use std::{
@@ -16,6 +21,8 @@ use crate::{
     resources::Resource,
 };
 
+use self::recovery::{Recovery, is_freeze, is_kill_of_logging, is_partition};
+
 /// Violations that are shown one by one.
 const SHOWN_MAX: usize = 10;
 
@@ -28,8 +35,23 @@ pub struct Asked {
     pub duration: Duration,
     /// Clients that posted.
     pub clients: usize,
-    /// What kept the messages.
-    pub store: String,
+    /// What was asked.
+    pub subject: Subject,
+}
+
+/// Whose promises a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Those of services that were started for it, and could be harmed.
+    Private {
+        /// What kept the messages.
+        store: String,
+    },
+    /// Those of a deployment that others use, too. Only messages of the run are judged.
+    Running {
+        /// Where it is.
+        url: String,
+    },
 }
 
 /// What a run shows.
@@ -39,7 +61,8 @@ pub enum Verdict {
     Kept,
     /// A promise was broken.
     Broken,
-    /// Nothing was broken, but nothing was tested: no fault, no unknown outcome or no repeat.
+    /// Nothing was broken, but nothing was tested: no repeat, or, among private services, no fault or
+    /// no unknown outcome.
     Vacuous,
 }
 
@@ -57,8 +80,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Judges `history` by the whole `log` as it is in the end. `others` are violations that only
-    /// the run itself could see.
+    /// Judges `history` by the whole `log` as it is in the end, or by the part of it that the run
+    /// stored in a running deployment. `others` are violations that only the run itself could see.
     #[must_use]
     pub fn new(
         asked: Asked,
@@ -68,6 +91,13 @@ impl Report {
         others: Vec<Violation>,
     ) -> Self {
         let Judgement { account, mut violations } = verdict(history, log);
+        if matches!(asked.subject, Subject::Running { .. }) {
+            let whole_log = |violation: &Violation| matches!(violation, Violation::Gap { .. });
+            let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
+            violations.retain(|violation| !whole_log(violation) && !vacuous(violation));
+            let (unknown, absorbed) = (account.unknown, account.absorbed);
+            violations.extend((absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed }));
+        }
         for other in others {
             if !violations.contains(&other) {
                 violations.push(other);
@@ -92,11 +122,15 @@ impl Report {
         let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
         if self.violations.iter().any(|violation| !vacuous(violation)) {
             Verdict::Broken
-        } else if self.faults.is_empty() || !self.violations.is_empty() {
+        } else if self.lacks_faults() || !self.violations.is_empty() {
             Verdict::Vacuous
         } else {
             Verdict::Kept
         }
+    }
+
+    const fn lacks_faults(&self) -> bool {
+        matches!(self.asked.subject, Subject::Private { .. }) && self.faults.is_empty()
     }
 
     /// A page that needs nothing beside itself.
@@ -116,22 +150,29 @@ impl Report {
             ("outcome unknown at first", number(uncertain)),
             ("  resolved by repeating", number(resolved)),
             ("  resolved by reading", number(by_reading)),
+            ("    of these found stored", number(unknown_stored)),
             ("stored", number(self.account.stored)),
             ("lost", number(self.lost())),
             ("doubled", broken(Promise::NothingDoubled)),
             ("reordered", broken(Promise::NothingReordered)),
             ("untrue or missing answers", broken(Promise::HonestAnswers)),
             ("repeats absorbed", number(self.account.absorbed)),
+            ("other messages refused", number(self.account.conflicts)),
             ("attempts surely not stored", number(self.account.not_stored)),
-            ("whole reads of the log", number(self.reads)),
-            ("faults", format!("{} ({})", number(self.faults.len()), self.kinds())),
+            ("reads of the log", number(self.reads)),
+        ];
+        rows.extend(self.rows_about_faults());
+        rows.extend([
             ("longest outage", seconds(self.timeline.longest_outage())),
             ("slowest answer", seconds(self.slowest)),
             ("clients", number(self.asked.clients)),
-            ("store", self.asked.store.clone()),
+            match &self.asked.subject {
+                Subject::Private { store } => ("store", store.clone()),
+                Subject::Running { url } => ("target", url.clone()),
+            },
             ("duration", seconds(self.asked.duration)),
             ("seed", self.asked.seed.to_string()),
-        ];
+        ]);
         rows.extend(self.uses());
         rows
     }
@@ -151,6 +192,23 @@ impl Report {
             rows.push(("above their cap", number(self.broken(Promise::Bounded))));
         }
         rows
+    }
+
+    fn rows_about_faults(&self) -> Vec<(&'static str, String)> {
+        if matches!(self.asked.subject, Subject::Running { .. }) {
+            return Vec::new();
+        }
+        let kinds =
+            if self.faults.is_empty() { String::new() } else { format!(" ({})", self.kinds()) };
+        let after = |wanted: fn(&Done) -> bool| {
+            Recovery::new(&self.timeline.receipts, &self.faults, wanted).to_string()
+        };
+        vec![
+            ("faults", number(self.faults.len()) + &kinds),
+            ("first receipt after a kill", after(is_kill_of_logging)),
+            ("  after a freeze", after(is_freeze)),
+            ("  after a partition", after(is_partition)),
+        ]
     }
 
     /// Messages, however often each was missed.
@@ -183,6 +241,9 @@ impl Report {
         match self.verdict() {
             Verdict::Kept => "Every acknowledged message is stored exactly once, in order.",
             Verdict::Broken => "A PROMISE WAS BROKEN.",
+            Verdict::Vacuous if matches!(self.asked.subject, Subject::Running { .. }) => {
+                "This run shows nothing: it needs repeats."
+            }
             Verdict::Vacuous => {
                 "This run shows nothing: it needs faults, unknown outcomes and repeats."
             }
@@ -244,10 +305,20 @@ mod tests {
     use super::*;
     use crate::{
         history::{Attempt, Outcome},
-        nemesis::Victim,
+        nemesis::{Harm, Victim},
     };
 
     fn report(faults: usize, outcomes: &[Outcome], stored: usize) -> Report {
+        let store = "journal".to_owned();
+        report_of(Subject::Private { store }, faults, outcomes, (1..).take(stored))
+    }
+
+    fn report_of(
+        subject: Subject,
+        faults: usize,
+        outcomes: &[Outcome],
+        sequences: impl Iterator<Item = u64>,
+    ) -> Report {
         let attempts = outcomes.iter().zip(0..).map(|(outcome, at)| Attempt {
             message: "a <b>".to_owned(),
             key: Some("k".to_owned()),
@@ -257,11 +328,11 @@ mod tests {
         });
         let history = History { attempts: attempts.collect(), ..History::default() };
         let record = |sequence| Record { sequence, uuid: "u".to_owned(), message: "a <b>".into() };
-        let log: Vec<_> = (1..).take(stored).map(record).collect();
-        let fault =
-            Done { fault: Fault::Kill, victim: Victim::Logging, began: 500, ended: 900_000 };
-        let (duration, store) = (Duration::from_secs(1), "journal".to_owned());
-        let asked = Asked { seed: 3, duration, clients: 1, store };
+        let log: Vec<_> = sequences.map(record).collect();
+        let (victim, harm, undone) = (Victim::Logging, Harm::Kill, 600);
+        let (began, ended) = (500, 900_000);
+        let fault = Done { fault: Fault::Kill, victim, harm, began, undone, ended };
+        let asked = Asked { seed: 3, duration: Duration::from_secs(1), clients: 1, subject };
         Report::new(asked, &history, &log, vec![fault; faults], Vec::new())
     }
 
@@ -279,6 +350,21 @@ mod tests {
         assert_eq!(report(1, &[Outcome::Unknown, ok(true)], 1).verdict(), Verdict::Vacuous);
         assert_eq!(report(1, &good, 0).verdict(), Verdict::Broken);
         assert_eq!(report(1, &good, 2).verdict(), Verdict::Broken);
+    }
+
+    #[test]
+    fn a_running_deployment_needs_no_faults_and_has_messages_of_others_before_and_between() {
+        let running = |outcomes: &[Outcome], sequences: &[u64]| {
+            let subject = Subject::Running { url: "http://x".to_owned() };
+            report_of(subject, 0, outcomes, sequences.iter().copied()).verdict()
+        };
+        let told =
+            |sequence, replayed| Outcome::Acknowledged { uuid: "u".to_owned(), sequence, replayed };
+        assert_eq!(running(&[told(7, false), told(7, true)], &[7]), Verdict::Kept);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[8]), Verdict::Broken);
+        assert_eq!(running(&[told(7, false), told(8, true)], &[7]), Verdict::Broken);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[7, 9]), Verdict::Broken);
+        assert_eq!(running(&[told(7, false)], &[7]), Verdict::Vacuous);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Verdict, timeline::BAR};
+use super::{Report, Verdict};
 use crate::{history::Micros, nemesis::Fault};
 
 const WIDTH: f64 = 1100.0;
@@ -15,7 +15,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:1180px;ma
 padding:0 1em;color:#1a1a1a;background:#fff}table{border-collapse:collapse}\
 td{padding:.15em 2em .15em 0}td+td{font-variant-numeric:tabular-nums}\
 pre{background:#f4f4f4;padding:1em;overflow:auto}svg{width:100%;height:auto}\
-.good{color:#137333}.bad{color:#b3261e}";
+.good{color:#137333}.bad{color:#b3261e}.o{fill:#f6d5d2}.r{fill:#3b6ea5}.f{fill:#b3261e}";
 
 pub(super) fn html(report: &Report) -> String {
     let class = match report.verdict() {
@@ -48,11 +48,14 @@ fn picture(page: &mut String, report: &Report) {
     let duration = report.asked.duration.as_secs_f64().max(f64::MIN_POSITIVE);
     let x = |micros: Micros| (micros as f64 / 1e6 / duration).min(1.0) * WIDTH;
     let most = report.timeline.bars.iter().copied().max().unwrap_or(0).max(1);
-    let full = HEIGHT + 30.0 + MARK_HEIGHT * Fault::ALL.len() as f64;
+    let happened = |fault: &Fault| report.faults.iter().any(|done| done.fault == *fault);
+    let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(happened).collect();
+    let full = HEIGHT + 30.0 + MARK_HEIGHT * kinds.len() as f64;
+    let bar = report.timeline.bar;
     let _ = writeln!(
         page,
-        "<p>Acknowledged messages in each 200 ms (at most {most}); shaded: no answer for half a \
-         second or more; below: faults.</p>\n<svg viewBox=\"-100 0 {} {full}\" role=\"img\" \
+        "<p>Acknowledged messages in each {bar:?} (at most {most}); shaded: none for half a second \
+         or more; below: faults.</p>\n<svg viewBox=\"-100 0 {} {full}\" role=\"img\" \
          font-size=\"12\" font-family=\"sans-serif\">",
         WIDTH + 110.0
     );
@@ -60,19 +63,19 @@ fn picture(page: &mut String, report: &Report) {
         let (left, width) = (x(*from), x(*to) - x(*from));
         let _ = writeln!(
             page,
-            "<rect x=\"{left:.1}\" y=\"0\" width=\"{width:.1}\" height=\"{HEIGHT}\" fill=\"#f6d5d2\"/>"
+            "<rect class=\"o\" x=\"{left:.1}\" width=\"{width:.1}\" height=\"{HEIGHT}\"/>"
         );
     }
-    let bar_width = BAR.as_secs_f64() / duration * WIDTH;
+    let bar_width = bar.as_secs_f64() / duration * WIDTH;
     for (index, count) in report.timeline.bars.iter().enumerate().filter(|(_, count)| **count > 0) {
         let (left, height) = (index as f64 * bar_width, *count as f64 / most as f64 * HEIGHT);
         let (top, width) = (HEIGHT - height, (bar_width * 0.9).min(WIDTH - left));
         let _ = writeln!(
             page,
-            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"#3b6ea5\"/>"
+            "<rect class=\"r\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
         );
     }
-    for (row, fault) in Fault::ALL.into_iter().enumerate() {
+    for (row, fault) in kinds.into_iter().enumerate() {
         let top = (row as f64).mul_add(MARK_HEIGHT, HEIGHT + 8.0);
         let baseline = top + 10.0;
         let _ = writeln!(page, "<text x=\"-100\" y=\"{baseline}\">{fault}</text>");
@@ -80,8 +83,8 @@ fn picture(page: &mut String, report: &Report) {
             let (left, width) = (x(done.began), (x(done.ended) - x(done.began)).max(2.0));
             let _ = writeln!(
                 page,
-                "<rect x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"11\" fill=\"#b3261e\">\
-                 <title>{fault} {:?} at {:.2} s</title></rect>",
+                "<rect class=\"f\" x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"11\">\
+                 <title>{fault}, {}, at {:.2} s</title></rect>",
                 done.victim,
                 done.began as f64 / 1e6
             );

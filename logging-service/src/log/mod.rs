@@ -1,34 +1,34 @@
 //! The log: what is stored once, in what order, and who may know it.
 //!
-//! [`Log`] is a handle that many handlers share. Behind it one thread owns the store
-//! (`journal_thread`), decides and commits (`appender`), and publishes durable ids (`index`).
+//! [`Log`] is a handle that many handlers share. Behind it one thread owns the store (`owner`, run
+//! by `driver`), decides and commits (`appender`), and publishes durable ids (`index`).
 
 mod appender;
+mod driver;
 mod index;
-mod journal_thread;
+mod owner;
 mod read;
 mod state;
 
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{SyncSender, TrySendError, sync_channel},
     },
-    thread,
 };
 
 use oncelog::{
     clock::Clock,
-    limits::{APPEND_BYTES_WAITING_MAX, APPENDS_WAITING_MAX},
+    limits::APPEND_BYTES_WAITING_MAX,
     message::{Message, MessageId, Outcome, Rejection, StoredMessage},
 };
 use tokio::sync::{oneshot, watch};
 
 use self::{
     appender::compare,
-    journal_thread::{Append, JournalThread, Work},
+    driver::{Driver, NotTaken},
+    owner::{Append, Owner, Work},
 };
 pub use self::{
     appender::{Appended, Appender},
@@ -38,6 +38,7 @@ pub use self::{
 };
 use crate::{
     console::Console,
+    execution::Execution,
     store::{Position, ReadError, Reader, Store},
 };
 
@@ -46,13 +47,13 @@ use crate::{
 pub struct Log(Arc<Shared>);
 
 struct Shared {
-    work: SyncSender<Work>,
+    driver: Driver,
+    execution: Execution,
     bytes_waiting: Arc<AtomicUsize>,
     index: Arc<Index>,
     reader: Arc<dyn Reader>,
     state: watch::Sender<State>,
     last_sequence: watch::Receiver<u64>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 /// Why an append call has no outcomes.
@@ -67,7 +68,8 @@ pub enum AppendError {
 }
 
 impl Log {
-    /// Starts the journal thread over a store whose records are all in `index`.
+    /// Starts the one owner of `store`, whose records are all in `index`: the journal thread, or a
+    /// task on the current runtime.
     ///
     /// # Errors
     /// The operating system gave no thread.
@@ -76,33 +78,30 @@ impl Log {
         index: Index,
         clock: Arc<dyn Clock>,
         console: Console,
+        execution: Execution,
     ) -> io::Result<Self> {
-        let (work, receiver) = sync_channel(APPENDS_WAITING_MAX);
         let index = Arc::new(index);
         let reader = store.reader();
         let (last_sequence, watched_sequence) = watch::channel(store.last_sequence());
         let state = watch::Sender::new(State::Ready);
         let bytes_waiting = Arc::new(AtomicUsize::new(0));
-        let journal_thread = JournalThread {
+        let owner = Owner {
             appender: Appender::new(store, Arc::clone(&index), clock),
-            work: receiver,
             bytes_waiting: Arc::clone(&bytes_waiting),
             state: state.clone(),
             last_sequence,
             console,
+            marked: true,
             room_check_at: None,
         };
-        let thread = thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || journal_thread.run())?;
         Ok(Self(Arc::new(Shared {
-            work,
+            driver: Driver::start(owner, execution)?,
+            execution,
             bytes_waiting,
             index,
             reader,
             state,
             last_sequence: watched_sequence,
-            thread: Mutex::new(Some(thread)),
         })))
     }
 
@@ -149,7 +148,7 @@ impl Log {
         let compare_all = move || {
             known.iter().map(|(message, position)| compare(&*reader, *position, message)).collect()
         };
-        tokio::task::spawn_blocking(compare_all).await.map_err(|_| AppendError::Failed)
+        self.0.execution.read(compare_all).await.ok_or(AppendError::Failed)
     }
 
     async fn hand_over(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
@@ -165,14 +164,14 @@ impl Log {
             return overloaded();
         }
         let (answer, answered) = oneshot::channel();
-        match self.0.work.try_send(Work::Append(Append { messages, bytes, answer })) {
-            // The thread drops the answer only when the disk failed or it was told to stop.
+        match self.0.driver.try_send(Work::Append(Append { messages, bytes, answer })) {
+            // The owner drops the answer only when the disk failed or it was told to stop.
             Ok(()) => answered.await.unwrap_or(Err(AppendError::Failed)),
-            Err(TrySendError::Full(_)) => {
+            Err(NotTaken::Full) => {
                 self.0.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);
                 overloaded()
             }
-            Err(TrySendError::Disconnected(_)) => Err(match *self.0.state.borrow() {
+            Err(NotTaken::Ended) => Err(match *self.0.state.borrow() {
                 State::Failed(_) => AppendError::Failed,
                 State::Ready | State::ReadOnly(_) | State::Draining => AppendError::Draining,
             }),
@@ -186,12 +185,17 @@ impl Log {
     pub async fn lookup(&self, id: &MessageId) -> Result<Option<StoredMessage>, ReadError> {
         let Some(position) = self.0.index.get(id) else { return Ok(None) };
         let reader = Arc::clone(&self.0.reader);
-        read::blocking(move || reader.get(position)).await.map(Some)
+        read::blocking(self.0.execution, move || reader.get(position)).await.map(Some)
     }
 
     /// Streams durable records in log order.
     pub fn read(&self, range: ReadRange) -> ReadStream {
-        read::read(Arc::clone(&self.0.reader), self.0.last_sequence.clone(), range)
+        read::read(
+            Arc::clone(&self.0.reader),
+            self.0.last_sequence.clone(),
+            range,
+            self.0.execution,
+        )
     }
 
     /// What the log can do now, and a way to wait for changes.
@@ -215,16 +219,8 @@ impl Log {
         });
     }
 
-    /// Finishes what was handed over, closes the store in good order and ends the thread.
+    /// Finishes what was handed over, closes the store in good order and ends its owner.
     pub async fn close(&self) {
-        let this = self.clone();
-        let joined = tokio::task::spawn_blocking(move || {
-            // A full queue makes this wait; a thread that is gone already needs no word.
-            let _ = this.0.work.send(Work::Stop);
-            let thread = this.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            thread.map(thread::JoinHandle::join)
-        });
-        // A panic of the thread is in the state already.
-        let _ = joined.await;
+        self.0.driver.stop().await;
     }
 }

@@ -10,7 +10,10 @@ use oncelog::{
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::store::{ReadError, Reader, ScanLimit};
+use crate::{
+    execution::Execution,
+    store::{ReadError, Reader, ScanLimit},
+};
 
 /// What to read.
 #[derive(Debug, Clone, Default)]
@@ -45,12 +48,16 @@ pub(super) fn read(
     reader: Arc<dyn Reader>,
     last_sequence: watch::Receiver<u64>,
     range: ReadRange,
+    execution: Execution,
 ) -> ReadStream {
     let end = if range.follow { u64::MAX } else { *last_sequence.borrow() };
     let (chunks, receiver) = mpsc::channel(READ_CHUNKS_AHEAD_MAX);
     tokio::spawn(async move {
+        let source = Source { reader, last_sequence, execution };
         tokio::select! {
-            result = send_chunks(&chunks, reader, last_sequence, range, end) => {
+            // A fixed order, so that a simulation repeats itself.
+            biased;
+            result = send_chunks(&chunks, source, range, end) => {
                 if let Err(error) = result {
                     // The reader may be gone; then nobody needs to know.
                     let _ = chunks.send(Err(error)).await;
@@ -62,10 +69,16 @@ pub(super) fn read(
     ReadStream(ReceiverStream::new(receiver))
 }
 
+/// What a stream reads from.
+struct Source {
+    reader: Arc<dyn Reader>,
+    last_sequence: watch::Receiver<u64>,
+    execution: Execution,
+}
+
 async fn send_chunks(
     chunks: &mpsc::Sender<Result<Vec<StoredMessage>, ReadError>>,
-    reader: Arc<dyn Reader>,
-    mut last_sequence: watch::Receiver<u64>,
+    Source { reader, mut last_sequence, execution }: Source,
     mut range: ReadRange,
     end: u64,
 ) -> Result<(), ReadError> {
@@ -87,7 +100,7 @@ async fn send_chunks(
                 .map_or(READ_CHUNK_MESSAGES_MAX, |messages| messages.min(READ_CHUNK_MESSAGES_MAX)),
             bytes: READ_CHUNK_BYTES_MAX,
         };
-        let mut records = blocking(move || reader.scan(after, limit)).await?;
+        let mut records = blocking(execution, move || reader.scan(after, limit)).await?;
         // Nothing up to the end: all of it was lost before a repair. There may be more to come.
         range.after = records.last().map_or(last_known, |last| last.place.sequence);
         let wanted = |stream: &StreamName| range.stream.as_ref().is_none_or(|only| only == stream);
@@ -103,9 +116,11 @@ async fn send_chunks(
 
 /// Runs a read that may wait for the disk where it holds up nobody else.
 pub(super) async fn blocking<T: Send + 'static>(
+    execution: Execution,
     read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ReadError> {
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
-        Err(ReadError::Io { file: "log".to_owned(), source: std::io::Error::other(error) })
+    execution.read(read).await.unwrap_or_else(|| {
+        let source = std::io::Error::other("the read panicked");
+        Err(ReadError::Io { file: "log".to_owned(), source })
     })
 }

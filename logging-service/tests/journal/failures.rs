@@ -81,11 +81,20 @@ fn a_full_disk_refuses_a_batch_without_storing_it_and_goes_on_when_there_is_spac
 
 #[test]
 fn no_space_at_any_operation_is_refused_or_fatal_and_never_a_loss() {
+    no_room_at_any_operation(io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn no_quota_at_any_operation_is_refused_or_fatal_and_never_a_loss() {
+    no_room_at_any_operation(io::ErrorKind::QuotaExceeded);
+}
+
+fn no_room_at_any_operation(kind: io::ErrorKind) {
     let mut refused = 0;
     for n in 0.. {
         let disk = SimulatedDisk::new();
         let mut promised = Promised::default();
-        disk.inject(n, Fault::Fail(io::ErrorKind::StorageFull));
+        disk.inject(n, Fault::Fail(kind));
         let ended = run(&disk, &mut promised, &mut |_: &SimulatedDisk| refused += 1);
         if disk.fault_is_pending() {
             break;

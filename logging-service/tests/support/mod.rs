@@ -4,13 +4,15 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 pub mod faulty_store;
+pub mod gated_disk;
+pub mod served;
 
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use logging_service::{OpenStore, console::Console, log::Log};
+use logging_service::{Execution, OpenStore, console::Console, log::Log};
 use oncelog::{
     clock::SimulatedClock,
     message::{ContentType, Message, MessageId, Outcome, Place, StoredMessage},
@@ -28,7 +30,7 @@ pub fn clock() -> Arc<SimulatedClock> {
 }
 
 pub fn log(opened: OpenStore) -> Log {
-    Log::start(opened.store, opened.index, clock(), Console::off()).unwrap()
+    Log::start(opened.store, opened.index, clock(), Console::off(), Execution::Threads).unwrap()
 }
 
 pub fn id(number: u64) -> MessageId {

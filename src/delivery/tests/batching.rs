@@ -97,9 +97,10 @@ async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room(
     let refused = u128::MAX;
     assert_eq!(
         delivery.append(message(refused)).await,
-        Err(DeliveryError::NotStored(
-            "too many messages are waiting for the logging service".to_owned()
-        ))
+        Err(DeliveryError::Overloaded {
+            detail: "too many messages are waiting for the logging service".to_owned(),
+            wait: Duration::ZERO,
+        })
     );
     assert_eq!(log.elapsed(), Duration::ZERO, "without waiting");
     first.await.unwrap().unwrap();
@@ -122,7 +123,7 @@ async fn the_queue_is_bounded_by_bytes_and_a_message_that_leaves_makes_room() {
         (0..count).map(|n| append(&delivery, message_with(2 + n, body.clone()))).collect();
     settle().await;
     let refused = delivery.append(message(1_000)).await;
-    assert!(matches!(refused, Err(DeliveryError::NotStored(_))), "{refused:?}");
+    assert!(matches!(refused, Err(DeliveryError::Overloaded { .. })), "{refused:?}");
     waiting[20].abort();
     settle().await;
     let taken = append(&delivery, message(1_001));

@@ -6,6 +6,7 @@ mod batching;
 mod classifying;
 mod honesty;
 mod leaving;
+mod overload;
 mod retrying;
 mod sockets;
 mod support;

@@ -332,3 +332,61 @@ async fn a_service_that_restarts_between_two_messages_is_found_again() {
     delivery.append(message(2)).await.unwrap();
     assert_eq!(served.load(Ordering::Relaxed), 1);
 }
+
+/// A server that takes every call, sends the head of an answer and `begun` of its body, and then
+/// nothing more.
+async fn serve_heads(begun: &'static [u8]) -> SocketAddr {
+    let (listener, addr) = listen().await;
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(socket).await.unwrap();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            let head = Response::builder().header("content-type", "application/grpc");
+            let mut body = respond.send_response(head.body(()).unwrap(), false).unwrap();
+            body.send_data(Bytes::from_static(begun), false).unwrap();
+            held.push((request, body));
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_after_its_head_ends_at_the_deadline_as_unknown() {
+    for begun in [&b""[..], b"\0\0", b"\0\0\0\0\x09\x0a"] {
+        let options = DeliveryOptions {
+            attempt_timeout: Duration::from_millis(100),
+            total_timeout: Duration::from_millis(350),
+            ..DeliveryOptions::default()
+        };
+        let delivery = Delivery::start(client(serve_heads(begun).await), options);
+        let waiters: Vec<_> = (1..=50).map(|id| append(&delivery, message(id))).collect();
+        let all = async {
+            for waiter in waiters {
+                let answer = waiter.await.unwrap();
+                // What waited behind a stalled batch was never sent.
+                let Err(DeliveryError::Unknown(_) | DeliveryError::NotStored(_)) = answer else {
+                    panic!("{answer:?}")
+                };
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("a call hangs");
+        let alone = delivery.append(message(99)).await;
+        assert!(matches!(alone, Err(DeliveryError::Unknown(_))), "{alone:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_over_the_limit_of_the_service_is_made_once() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let addr = serve(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Err(Status::out_of_range("message length too large"))
+    })
+    .await;
+    let delivery = Delivery::start(client(addr), DeliveryOptions::default());
+    let answer = delivery.append(message(7)).await;
+    assert!(matches!(answer, Err(DeliveryError::Unknown(_))), "{answer:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}

@@ -83,7 +83,7 @@ async fn room(facade: &Facade, line: Option<&Bytes>) -> Room {
 
 async fn deliver(facade: Facade, line: u64, message: Message, room: Room) -> Vec<u8> {
     let id = message.id;
-    let appended = facade.delivery().append(message).await;
+    let appended = facade.delivery().append_in_bulk(message).await;
     drop(room);
     match appended {
         Ok(delivered) => success(id, &delivered),

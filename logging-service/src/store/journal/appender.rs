@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use super::{
     Options,
-    bytes::file_len,
+    bytes::{file_len, memory_len},
     disk::{Disk, DiskFile},
     frame::{self, HEADER_BYTES, Header, Kind, checksum},
     segment::{self, first_frame_offset},
@@ -21,6 +21,35 @@ pub(super) struct Current {
     pub(super) end: u64,
     /// Bytes that are reserved for the segment.
     pub(super) capacity: u64,
+    /// Bytes from the start that have been written, if only with zeros.
+    pub(super) written: u64,
+}
+
+/// How far ahead of the log zeros are written. A reserved block that was never written costs the sync
+/// that first writes it a change of the file system's own records as well, about as much again as
+/// the data; once in this many bytes it is paid for all of them. To a reader nothing changes: what
+/// is reserved reads as zeros anyway.
+const ZEROS_AHEAD_BYTES: u64 = 256 * 1024;
+
+/// Frames larger than this pay for themselves.
+const ZEROS_FRAME_BYTES_MAX: u64 = ZEROS_AHEAD_BYTES / 4;
+
+impl Current {
+    /// Sees to it that a frame of `frame_bytes` bytes is written where something was written before.
+    fn write_zeros_ahead(&mut self, frame_bytes: u64) -> io::Result<()> {
+        let frame_end = self.end.saturating_add(frame_bytes);
+        if frame_end <= self.written {
+            return Ok(());
+        }
+        self.written = frame_end;
+        if frame_bytes <= ZEROS_FRAME_BYTES_MAX {
+            let zeros_end = frame_end.saturating_add(ZEROS_AHEAD_BYTES).min(self.capacity);
+            let zeros = vec![0; memory_len(zeros_end.saturating_sub(frame_end))];
+            self.file.write_all_at(frame_end, &zeros)?;
+            self.written = zeros_end.max(frame_end);
+        }
+        Ok(())
+    }
 }
 
 /// Adds frames to a log. After [`CommitError::Failed`] it must not be used again.
@@ -130,7 +159,10 @@ impl Appender {
 
         let offset = self.current.end;
         self.dirty = true;
-        if let Err(error) = self.current.file.write_all_at(offset, draft.buffer) {
+        let zeros = self.current.write_zeros_ahead(frame_bytes);
+        if let Err(error) =
+            zeros.and_then(|()| self.current.file.write_all_at(offset, draft.buffer))
+        {
             return Err(self.cut_after(error));
         }
         self.current.end += frame_bytes;
@@ -185,6 +217,7 @@ impl Appender {
         match cut(&*self.current.file, self.current.end, self.current.capacity) {
             Ok(capacity) => {
                 self.current.capacity = capacity;
+                self.current.written = self.current.end;
                 CommitError::NoSpace(error)
             }
             Err(error) => CommitError::Failed(error),
@@ -244,5 +277,5 @@ fn create(
     }
     file.sync_data().and_then(|()| disk.sync_dir()).map_err(CommitError::Failed)?;
     debug_assert_eq!(file_len(bytes.len()), end);
-    Ok(Current { name, header, file, end, capacity })
+    Ok(Current { name, header, file, end, capacity, written: end })
 }

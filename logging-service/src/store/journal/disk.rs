@@ -32,7 +32,8 @@ pub trait Disk: Send + Sync {
     /// Creates an empty file.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`], or what the operating system says.
+    /// [`io::ErrorKind::AlreadyExists`], [`io::ErrorKind::QuotaExceeded`] if no more files can be
+    /// opened now and none was made, or what the operating system says.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Gives the file `from` the name `to`; a file already called that is lost.

@@ -7,7 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crc32c::{crc32c, crc32c_append};
 
-use super::bytes::{u32_at, u64_at};
+use super::{
+    bytes::{u32_at, u64_at},
+    segment::SEQUENCE_MAX,
+};
 
 /// Bytes before the payload.
 pub(super) const HEADER_BYTES: usize = 64;
@@ -130,9 +133,7 @@ impl Header {
             Kind::Mark => self.count == 0 && self.payload_bytes == 0,
             Kind::Lost => self.count > 0 && self.payload_bytes == 0,
         };
-        shape
-            && self.synced_upto < self.first_sequence
-            && self.first_sequence.checked_add(u64::from(self.count)).is_some()
+        shape && self.synced_upto < self.first_sequence && self.first_sequence <= SEQUENCE_MAX
     }
 
     /// Bytes of the whole frame.

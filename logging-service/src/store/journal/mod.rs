@@ -46,18 +46,28 @@ use super::{CommitError, Committed, Position, Reader, Store};
 /// Bytes of a segment. Large enough that changing files costs nothing, small enough to copy.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Segments whose files stay open for reading: more than any group of readers is at.
+const OPEN_SEGMENTS_MAX: usize = 64;
+
 /// How a journal is kept.
 #[derive(Clone)]
 pub struct Options {
     /// Bytes reserved for a segment. It grows beyond that only for a single larger frame.
     pub segment_bytes: u64,
+    /// Segments whose files stay open for reading. Older ones are opened for each call, so that a
+    /// long log does not use up the process's file descriptors.
+    pub open_segments_max: usize,
     /// Where the random number of each segment comes from.
     pub epochs: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES, epochs: Arc::new(|| fastrand::u64(..)) }
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+            open_segments_max: OPEN_SEGMENTS_MAX,
+            epochs: Arc::new(|| fastrand::u64(..)),
+        }
     }
 }
 

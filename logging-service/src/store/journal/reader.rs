@@ -28,24 +28,22 @@ use super::{
 };
 use crate::store::{Position, ReadError, Reader, ScanLimit};
 
-/// Segments whose files stay open. Older ones are opened for each call, so that a long log does
-/// not use up the process's file descriptors.
-const OPEN_SEGMENTS_MAX: usize = 64;
-
 /// Read at once for a single record: most records fit.
 const RECORD_READ_BYTES: u64 = 4096;
 
 /// What the writer tells the readers.
 pub(super) struct Shared {
     disk: Arc<dyn Disk>,
+    open_segments_max: usize,
     /// In log order. Replaced as a whole, so that a reader holds no lock while it reads.
     segments: RwLock<Arc<Vec<Arc<SegmentView>>>>,
     last_sequence: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk, segments: RwLock::new(Arc::new(Vec::new())), last_sequence: AtomicU64::new(0) }
+    pub(super) fn new(disk: Arc<dyn Disk>, open_segments_max: usize) -> Self {
+        let segments = RwLock::new(Arc::new(Vec::new()));
+        Self { disk, open_segments_max, segments, last_sequence: AtomicU64::new(0) }
     }
 
     pub(super) fn last_sequence(&self) -> u64 {
@@ -61,7 +59,9 @@ impl Shared {
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::clone(&segments);
         all.push(segment);
-        if let Some(old) = all.len().checked_sub(OPEN_SEGMENTS_MAX + 1).and_then(|at| all.get(at)) {
+        if let Some(old) =
+            all.len().checked_sub(self.open_segments_max + 1).and_then(|at| all.get(at))
+        {
             old.close();
         }
         *segments = Arc::new(all);
@@ -262,7 +262,7 @@ mod tests {
     fn a_scan_between_the_two_steps_of_publishing_a_frame_sees_nothing_of_it() {
         let disk = SimulatedDisk::new();
         disk.create("segment").unwrap();
-        let shared = Shared::new(Arc::new(disk));
+        let shared = Shared::new(Arc::new(disk), 64);
         let header = segment::Header { epoch: 1, first_sequence: 1, base: 0, previous: 0 };
         let view = Arc::new(SegmentView::new("segment".to_owned(), header));
         shared.push(Arc::clone(&view));

@@ -42,7 +42,7 @@ impl Journal {
         let segments = checked_names(&*disk)?;
         sync_all(&*disk, &segments)?;
         let mut replay = Replay {
-            shared: Shared::new(Arc::clone(&disk)),
+            shared: Shared::new(Arc::clone(&disk), options.open_segments_max),
             current: None,
             last_frame: None,
             unmarked: false,
@@ -164,7 +164,8 @@ fn resume(
     .map_err(OpenError::io(format!("cut the unfinished end of {name}")))?;
     renew(&*file, &segment, last_frame).map_err(OpenError::io(format!("write {name}")))?;
     view.keep(Arc::clone(&file));
-    let current = Current { name, header: segment.header, file, end: offset, capacity };
+    let current =
+        Current { name, header: segment.header, file, end: offset, capacity, written: offset };
     Ok(Appender::resume(Arc::clone(disk), options, current, end.link))
 }
 

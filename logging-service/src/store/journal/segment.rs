@@ -19,6 +19,10 @@ const CHECKSUM_OFFSET: usize = HEADER_BYTES - 4;
 
 const SUFFIX: &str = ".segment";
 
+/// No log gets this long: a million records a second for nine years. A number beyond it is damage,
+/// and believing it would make a repair write a gap without end.
+pub(super) const SEQUENCE_MAX: u64 = 1 << 48;
+
 /// Any sequence fits, and names sort as their numbers do.
 const NAME_DIGITS: usize = 20;
 
@@ -115,7 +119,9 @@ pub(super) enum Named {
 pub(super) fn parse_name(file_name: &str) -> Named {
     let Some(digits) = file_name.strip_suffix(SUFFIX) else { return Named::Other };
     match digits.parse() {
-        Ok(sequence) if name(sequence) == file_name => Named::Segment(sequence),
+        Ok(sequence) if sequence <= SEQUENCE_MAX && name(sequence) == file_name => {
+            Named::Segment(sequence)
+        }
         Ok(_) | Err(_) => Named::Foreign,
     }
 }
@@ -145,8 +151,9 @@ mod tests {
     #[test]
     fn only_names_the_journal_gives_are_segments() {
         assert_eq!(parse_name("00000000000000000042.segment"), Named::Segment(42));
-        assert_eq!(parse_name(&name(u64::MAX)), Named::Segment(u64::MAX));
-        for foreign in ["42.segment", "copy of 00000000000000000042.segment", ".segment"] {
+        assert_eq!(parse_name(&name(SEQUENCE_MAX)), Named::Segment(SEQUENCE_MAX));
+        let beyond = name(SEQUENCE_MAX + 1);
+        for foreign in [&beyond, "42.segment", "copy of 00000000000000000042.segment", ".segment"] {
             assert_eq!(parse_name(foreign), Named::Foreign, "{foreign}");
         }
         for other in ["LOCK", "00000000000000000042.segment.backup-1", "notes.txt", ""] {

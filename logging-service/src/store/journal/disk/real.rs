@@ -25,6 +25,8 @@ const LOCK_FILE: &str = "LOCK";
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     dir: PathBuf,
+    /// Open for good: syncing it must not depend on a file descriptor being free.
+    handle: Arc<File>,
 }
 
 impl RealDisk {
@@ -35,7 +37,7 @@ impl RealDisk {
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
         create_dir_durably(&dir)?;
-        Ok(Self { dir })
+        Self::open_existing(dir)
     }
 
     /// The directory `dir`, which must exist: for looking at a journal, not for starting one.
@@ -45,7 +47,8 @@ impl RealDisk {
     pub fn open_existing(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
         if fs::metadata(&dir)?.is_dir() {
-            Ok(Self { dir })
+            let handle = Arc::new(File::open(&dir)?);
+            Ok(Self { dir, handle })
         } else {
             Err(io::ErrorKind::NotADirectory.into())
         }
@@ -87,9 +90,8 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).open(self.path(name))?;
-        Ok(Arc::new(RealFile(file)))
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(name));
+        Ok(Arc::new(RealFile(file.map_err(out_of_files)?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -101,7 +103,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+        self.handle.sync_all()
     }
 
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
@@ -125,6 +127,17 @@ impl Disk for RealDisk {
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = writeln!(file, "{}", process::id());
         Ok(Box::new(RealLock { _file: file }))
+    }
+}
+
+/// The operating system takes a descriptor before it makes a file, so without one nothing is made.
+fn out_of_files(error: io::Error) -> io::Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE) => io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            format!("no room for one more open file: {error}"),
+        ),
+        Some(_) | None => error,
     }
 }
 

@@ -1,24 +1,28 @@
-//! The one thread that owns the store.
+//! The one owner of the store.
 //!
 //! Handlers hand it work and wait. A handler that goes away changes nothing: what was handed over
-//! is stored, and the answer is dropped.
+//! is stored, and the answer is dropped. It does not wait by itself: the `driver` tells it what
+//! happened.
 
 use std::{
     io,
-    panic::{self, AssertUnwindSafe},
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    thread,
+    time::Duration,
 };
 
 use oncelog::{
     limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, IDLE_MARK_DELAY, ROOM_CHECK_INTERVAL},
     message::{Message, Outcome, Rejection},
 };
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
 use super::{AppendError, appender::Appender, state::State};
 use crate::{console::Console, store::CommitError};
@@ -38,24 +42,70 @@ pub(super) struct Append {
     pub(super) answer: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
 }
 
-/// The thread's belongings.
-pub(super) struct JournalThread {
+/// What happened.
+pub(super) enum Event {
+    Work(Work),
+    /// Nothing, for as long as [`Owner::patience`] said.
+    Quiet,
+}
+
+/// The owner's belongings.
+pub(super) struct Owner {
     pub(super) appender: Appender,
-    pub(super) work: Receiver<Work>,
     pub(super) bytes_waiting: Arc<AtomicUsize>,
     pub(super) state: watch::Sender<State>,
     pub(super) last_sequence: watch::Sender<u64>,
     pub(super) console: Console,
+    /// Whether nothing was appended since the last idle mark.
+    pub(super) marked: bool,
     /// When a full disk is looked at again; `None` while there is room.
     pub(super) room_check_at: Option<Instant>,
 }
 
-impl JournalThread {
-    /// Runs until it is told to stop or the disk fails. A failure is left in the state; calls still
-    /// waiting learn of it when their channel closes.
-    pub(super) fn run(mut self) {
-        // Also when this thread panics, nobody may go on believing that the log works.
-        let reason = match panic::catch_unwind(AssertUnwindSafe(|| self.serve())) {
+impl Owner {
+    /// How long to wait for work before there is something to do without any; `None`: for ever.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match (self.marked, self.room_check_at) {
+            (false, _) => Some(IDLE_MARK_DELAY),
+            (true, Some(_)) => Some(ROOM_CHECK_INTERVAL),
+            (true, None) => None,
+        }
+    }
+
+    /// Does what `event` asks for, together with what `waiting` returns. Breaks after a stop.
+    ///
+    /// # Errors
+    /// The disk failed; calls under way learn of it when their channel closes.
+    pub(super) fn handle(
+        &mut self,
+        event: Event,
+        waiting: impl FnMut() -> Option<Work>,
+    ) -> io::Result<ControlFlow<()>> {
+        let stopping = match event {
+            Event::Work(Work::Append(first)) => {
+                let (appends, stop) = self.gather(first, waiting);
+                self.append_all(appends)?;
+                self.marked = false;
+                stop
+            }
+            Event::Work(Work::Stop) => true,
+            Event::Quiet => {
+                self.check_room_if_due()?;
+                self.marked = self.marked || self.mark_idle()?;
+                false
+            }
+        };
+        if stopping {
+            self.mark_idle()?;
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Leaves a failure in the state. Also when the owner `ended` in a panic, nobody may go on
+    /// believing that the log works.
+    pub(super) fn end(&self, ended: thread::Result<io::Result<()>>) {
+        let reason = match ended {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("the disk failed: {error}"),
             Err(_) => "the journal thread panicked".to_owned(),
@@ -64,53 +114,24 @@ impl JournalThread {
         self.state.send_replace(State::Failed(reason));
     }
 
-    fn serve(&mut self) -> io::Result<()> {
-        let mut marked = true;
-        let mut stopping = false;
-        while !stopping {
-            match self.wait(marked) {
-                Ok(Work::Append(first)) => {
-                    let (appends, stop) = self.gather(first);
-                    self.append_all(appends)?;
-                    (marked, stopping) = (false, stop);
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    self.check_room_if_due()?;
-                    marked = marked || self.mark_idle()?;
-                }
-                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
-            }
-        }
-        self.mark_idle().map(|_| ())
-    }
-
-    /// Waits for work, or for the next thing to do without any.
-    fn wait(&self, marked: bool) -> Result<Work, RecvTimeoutError> {
-        let patience: Option<Duration> = match (marked, self.room_check_at) {
-            (false, _) => Some(IDLE_MARK_DELAY),
-            (true, Some(_)) => Some(ROOM_CHECK_INTERVAL),
-            (true, None) => None,
-        };
-        match patience {
-            Some(patience) => self.work.recv_timeout(patience),
-            None => self.work.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
-    }
-
     /// Everything that waits already and fits one frame, and whether a stop was among it.
-    fn gather(&self, first: Append) -> (Vec<Append>, bool) {
+    fn gather(
+        &self,
+        first: Append,
+        mut waiting: impl FnMut() -> Option<Work>,
+    ) -> (Vec<Append>, bool) {
         let (mut messages, mut bytes) = (first.messages.len(), first.bytes);
         let mut appends = vec![first];
         let mut stop = false;
         while !stop && messages < FRAME_MESSAGES_MAX && bytes < FRAME_BYTES_MAX {
-            match self.work.try_recv() {
-                Ok(Work::Append(append)) => {
+            match waiting() {
+                Some(Work::Append(append)) => {
                     messages += append.messages.len();
                     bytes += append.bytes;
                     appends.push(append);
                 }
-                Ok(Work::Stop) => stop = true,
-                Err(_) => break,
+                Some(Work::Stop) => stop = true,
+                None => break,
             }
         }
         self.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);

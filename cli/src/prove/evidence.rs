@@ -1,0 +1,100 @@
+//! Where a private trio keeps its data, and what is kept of a run that failed.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use faultlab::{
+    history::{Head, History, Record},
+    nemesis::Done,
+    report::Report,
+};
+use tempfile::TempDir;
+
+/// The faults of a run, a line each.
+const FAULTS_FILE: &str = "faults.txt";
+
+/// `f_type` of file systems that have no disk: tmpfs and ramfs.
+const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Where a run has its data, logs and history.
+pub(super) enum Place {
+    /// Wiped out in the end, unless somebody has to look into it.
+    Temporary(TempDir),
+    /// Left as it is.
+    Asked(PathBuf),
+}
+
+impl Place {
+    /// `keep`, as a new directory: what is left of another run would be mixed up with this one. Or one
+    /// in `parent`, or where temporary files are.
+    pub(super) fn new(parent: Option<PathBuf>, keep: Option<PathBuf>) -> io::Result<Self> {
+        let said = |dir: &Path, error| io::Error::other(format!("{}: {error}", dir.display()));
+        if let Some(dir) = keep {
+            fs::create_dir(&dir).map_err(|error| said(&dir, error))?;
+            return Ok(Self::Asked(dir));
+        }
+        let parent = parent.unwrap_or_else(env::temp_dir);
+        let dir = tempfile::Builder::new().prefix("oncelog-prove-").tempdir_in(&parent);
+        dir.map(Self::Temporary).map_err(|error| said(&parent, error))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(dir) => dir.path(),
+            Self::Asked(dir) => dir,
+        }
+    }
+
+    pub(super) fn keep(self) -> PathBuf {
+        match self {
+            Self::Temporary(dir) => dir.keep(),
+            Self::Asked(dir) => dir,
+        }
+    }
+}
+
+/// What a run came to.
+pub(super) struct Outcome {
+    pub(super) report: Report,
+    pub(super) seed: u64,
+    pub(super) history: History,
+    pub(super) log: Vec<Record>,
+    pub(super) faults: Vec<Done>,
+}
+
+impl Outcome {
+    /// Keeps what was seen in `dir`.
+    pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
+        let program = concat!("oncelog ", env!("CARGO_PKG_VERSION"));
+        self.history.keep(&Head::new(self.seed, program), &self.log, dir)?;
+        let mut file = BufWriter::new(File::create(dir.join(FAULTS_FILE))?);
+        for done in &self.faults {
+            writeln!(file, "{done}")?;
+        }
+        file.flush()
+    }
+}
+
+/// Whether what is synced in `dir` is on no disk.
+pub(super) fn is_in_memory(dir: &Path) -> bool {
+    // Nobody knows, then.
+    let Ok(found) = rustix::fs::statfs(dir) else { return false };
+    MEMORY_FILE_SYSTEMS.iter().any(|magic| i128::from(found.f_type) == i128::from(*magic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_a_disk_is_recognized() {
+        assert!(!is_in_memory(Path::new(env!("CARGO_MANIFEST_DIR"))));
+        // Linux has it everywhere but in the smallest containers.
+        let shared_memory = Path::new("/dev/shm");
+        assert_eq!(is_in_memory(shared_memory), shared_memory.is_dir());
+    }
+}

@@ -1,0 +1,136 @@
+//! Load on a deployment that runs and has other users, then resolving and reading.
+
+use std::time::Duration;
+
+use faultlab::{
+    checker::Violation,
+    history::History,
+    load::{Client, Part, Poster, Run, read_pages},
+    report::{Asked, Report},
+};
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::{evidence::Outcome, progress};
+
+/// From the first request to the first receipt.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From the end of the load to receipts for all that was unknown.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Reads of its part of the log during a run, about.
+const READS: u32 = 10;
+
+/// Tries of the last read, and the pause between two.
+const LAST_READS: usize = 10;
+const LAST_READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// What to do.
+pub(super) struct Audit {
+    pub(super) asked: Asked,
+    pub(super) gap: Duration,
+}
+
+/// What was read, and what was wrong with the order of all that was there.
+struct Reading {
+    history: History,
+    disorder: Vec<Violation>,
+}
+
+impl Audit {
+    /// Runs it at `url`; `stop` ends it early. Only messages of this run are judged, and only the
+    /// part of the log since its first one is read.
+    ///
+    /// # Errors
+    /// Why nothing was judged, for a person.
+    pub(super) async fn run(
+        mut self,
+        url: &str,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, String> {
+        let client = Client::of_url(url).map_err(|error| error.to_string())?;
+        client.recognize().await?;
+        let run = Run::start();
+        let tag = format!("prove-{:016x}", fastrand::u64(..));
+        let poster = |name| {
+            let poster = Poster::new(name, client.clone(), &run, self.asked.seed);
+            poster.with_gap(self.gap).tagged(&tag)
+        };
+        let mut first = poster(0);
+        let opened = first.post_first(OPEN_TIMEOUT).await;
+        let sequence = opened.map_err(|outcome| format!("it stores nothing: {outcome:?}"))?;
+        let after = sequence.saturating_sub(1);
+        let place = Place { client: &client, run: &run, after, tag: &tag };
+
+        let duration = self.asked.duration;
+        let posters = [first].into_iter().chain((1..self.asked.clients).map(poster));
+        let posters = join_all(posters.map(Poster::work));
+        let end = async {
+            tokio::select! {
+                () = tokio::time::sleep_until((run.origin() + duration).into()) => {}
+                () = stop.cancelled() => {}
+                () = progress::show(&run, duration) => {}
+            }
+            run.stop();
+        };
+        let reading = place.read_on(duration / READS);
+        let (posters, Reading { mut history, mut disorder }, ()) =
+            tokio::join!(posters, reading, end);
+        // Ctrl-C may have ended it early.
+        self.asked.duration = duration.min(run.origin().elapsed());
+
+        let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
+        for settled in join_all(settled).await {
+            history.merge(settled.history);
+            disorder.extend(settled.unresolved);
+        }
+        let Part { read, records: log, violations } =
+            place.read_last().await.ok_or("the log could not be read")?;
+        history.reads.push(read);
+        disorder.extend(violations);
+        let seed = self.asked.seed;
+        let report = Report::new(self.asked, &history, &log, Vec::new(), disorder);
+        Ok(Outcome { report, seed, history, log, faults: Vec::new() })
+    }
+}
+
+/// The part of a log that a run stores in.
+struct Place<'a> {
+    client: &'a Client,
+    run: &'a Run,
+    after: u64,
+    tag: &'a str,
+}
+
+impl Place<'_> {
+    async fn read(&self) -> Option<Part> {
+        read_pages(self.client, self.run, self.after, self.tag).await
+    }
+
+    async fn read_on(&self, pause: Duration) -> Reading {
+        let mut reading = Reading { history: History::default(), disorder: Vec::new() };
+        while self.run.goes_on() {
+            if let Some(part) = self.read().await {
+                reading.history.reads.push(part.read);
+                reading.disorder.extend(part.violations);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.run.stopped() => {}
+            }
+        }
+        reading
+    }
+
+    async fn read_last(&self) -> Option<Part> {
+        for _ in 1..LAST_READS {
+            let read = self.read().await;
+            if read.is_some() {
+                return read;
+            }
+            tokio::time::sleep(LAST_READ_PAUSE).await;
+        }
+        self.read().await
+    }
+}

@@ -1,0 +1,168 @@
+//! `oncelog prove --target` judges a deployment that it did not start.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Output, Stdio},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use self::support::{
+    liar::{self, Lie},
+    nobody, oncelog, stderr, stdout,
+};
+
+/// A run of about a second.
+async fn audit(dir: &Path, target: &str, args: &[&str]) -> Output {
+    let mut command = oncelog();
+    command.args(["prove", "--duration=1s", "--clients=4", "--rate=600", "--target", target]);
+    command.args(args).current_dir(dir).env("TMPDIR", dir);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+/// The figure in the row that begins with `name`.
+#[track_caller]
+fn figure(table: &str, name: &str) -> u64 {
+    let row = table.lines().find(|line| line.trim_start().starts_with(name));
+    let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
+    let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
+    value.replace(',', "").parse().unwrap()
+}
+
+/// All three services, killed when this is dropped.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts them, and returns where the facade is.
+fn up(dir: &Path) -> (Up, String) {
+    let mut command = oncelog();
+    command.args(["up", "--hide-bodies", "--data-dir"]).arg(dir.join("data"));
+    for service in ["facade", "logging", "messages"] {
+        command.arg(format!("--{service}-listen=127.0.0.1:0"));
+    }
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut addresses = lines.map_while(Result::ok).filter_map(|line| {
+        line.strip_prefix("facade-service listening addr=")
+            .map(|address| format!("http://{address}"))
+    });
+    let url = addresses.next().unwrap();
+    (Up(child), url)
+}
+
+/// Posts until `stop`; some of it twice, and some of it no text that a person would write.
+async fn write_on(url: &str, stop: &AtomicBool, written: &AtomicU64) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let key = format!("other-{}", number / 2);
+        let body = format!("{{\"msg\":\"prove another \\u0000 {key}\"}}");
+        let post = http.post(format!("{url}/facade")).header("content-type", "application/json");
+        let answer = post.header("idempotency-key", key).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        written.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_up, url) = up(dir.path());
+    let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
+    let audits = async {
+        // The same seed again posts other messages: the first ones are still there.
+        let outputs = [
+            audit(dir.path(), &url, &["--seed=7"]).await,
+            audit(dir.path(), &format!("{url}/"), &["--seed=7"]).await,
+        ];
+        stop.store(true, Ordering::Relaxed);
+        outputs
+    };
+    let (outputs, ()) = tokio::join!(audits, write_on(&url, &stop, &written));
+    assert!(written.load(Ordering::Relaxed) > 20, "nobody else wrote");
+    for output in outputs {
+        let table = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{table}{}", stderr(&output));
+        for name in ["lost", "doubled", "reordered", "untrue or missing answers"] {
+            assert_eq!(figure(&table, name), 0, "{table}");
+        }
+        for name in ["repeats absorbed", "other messages refused", "reads of the log"] {
+            assert!(figure(&table, name) > 0, "{name}: {table}");
+        }
+        // 600 requests a second for a second, some of them reads and repeats.
+        assert!(figure(&table, "messages posted") < 900, "{table}");
+        assert_eq!(figure(&table, "stored"), figure(&table, "acknowledged"), "{table}");
+        assert!(table.contains(&url) && !table.contains("faults"), "{table}");
+    }
+    let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("is stored exactly once"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_facade_that_lies_is_found_out_whatever_the_lie() {
+    let lies = [
+        (Lie::Forgets, "lost"),
+        (Lie::Doubles, "doubled"),
+        (Lie::ForgetsKeys, "doubled"),
+        (Lie::SharesKeys, "doubled"),
+        (Lie::ChangesReceipts, "doubled"),
+        (Lie::ShowsItBackwards, "reordered"),
+    ];
+    let audits = lies.map(|(lie, broken)| async move {
+        let dir = tempfile::tempdir().unwrap();
+        let output = audit(dir.path(), &liar::start(lie).await, &["--seed=3"]).await;
+        let table = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{lie:?}: {table}{}", stderr(&output));
+        assert!(figure(&table, broken) > 0, "{lie:?}: {table}");
+        let kept = stderr(&output);
+        let kept = Path::new(kept.trim().rsplit(' ').next().unwrap());
+        assert!(kept.join("history.jsonl").is_file(), "{lie:?}: no evidence in {kept:?}");
+    });
+    let honest = async {
+        let dir = tempfile::tempdir().unwrap();
+        let output = audit(dir.path(), &liar::start(Lie::None).await, &["--seed=3"]).await;
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    };
+    tokio::join!(futures_util::future::join_all(audits), honest);
+}
+
+#[tokio::test]
+async fn where_no_oncelog_is_nothing_is_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = audit(dir.path(), &nobody(), &[]).await;
+    assert_eq!(output.status.code(), Some(69), "{}", stdout(&output));
+    assert!(stderr(&output).contains("cannot audit http://127"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("refused"), "{}", stderr(&output));
+
+    // A facade that answers posts only is none that can be audited.
+    let other = support::facade::Facade::start().await;
+    let output = audit(dir.path(), &other.url, &[]).await;
+    assert_eq!(output.status.code(), Some(69), "{}", stdout(&output));
+    assert!(stderr(&output).contains("GET /facade is answered with 405"), "{}", stderr(&output));
+    assert_eq!(other.texts(), Vec::<String>::new(), "something was stored in it");
+}
+
+#[tokio::test]
+async fn flags_about_private_services_make_no_sense_with_a_target() {
+    let dir = tempfile::tempdir().unwrap();
+    for flag in ["--faults=kill", "--store=memory", "--dir=."] {
+        let output = audit(dir.path(), &nobody(), &[flag]).await;
+        assert_eq!(output.status.code(), Some(64), "{flag}: {}", stdout(&output));
+        assert!(stderr(&output).contains("--target"), "{}", stderr(&output));
+    }
+    let output = audit(dir.path(), "ftp://x", &[]).await;
+    assert_eq!(output.status.code(), Some(64), "{}", stdout(&output));
+}

@@ -1,0 +1,150 @@
+//! Abusers: each connects, does its harm until the service ends the connection, and comes again.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// Pause of an abuser between two connections.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// All abusers have begun after this part of the time.
+const ARRIVAL: u32 = 5;
+
+/// How many begin in a second, at most: an attack is to last, not to be a moment of connecting.
+const ARRIVALS_PER_SECOND: u32 = 1000;
+
+/// Abusers come from this many addresses: one has too few ports for all.
+const ADDRESSES: u8 = 20;
+
+/// Which port is abused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The facade's.
+    Http,
+    /// The logging service's.
+    Grpc,
+}
+
+/// One way to abuse a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Attack {
+    /// What the abusers do.
+    pub name: &'static str,
+    /// Where.
+    pub port: Port,
+    /// How many of them there are in a full run.
+    pub abusers: usize,
+    /// After what time the service is to drop each. `None`: it may stay, and what it takes is bounded.
+    pub dropped_within: Option<Duration>,
+    /// Does harm until the connection is of no use any more.
+    pub abuse: fn(TcpStream) -> BoxFuture<'static, io::Result<()>>,
+}
+
+/// How abusers fared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// Connections that ended.
+    pub dropped: usize,
+    /// The longest that one of them lasted.
+    pub longest: Duration,
+    /// Connections that were there in the end.
+    pub held: usize,
+    /// The age of the oldest of them.
+    pub oldest: Duration,
+    /// Connections that could not be opened.
+    pub refused: usize,
+}
+
+impl Fate {
+    fn and(self, other: Self) -> Self {
+        Self {
+            dropped: self.dropped + other.dropped,
+            longest: self.longest.max(other.longest),
+            held: self.held + other.held,
+            oldest: self.oldest.max(other.oldest),
+            refused: self.refused + other.refused,
+        }
+    }
+
+    /// The age of the oldest connection there ever was.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.longest.max(self.oldest)
+    }
+}
+
+/// Lets `abusers` of `attack` do harm to `target` for `time`.
+pub async fn besiege(attack: Attack, target: SocketAddr, abusers: usize, time: Duration) -> Fate {
+    let end = Instant::now() + time;
+    let arrival = (time / ARRIVAL).max(arrival(abusers).min(time / 2));
+    let mut all = JoinSet::new();
+    for number in 0..abusers {
+        all.spawn(async move {
+            sleep(arrival * number as u32 / abusers as u32).await;
+            abuse(attack, target, number, end).await
+        });
+    }
+    all.join_all().await.into_iter().fold(Fate::default(), Fate::and)
+}
+
+/// How long it takes that many abusers to begin, one after the other.
+#[must_use]
+pub fn arrival(abusers: usize) -> Duration {
+    Duration::from_secs(1) * abusers as u32 / ARRIVALS_PER_SECOND
+}
+
+async fn abuse(attack: Attack, target: SocketAddr, number: usize, end: Instant) -> Fate {
+    let mut fate = Fate::default();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return fate;
+        }
+        match timeout(left, connect(target, number)).await {
+            Err(_) => return fate,
+            Ok(Err(_)) => fate.refused += 1,
+            Ok(Ok(stream)) => {
+                let begun = Instant::now();
+                let left = end.saturating_duration_since(begun);
+                // However it ended, it ended.
+                if timeout(left, (attack.abuse)(stream)).await.is_err() {
+                    fate.held += 1;
+                    fate.oldest = begun.elapsed();
+                    return fate;
+                }
+                fate.dropped += 1;
+                fate.longest = fate.longest.max(begun.elapsed());
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn connect(target: SocketAddr, number: usize) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    let last = 2 + (number % usize::from(ADDRESSES)) as u8;
+    socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+    let stream = socket.connect(target).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Reads whatever comes, until the service ends the connection.
+///
+/// # Errors
+/// The end was not a good one.
+pub async fn until_closed(stream: &mut TcpStream) -> io::Result<()> {
+    let mut answer = [0; 16 * 1024];
+    while stream.read(&mut answer).await? > 0 {}
+    Ok(())
+}

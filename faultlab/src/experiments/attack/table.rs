@@ -1,0 +1,130 @@
+//! What all attacks came to: a line each, and goals over all of them.
+
+use std::time::Duration;
+
+use super::assault::Finding;
+use crate::experiments::Goals;
+
+/// Differences below this are the noise of a small machine that runs services and abusers together.
+const NOISE: Duration = Duration::from_millis(5);
+
+/// A client that comes for the first time, or comes after an attack, is served within this time.
+const SERVED: Duration = Duration::from_secs(1);
+
+/// What each service may take, whatever is done to it.
+const RESIDENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// How late an abuser may be seen to be dropped.
+const LATE: Duration = Duration::from_secs(1);
+
+/// The part of good posts that is looked at.
+const PART: f64 = 0.99;
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    findings: Vec<Finding>,
+}
+
+/// What the time of a good post may become, from what it was before the attack.
+fn bound(alone: Duration) -> Duration {
+    (alone * 2).max(alone + NOISE)
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1000.0)
+}
+
+impl Table {
+    /// What the lines show.
+    pub(super) fn head() -> String {
+        format!(
+            "{:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9}{:>7}{:>9}",
+            "attack",
+            "alone ms",
+            "p99 ms",
+            "new ms",
+            "failed",
+            "peak MB",
+            "files",
+            "threads",
+            "dropped",
+            "after s",
+            "held",
+            "again ms"
+        )
+    }
+
+    /// Adds what one attack came to, and shows it.
+    pub(super) fn add(&mut self, name: &str, finding: Finding) -> String {
+        let fate = |of: fn(&super::abuse::Fate) -> usize| {
+            finding.fates.iter().map(|(_, fate)| of(fate)).sum::<usize>()
+        };
+        let longest = finding.fates.iter().map(|(_, fate)| fate.longest).max().unwrap_or_default();
+        let mut line = format!(
+            "{name:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9.1}{:>7}{:>9}",
+            ms(finding.alone.quantile(PART)),
+            ms(finding.steady.quantile(PART)),
+            ms(finding.newcomers.quantile(1.0)),
+            finding.failures().count(),
+            finding.resident_bytes() / 1_000_000,
+            finding.facade.files.max(finding.logging.files),
+            finding.facade.threads.max(finding.logging.threads),
+            fate(|fate| fate.dropped),
+            longest.as_secs_f64(),
+            fate(|fate| fate.held),
+            finding.recovered.map_or("never".to_owned(), ms),
+        );
+        if let Some(failure) = finding.failures().next() {
+            line += &format!("\n    {failure}");
+        }
+        self.findings.push(finding);
+        line
+    }
+
+    fn count(&self, holds: impl Fn(&Finding) -> bool) -> usize {
+        self.findings.iter().filter(|finding| holds(finding)).count()
+    }
+
+    /// The goals over all attacks.
+    pub(super) fn goals(&self) -> Goals {
+        let mut goals = Goals::default();
+        let all = self.findings.len();
+        let in_time = self
+            .count(|finding| finding.steady.quantile(PART) <= bound(finding.alone.quantile(PART)));
+        let mut all_of = |figure, found: usize| {
+            goals.note(figure, format!("{all} of {all}"), found, found == all && all > 0);
+        };
+        all_of("attacks with a good p99 at most doubled", in_time);
+        all_of(
+            "attacks with newcomers served within 1 s",
+            self.count(|finding| {
+                finding.newcomers.acknowledged() > 0 && finding.newcomers.quantile(1.0) <= SERVED
+            }),
+        );
+        all_of("attacks whose abusers were dropped in time", self.count(dropped_in_time));
+        all_of(
+            "attacks after which a new client came in 1 s",
+            self.count(|finding| finding.recovered.is_some_and(|time| time <= SERVED)),
+        );
+        let failures =
+            self.findings.iter().map(|finding| finding.failures().count()).sum::<usize>();
+        goals.note("failures of good clients", 0, failures, failures == 0);
+        let posts: usize = self.findings.iter().map(|finding| finding.steady.acknowledged()).sum();
+        goals.note("posts of good clients", "some", posts, posts > 0);
+        let most = self.findings.iter().map(Finding::resident_bytes).max().unwrap_or_default();
+        goals.note(
+            "most memory of an attacked service",
+            format!("{} MB", RESIDENT_BYTES_MAX / 1_000_000),
+            format!("{} MB", most / 1_000_000),
+            most <= RESIDENT_BYTES_MAX,
+        );
+        goals
+    }
+}
+
+/// Whether no connection of an abuser grew older than its attack may.
+fn dropped_in_time(finding: &Finding) -> bool {
+    finding.fates.iter().all(|(attack, fate)| {
+        attack.dropped_within.is_none_or(|within| fate.age() <= within + LATE)
+    })
+}

@@ -1,0 +1,73 @@
+//! What several experiments need: a reason not to run, a place for files, the way to end.
+
+use std::{
+    fmt, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use tempfile::TempDir;
+
+use super::Goals;
+use crate::{processes::ProcessError, trio::TrioError};
+
+/// Why an experiment says nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotRun {
+    /// Something is missing here.
+    #[error("NOT RUN: it needs {0}")]
+    Missing(String),
+    /// The services do not come up without any harm.
+    #[error(transparent)]
+    Trio(#[from] TrioError),
+    /// A service does not.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its files could not be written or read.
+    #[error("{0}")]
+    Files(#[from] io::Error),
+}
+
+/// A directory for one experiment: gone with it, or kept if something is to be seen there.
+#[derive(Debug)]
+pub(crate) struct Scratch(TempDir);
+
+impl Scratch {
+    /// A new, empty directory; `name` is for people.
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
+        let prefix = format!("faultlab-{name}-");
+        Ok(Self(tempfile::Builder::new().prefix(&prefix).tempdir()?))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Stays when this is gone. Returns where it is.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.0.disable_cleanup(true);
+        self.0.path().to_path_buf()
+    }
+}
+
+/// Tells how far an experiment is.
+pub(crate) fn say(what: &str) {
+    // Without anybody to read it, the exit code still says how it ended.
+    let _ = writeln!(io::stderr(), "{what}");
+}
+
+/// Prints the goals, or why there are none, and says how it ended.
+pub(crate) fn conclude(goals: Result<Goals, CannotRun>) -> ExitCode {
+    match goals {
+        Ok(goals) => {
+            let _ = write!(io::stdout(), "{goals}");
+            u8::from(!goals.reached()).into()
+        }
+        Err(error) => {
+            say(&fmt::format(format_args!("{error}")));
+            2.into()
+        }
+    }
+}

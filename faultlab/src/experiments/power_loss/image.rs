@@ -1,0 +1,137 @@
+//! A file system in a file, whose state at a moment is a copy of that file.
+
+use std::{
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{chamber::Chamber, experiments::CannotRun, processes::Process};
+
+/// Bytes of the memory that all images are in.
+const MEMORY: &str = "size=2g";
+
+/// A file system under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fs {
+    /// ext4 as it usually is.
+    Ext4,
+    /// ext4 that writes file contents whenever it likes.
+    Ext4Writeback,
+    /// XFS.
+    Xfs,
+}
+
+impl Fs {
+    const fn size(self) -> &'static str {
+        match self {
+            Self::Ext4 | Self::Ext4Writeback => "96M",
+            Self::Xfs => "320M",
+        }
+    }
+
+    const fn options(self) -> &'static str {
+        match self {
+            Self::Ext4 => "loop",
+            Self::Ext4Writeback => "loop,data=writeback",
+            // A copy has the name of its original.
+            Self::Xfs => "loop,nouuid",
+        }
+    }
+}
+
+impl fmt::Display for Fs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ext4 => "ext4",
+            Self::Ext4Writeback => "ext4 data=writeback",
+            Self::Xfs => "xfs",
+        })
+    }
+}
+
+/// Makes a file system in the new file `image`.
+pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), CannotRun> {
+    chamber.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
+    match fs {
+        Fs::Ext4 | Fs::Ext4Writeback => {
+            chamber.run("mkfs.ext4", &["-q".as_ref(), image.as_os_str()])
+        }
+        Fs::Xfs => chamber.run("mkfs.xfs", &["-q".as_ref(), image.as_os_str()]),
+    }
+}
+
+/// Mounts the file system in `image` at `at`, a directory.
+pub(super) fn mount(chamber: &Chamber, fs: Fs, image: &Path, at: &Path) -> Result<(), CannotRun> {
+    let options = ["-o".as_ref(), fs.options().as_ref(), image.as_os_str(), at.as_os_str()];
+    chamber.run("mount", &options)
+}
+
+/// A file system in memory for images, and how they are copied.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    pub(super) chamber: Chamber,
+    dir: PathBuf,
+    /// Whether a copy is made in one moment, while writes go on.
+    at_once: bool,
+}
+
+impl Shelf {
+    /// An empty one, over the directory `dir`.
+    pub(super) fn new(dir: &Path) -> Result<Self, CannotRun> {
+        let chamber = Chamber::open()?;
+        let (memory, shelf) = (dir.join("memory"), dir.join("shelf"));
+        fs::create_dir_all(&memory)?;
+        fs::create_dir_all(&shelf)?;
+        let tmpfs = ["-t", "tmpfs", "-o", MEMORY, "faultlab"].map(OsString::from);
+        chamber.run("mount", &[&tmpfs[..], &[memory.clone().into()]].concat())?;
+        // Only a file system that shares blocks between files copies in a moment.
+        let outer = memory.join("outer");
+        let sharing = chamber
+            .run("truncate", &["-s".as_ref(), "1500M".as_ref(), outer.as_os_str()])
+            .and_then(|()| chamber.run("mkfs.xfs", &["-q".as_ref(), outer.as_os_str()]))
+            .and_then(|()| mount(&chamber, Fs::Xfs, &outer, &shelf));
+        let (dir, at_once) = if sharing.is_ok() { (shelf, true) } else { (memory, false) };
+        Ok(Self { chamber, dir, at_once })
+    }
+
+    /// Where the file `name` is, seen from inside.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Copies `image` to `copy`, as it is at one moment of this call. `writer` is who writes to it.
+    pub(super) fn copy(
+        &self,
+        image: &Path,
+        copy: &Path,
+        writer: &Process,
+    ) -> Result<(), CannotRun> {
+        if self.at_once {
+            return self.cp("--reflink=always", image, copy);
+        }
+        writer.freeze()?;
+        let copied = self.copy_until_same(image, copy);
+        writer.thaw()?;
+        copied
+    }
+
+    /// The kernel may still write what it was given before; then the copy is of no one moment.
+    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+        for _ in 0..COPIES_MAX {
+            self.cp("--sparse=always", image, copy)?;
+            let same = ["-s".as_ref(), image.as_os_str(), copy.as_os_str()];
+            if self.chamber.run("cmp", &same).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("the image does not come to rest").into())
+    }
+
+    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+        self.chamber.run("cp", &[how.as_ref(), image.as_os_str(), copy.as_os_str()])
+    }
+}
+
+/// Tries to copy an image that nobody but the kernel writes to.
+const COPIES_MAX: usize = 20;

@@ -1,0 +1,213 @@
+//! A real failure of a sync: the device under the file system runs out, which the kernel tells once.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::image::{Fs, format, mount};
+use crate::{
+    chamber::Chamber,
+    checker::broken,
+    experiments::{CannotRun, Scratch},
+    history::Outcome,
+    load::{Ledger, read_records},
+    processes::ProcessError,
+    programs::tool,
+    trio::{Programs, Trio},
+};
+
+/// What the device really has; the file system believes in more.
+const REAL_SIZE: &str = "16m";
+
+/// Bytes of a post: some hundred fill the device.
+const POST_BYTES: usize = 100_000;
+
+/// Posts after which the device must have run out.
+const POSTS_MAX: usize = 1000;
+
+/// From a failed sync to the end of the service.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The exit code that says that the disk failed.
+const DISK_FAILED: i32 = 74;
+
+/// What came of a real failure.
+#[derive(Debug, Clone, Default)]
+pub struct Thin {
+    /// Syncs that failed.
+    pub failures: usize,
+    /// Messages with a receipt from before.
+    pub acknowledged: usize,
+    /// What is wrong, in words.
+    pub wrong: Vec<String>,
+}
+
+impl Thin {
+    pub(super) fn add(&mut self, other: Self) {
+        self.failures += other.failures;
+        self.acknowledged += other.acknowledged;
+        self.wrong.extend(other.wrong);
+    }
+}
+
+/// Posts until a sync of the device fails, and recovers on a copy of it and on the grown device.
+///
+/// # Errors
+/// [`CannotRun`]: not as root, not with loop devices.
+pub async fn thin() -> Result<Thin, CannotRun> {
+    let mut scratch = Scratch::new("thin-device")?;
+    let device = Device::new(scratch.path())?;
+    let mut programs = Programs::built()?;
+    programs.logging.extend(["--segment-size", "1MiB"].map(OsString::from));
+    let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "3s"];
+    programs.facade.extend(timeouts.map(OsString::from));
+    let program = device.chamber.inside(&programs.logging);
+    programs.logging = device.chamber.inside(&watched(&programs.logging, scratch.path())?);
+    let mut trio = Trio::start(programs, &device.live).await?;
+
+    let mut thin = Thin::default();
+    let ledger = Ledger::start();
+    let client = trio.client();
+    for number in 0..POSTS_MAX {
+        let message = format!("{number} {}", "x".repeat(POST_BYTES));
+        let outcome = ledger.post(&client, &message, Some(&number.to_string())).await;
+        if !matches!(outcome, Outcome::Acknowledged { .. }) {
+            break;
+        }
+    }
+    thin.acknowledged = ledger.acknowledged();
+    let end = trio.logging.ended(STOP_TIMEOUT).await?.map(|status| status.code());
+    if end != Some(Some(DISK_FAILED)) {
+        thin.wrong.push(format!("the service did not end with {DISK_FAILED}: {end:?}"));
+    }
+    let trace = fs::read_to_string(scratch.path().join("trace"))?;
+    (thin.failures, thin.wrong) = failures(&trace, thin.wrong);
+
+    // What the disk has, without what the kernel still has in memory.
+    let copy = device.copy("after-failure")?;
+    thin.wrong.extend(recover(&mut trio, &program, &copy, &ledger).await?);
+    // The same machine goes on, on a device that has room again.
+    device.grow()?;
+    if let Some(wrong) = start_again(&mut trio, &program, &device.live).await? {
+        thin.wrong.push(wrong);
+    }
+    device.mount_again()?;
+    thin.wrong.extend(recover(&mut trio, &program, &device.live, &ledger).await?);
+    ledger.settle(&client, 3).await;
+    if ledger.acknowledged() != thin.acknowledged + 1 {
+        thin.wrong.push("what had failed could not be stored later".to_owned());
+    }
+    let copy = device.copy("after-recovery")?;
+    thin.wrong.extend(recover(&mut trio, &program, &copy, &ledger).await?);
+    if !thin.wrong.is_empty() {
+        thin.wrong.push(format!("see {}", scratch.keep().display()));
+    }
+    Ok(thin)
+}
+
+/// A service on a file system that has given up must say so, or serve.
+async fn start_again(
+    trio: &mut Trio,
+    program: &[OsString],
+    dir: &Path,
+) -> Result<Option<String>, CannotRun> {
+    let started = trio.replace_logging(program.to_vec(), dir).await;
+    trio.logging.kill()?;
+    match started {
+        Ok(()) | Err(ProcessError::NotUp { ended: Some(DISK_FAILED), .. }) => Ok(None),
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}
+
+/// Starts a service on what is in `dir` and judges what it shows.
+async fn recover(
+    trio: &mut Trio,
+    program: &[OsString],
+    dir: &Path,
+    ledger: &Ledger,
+) -> Result<Vec<String>, CannotRun> {
+    let at = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if let Err(error) = trio.replace_logging(program.to_vec(), dir).await {
+        return Ok(vec![format!("{at}: {error}")]);
+    }
+    trio.ready().await?;
+    let read = read_records(&trio.client(), ledger.run()).await;
+    let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
+        return Ok(vec![format!("{at}: it cannot be read")]);
+    };
+    let violations = broken(&ledger.history(), &log);
+    Ok(violations.iter().map(|violation| format!("{at}: {violation:.100?}")).collect())
+}
+
+/// `program`, with its writes and syncs noted in the file `trace` in `dir`.
+fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, CannotRun> {
+    let mut command: Vec<OsString> = vec![tool("strace")?.into()];
+    let flags = ["-D", "-f", "-qq", "-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"];
+    command.extend(flags.map(OsString::from));
+    command.push(dir.join("trace").into());
+    command.extend_from_slice(program);
+    Ok(command)
+}
+
+/// How many syncs failed, and whether anything was written or synced after the first of them.
+fn failures(trace: &str, mut wrong: Vec<String>) -> (usize, Vec<String>) {
+    let failed = |line: &&str| line.contains("sync") && line.contains("= -1 ");
+    let failures = trace.lines().filter(failed).count();
+    let after = trace.lines().skip_while(|line| !failed(line)).skip(1);
+    if let Some(line) = after.into_iter().next() {
+        wrong.push(format!("the journal went on after a failed sync: {line:.80}"));
+    }
+    (failures, wrong)
+}
+
+/// A file system on a device that has less than it says.
+struct Device {
+    chamber: Chamber,
+    dir: PathBuf,
+    memory: PathBuf,
+    live: PathBuf,
+}
+
+impl Device {
+    fn new(dir: &Path) -> Result<Self, CannotRun> {
+        let chamber = Chamber::open()?;
+        let (memory, live) = (dir.join("memory"), dir.join("live"));
+        fs::create_dir_all(&memory)?;
+        fs::create_dir_all(&live)?;
+        let device = Self { chamber, dir: dir.to_path_buf(), memory, live };
+        device.mount_memory(&format!("size={REAL_SIZE}"))?;
+        let image = device.memory.join("image");
+        format(&device.chamber, Fs::Ext4, &image)?;
+        mount(&device.chamber, Fs::Ext4, &image, &device.live)?;
+        Ok(device)
+    }
+
+    fn mount_memory(&self, options: &str) -> Result<(), CannotRun> {
+        let tmpfs = ["-t", "tmpfs", "-o", options, "faultlab"].map(OsString::from);
+        self.chamber.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
+    }
+
+    fn grow(&self) -> Result<(), CannotRun> {
+        let remount = ["-o", "remount,size=512m"].map(OsString::from);
+        self.chamber.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
+    }
+
+    fn mount_again(&self) -> Result<(), CannotRun> {
+        self.chamber.run("umount", &[&self.live])?;
+        mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)
+    }
+
+    /// Mounts a copy of the device that has room. Returns where.
+    fn copy(&self, name: &str) -> Result<PathBuf, CannotRun> {
+        let (copy, at) = (self.dir.join(format!("{name}.image")), self.dir.join(name));
+        let image = self.memory.join("image");
+        self.chamber
+            .run("cp", &["--sparse=always".as_ref(), image.as_os_str(), copy.as_os_str()])?;
+        fs::create_dir_all(&at)?;
+        mount(&self.chamber, Fs::Ext4, &copy, &at)?;
+        Ok(at)
+    }
+}

@@ -1,0 +1,141 @@
+//! Points: one system call of the logging service, and what happens at it.
+
+use std::{ffi::OsString, fmt, path::Path};
+
+/// Sequences that a segment of the workload may begin with.
+const SEQUENCES_MAX: u64 = 64;
+
+/// What happens at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// The process ends at once (SIGKILL).
+    Kill,
+    /// The call is not made, and fails with this.
+    Error(&'static str),
+    /// The call begins this many milliseconds late.
+    Delay(u32),
+}
+
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill => f.write_str("SIGKILL"),
+            Self::Error(error) => f.write_str(error),
+            Self::Delay(millis) => write!(f, "{millis} ms late"),
+        }
+    }
+}
+
+/// A kind of system call and what happens at one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// The call.
+    pub syscall: &'static str,
+    /// What happens.
+    pub harm: Harm,
+}
+
+/// What a call of [`Line`] must lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// The process ends by the signal.
+    Killed,
+    /// It ends by itself and says that the disk failed.
+    Stops,
+    /// It stops, or refuses for want of room and goes on.
+    StopsOrRefuses,
+    /// It goes on.
+    GoesOn,
+}
+
+const fn kill(syscall: &'static str) -> Line {
+    Line { syscall, harm: Harm::Kill }
+}
+
+const fn error(syscall: &'static str, error: &'static str) -> Line {
+    Line { syscall, harm: Harm::Error(error) }
+}
+
+/// Everything that is swept: each call the journal makes, and the ones that carry its answers.
+pub const ALL: [Line; 28] = [
+    kill("pwrite64"),
+    kill("fdatasync"),
+    kill("fsync"),
+    kill("fallocate"),
+    kill("ftruncate"),
+    kill("openat"),
+    kill("write"),
+    kill("writev"),
+    error("pwrite64", "EIO"),
+    error("pwrite64", "ENOSPC"),
+    error("pwrite64", "EDQUOT"),
+    error("fdatasync", "EIO"),
+    error("fdatasync", "ENOSPC"),
+    error("fdatasync", "EDQUOT"),
+    error("fsync", "EIO"),
+    error("fsync", "ENOSPC"),
+    error("fsync", "EDQUOT"),
+    error("fallocate", "EIO"),
+    error("fallocate", "ENOSPC"),
+    error("fallocate", "EDQUOT"),
+    error("fallocate", "EFBIG"),
+    error("ftruncate", "EIO"),
+    error("openat", "EIO"),
+    error("openat", "EMFILE"),
+    error("openat", "ENFILE"),
+    error("openat", "ENOSPC"),
+    error("openat", "EACCES"),
+    Line { syscall: "fdatasync", harm: Harm::Delay(1200) },
+];
+
+impl Line {
+    /// Calls of other threads than those of the journal, on other files than its own.
+    const fn is_anywhere(&self) -> bool {
+        matches!(self.syscall.as_bytes(), b"write" | b"writev")
+    }
+
+    pub(super) const fn expected(&self) -> Expected {
+        match (self.harm, self.syscall.as_bytes()) {
+            (Harm::Kill, _) => Expected::Killed,
+            (Harm::Delay(_), _) => Expected::GoesOn,
+            (_, b"fdatasync" | b"fsync") => Expected::Stops,
+            (Harm::Error(error), _) => match error.as_bytes() {
+                b"EIO" | b"EACCES" => Expected::Stops,
+                _ => Expected::StopsOrRefuses,
+            },
+        }
+    }
+
+    /// `program` as a child of its own, with the `when`th call harmed in each thread, and every call
+    /// noted in `trace`.
+    pub(super) fn command(
+        &self,
+        strace: &Path,
+        program: &[OsString],
+        dir: &Path,
+        trace: &Path,
+        when: u32,
+    ) -> Vec<OsString> {
+        let harm = match self.harm {
+            Harm::Kill => "signal=SIGKILL".to_owned(),
+            Harm::Error(error) => format!("error={error}"),
+            Harm::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
+        };
+        let syscall = self.syscall;
+        // The tracer is the grandchild, so that signals and exit codes are those of the service.
+        let mut command: Vec<OsString> = vec![strace.into()];
+        command.extend(["-D", "-f", "-qq", "-ttt", "-e", "signal=none", "-o"].map(OsString::from));
+        command.push(trace.into());
+        command.push(format!("-etrace={syscall}").into());
+        command.push(format!("-einject={syscall}:{harm}:when={when}").into());
+        if !self.is_anywhere() {
+            let data = dir.join("logging");
+            let segments = (1..=SEQUENCES_MAX).map(|n| data.join(format!("{n:020}.segment")));
+            for path in [data.clone()].into_iter().chain(segments) {
+                command.extend([OsString::from("-P"), path.into()]);
+            }
+        }
+        command.extend_from_slice(program);
+        command
+    }
+}

@@ -1,0 +1,235 @@
+//! One point tried: the workload under harm, a restart without it, and a judgement.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use super::point::{Expected, Line};
+use crate::{
+    checker::broken,
+    experiments::CannotRun,
+    history::{Attempt, Micros, Outcome, Record},
+    load::{Client, Ledger, read_records},
+    trio::Trio,
+};
+
+/// From the end of the workload to the end of a process that must stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often the service is looked at.
+const POLL: Duration = Duration::from_millis(2);
+
+/// Longer than the journal waits before it marks its end.
+const IDLE: Duration = Duration::from_millis(70);
+
+/// The exit code that says that the disk failed.
+const DISK_FAILED: i32 = 74;
+
+/// Times a post is repeated in the end.
+const SETTLE_TRIES: usize = 5;
+
+/// What is told of one point.
+const WRONG_MAX: usize = 3;
+
+/// What came of one point.
+#[derive(Debug, Clone)]
+pub(super) struct Tried {
+    /// Whether the call was reached, so that there was harm.
+    pub(super) reached: bool,
+    /// What is wrong, in words. Nothing: it recovered.
+    pub(super) wrong: Vec<String>,
+    /// Receipts for a batch whose write or sync had failed, or for a later one.
+    pub(super) acks_after_error: usize,
+    /// Messages with a receipt in the end.
+    pub(super) acknowledged: usize,
+}
+
+/// Posts one after another, then several at once, across some segments.
+pub(super) async fn workload(ledger: &Ledger, client: &Client, name: &str) {
+    let sizes = [10, 100, 30_000, 10, 30_000, 100];
+    for (number, size) in sizes.into_iter().enumerate() {
+        post(ledger, client, &format!("{name}-{number}"), size).await;
+        if number == 1 {
+            tokio::time::sleep(IDLE).await;
+        }
+    }
+    for round in 0..2 {
+        let one = async |number: usize| {
+            post(ledger, client, &format!("{name}-round-{round}-{number}"), 9000).await;
+        };
+        tokio::join!(one(0), one(1), one(2), one(3));
+    }
+    for number in 6..8 {
+        post(ledger, client, &format!("{name}-{number}"), 10).await;
+    }
+}
+
+async fn post(ledger: &Ledger, client: &Client, name: &str, size: usize) {
+    let message = format!("{name} {}", "x".repeat(size));
+    ledger.post(client, &message, Some(name)).await;
+}
+
+/// How a service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// What it said; none, if it was killed.
+    pub(super) code: Option<i32>,
+}
+
+/// What happened to the harmed service.
+struct Harmed {
+    end: Option<End>,
+    /// When the call failed, if it did.
+    failed: Option<Micros>,
+    restarted: Micros,
+}
+
+/// Runs the workload on the service that `trio` has, which is `line`'s, and judges what is left of
+/// it in `dir`. `ledger` knows what is there from before.
+pub(super) async fn try_point(
+    trio: &mut Trio,
+    start: Result<(), End>,
+    line: Line,
+    program: &[OsString],
+    dir: &Path,
+    ledger: &Ledger,
+) -> Result<Tried, CannotRun> {
+    let harmed = harm(trio, start, line, program, dir, ledger).await?;
+    let client = trio.client();
+    ledger.settle(&client, SETTLE_TRIES).await;
+    ledger.repeat(&client).await;
+    let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
+    trio.logging.kill()?;
+
+    let reached = match line.expected() {
+        Expected::Killed => harmed.end == Some(End { code: None }),
+        Expected::Stops | Expected::StopsOrRefuses | Expected::GoesOn => harmed.failed.is_some(),
+    };
+    let mut wrong: Vec<String> = wrong_end(line, reached, harmed.end).into_iter().collect();
+    let attempts = ledger.history().attempts;
+    let mut acks_after_error = 0;
+    match log {
+        None => wrong.push("the log could not be read after the restart".to_owned()),
+        Some((_, log)) => {
+            let violations = broken(&ledger.history(), &log);
+            wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
+            if let Some(failed) = harmed.failed
+                && harmed.end == Some(End { code: Some(DISK_FAILED) })
+            {
+                acks_after_error = late_receipts(&attempts, &log, failed, harmed.restarted);
+            }
+        }
+    }
+    let unsettled = attempts.iter().filter(|attempt| !is_settled(attempt, &attempts)).count();
+    if unsettled > 0 {
+        wrong.push(format!("{unsettled} posts were never answered with a receipt"));
+    }
+    wrong.truncate(WRONG_MAX);
+    Ok(Tried { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
+}
+
+/// Lets the workload run into the harm, and starts the service again without.
+async fn harm(
+    trio: &mut Trio,
+    start: Result<(), End>,
+    line: Line,
+    program: &[OsString],
+    dir: &Path,
+    ledger: &Ledger,
+) -> Result<Harmed, CannotRun> {
+    let client = trio.client();
+    let began = (SystemTime::now(), ledger.run().now());
+    let mut end = start.err();
+    let work = workload(ledger, &client, "swept");
+    tokio::pin!(work);
+    let mut over = false;
+    if end.is_none() {
+        tokio::select! {
+            () = &mut work => over = true,
+            ended = ended(trio) => end = Some(ended?),
+        }
+    }
+    if over && line.expected() == Expected::Stops && injected(dir)?.is_some() {
+        let status = trio.logging.ended(STOP_TIMEOUT).await?;
+        end = status.map(|status| End { code: status.code() });
+    }
+    let restarted = ledger.run().now();
+    trio.replace_logging(program.to_vec(), dir).await?;
+    if !over {
+        work.await;
+    }
+    let failed = injected(dir)?.map(|at| began.1 + micros_since(began.0, at));
+    Ok(Harmed { end, failed, restarted })
+}
+
+fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
+    let settles = |other: &Attempt| {
+        other.message == attempt.message && matches!(other.outcome, Outcome::Acknowledged { .. })
+    };
+    all.iter().any(settles)
+}
+
+/// Returns once the logging service is gone.
+async fn ended(trio: &mut Trio) -> Result<End, CannotRun> {
+    loop {
+        if let Some(status) = trio.logging.ended(POLL).await? {
+            return Ok(End { code: status.code() });
+        }
+    }
+}
+
+fn wrong_end(line: Line, reached: bool, end: Option<End>) -> Option<String> {
+    let disk_failed = Some(End { code: Some(DISK_FAILED) });
+    let right = match line.expected() {
+        _ if !reached => true,
+        Expected::Killed => true,
+        Expected::Stops => end == disk_failed,
+        Expected::StopsOrRefuses => end.is_none() || end == disk_failed,
+        Expected::GoesOn => end.is_none(),
+    };
+    (!right).then(|| format!("the service ended with {end:?}"))
+}
+
+/// Receipts that came after the call had failed, and before the service was started again, although
+/// the message is not from before the failure.
+fn late_receipts(attempts: &[Attempt], log: &[Record], failed: Micros, restarted: Micros) -> usize {
+    let place = |message: &str| log.iter().position(|record| record.message == message);
+    let in_time = |attempt: &&Attempt| {
+        attempt.ended < restarted && matches!(attempt.outcome, Outcome::Acknowledged { .. })
+    };
+    let without = attempts.iter().filter(|attempt| attempt.ended >= restarted);
+    // Of posts that went together some may have been stored before the failure: those at the front.
+    let first_without = without.filter_map(|attempt| place(&attempt.message)).min();
+    let late = attempts.iter().filter(in_time).filter(|attempt| {
+        let is_alone = !attempt.message.contains("round");
+        let alone_and_late = is_alone && attempt.ended > failed;
+        let overtakes = place(&attempt.message) > first_without && first_without.is_some();
+        alone_and_late || overtakes && attempt.ended > failed
+    });
+    late.count()
+}
+
+/// When the harmed call was made, as the tracer saw it.
+fn injected(dir: &Path) -> io::Result<Option<SystemTime>> {
+    let trace = match fs::read_to_string(dir.join("trace")) {
+        Ok(trace) => trace,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let line = trace.lines().find(|line| line.contains("INJECTED") || line.contains("DELAYED"));
+    let time = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    Ok(time.map(|time| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(time)))
+}
+
+fn micros_since(began: SystemTime, at: SystemTime) -> Micros {
+    let passed = at.duration_since(began).unwrap_or_default();
+    Micros::try_from(passed.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// Enough of `text` to know what it is about.
+fn head(text: &str) -> String {
+    text.chars().take(60).collect()
+}

@@ -1,0 +1,146 @@
+//! What a client remembers of its messages, so that it can repeat them. However long it posts, that
+//! is a limited number.
+
+use std::collections::VecDeque;
+
+/// How many of its latest messages a client considers for a repeat.
+const LATEST_MAX: usize = 256;
+
+/// How many older ones it does; which of them stay is left to chance.
+const OLDER_MAX: usize = 1024;
+
+/// How many messages of unknown outcome a client has at once before it repeats them rather than post
+/// new ones. They are all remembered.
+pub(super) const OPEN_MAX: usize = 128;
+
+/// A message this client has sent.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    pub(super) message: String,
+    /// What to repeat it with, if anything.
+    pub(super) key: Option<String>,
+    pub(super) uuid: Option<String>,
+    pub(super) settled: bool,
+}
+
+impl Sent {
+    /// Whether it can and shall be repeated until there is a receipt.
+    pub(super) const fn is_open(&self) -> bool {
+        !self.settled && self.key.is_some()
+    }
+}
+
+/// The messages of a client.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    latest: VecDeque<Sent>,
+    older: Vec<Sent>,
+    passed_over: usize,
+    open: usize,
+}
+
+/// One of them. It is valid until the next one is remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum At {
+    Latest(usize),
+    Older(usize),
+}
+
+impl Memory {
+    /// Remembers one more, and forgets another one if there are too many.
+    pub(super) fn remember(&mut self, sent: Sent, rng: &mut fastrand::Rng) {
+        self.open += usize::from(sent.is_open());
+        self.latest.push_back(sent);
+        if self.latest.len() <= LATEST_MAX {
+            return;
+        }
+        let Some(old) = self.latest.pop_front() else { return };
+        if old.is_open() || self.older.len() < OLDER_MAX {
+            self.older.push(old);
+            return;
+        }
+        // So that each had the same chance to stay, however long ago it was.
+        self.passed_over += 1;
+        let place = rng.usize(..OLDER_MAX + self.passed_over);
+        if place < self.older.len() && !self.older[place].is_open() {
+            self.older[place] = old;
+        }
+    }
+
+    pub(super) fn get(&self, at: At) -> &Sent {
+        match at {
+            At::Latest(place) => &self.latest[place],
+            At::Older(place) => &self.older[place],
+        }
+    }
+
+    /// Notes what has become of it.
+    pub(super) fn set(&mut self, at: At, sent: Sent) {
+        let place = match at {
+            At::Latest(place) => &mut self.latest[place],
+            At::Older(place) => &mut self.older[place],
+        };
+        self.open -= usize::from(place.is_open());
+        self.open += usize::from(sent.is_open());
+        *place = sent;
+    }
+
+    /// One that can be repeated and is `wanted`: any old one may be, too.
+    pub(super) fn pick(
+        &self,
+        rng: &mut fastrand::Rng,
+        wanted: impl Fn(&Sent) -> bool,
+    ) -> Option<At> {
+        let wanted = |sent: &Sent| sent.key.is_some() && wanted(sent);
+        let places: Vec<At> = if self.older.is_empty() || rng.bool() {
+            let latest = self.latest.iter().enumerate().filter(|(_, sent)| wanted(sent));
+            latest.map(|(place, _)| At::Latest(place)).collect()
+        } else {
+            let older = self.older.iter().enumerate().filter(|(_, sent)| wanted(sent));
+            older.map(|(place, _)| At::Older(place)).collect()
+        };
+        rng.choice(places)
+    }
+
+    /// How many have no receipt and can be repeated.
+    pub(super) const fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Those, oldest first.
+    pub(super) fn into_open(self) -> impl Iterator<Item = Sent> {
+        self.older.into_iter().chain(self.latest).filter(Sent::is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(number: usize, settled: bool) -> Sent {
+        let message = number.to_string();
+        Sent { key: Some(message.clone()), message, uuid: None, settled }
+    }
+
+    #[test]
+    fn a_long_run_is_remembered_in_part_and_every_open_message_in_any_case() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut memory = Memory::default();
+        for number in 0..20_000 {
+            memory.remember(sent(number, number % 1000 != 0), &mut rng);
+        }
+        assert_eq!(memory.open(), 20);
+        assert!(memory.latest.len() + memory.older.len() <= LATEST_MAX + OLDER_MAX + 20);
+        let mut old = 0;
+        for _ in 0..1000 {
+            let at = memory.pick(&mut rng, |sent| sent.settled).unwrap();
+            old += usize::from(memory.get(at).message.parse::<usize>().unwrap() < 10_000);
+        }
+        assert!(old > 0, "nothing old is ever repeated");
+        let at = memory.pick(&mut rng, |sent| sent.is_open()).unwrap();
+        let settled = Sent { settled: true, ..memory.get(at).clone() };
+        memory.set(at, settled);
+        assert_eq!(memory.open(), 19);
+        assert_eq!(memory.into_open().count(), 19);
+    }
+}

@@ -1,0 +1,225 @@
+//! The faults of a run, which follow from its seed.
+
+use std::{ops::Range, time::Duration};
+
+use super::{Fault, Link, Victim};
+use crate::proxy::{Cut, Direction, Mode};
+
+/// Time between the end of a fault and the next one.
+const GAP_MILLIS: Range<u64> = 100..500;
+
+/// The same after a kill of the logging service: the time to the first receipt is measured there.
+const GAP_AFTER_KILL_MILLIS: Range<u64> = 400..1000;
+
+/// How long a fault usually lasts.
+const SHORT_MILLIS: Range<u64> = 50..600;
+
+/// How long every fifth lasts: longer than the facade's patience with a message.
+const LONG_MILLIS: Range<u64> = 2100..2600;
+
+/// How long one freeze in [`VERY_LONG_EVERY`] lasts, in runs of [`VERY_LONG_RUN`] or more.
+const VERY_LONG_MILLIS: Range<u64> = 10_000..15_000;
+const VERY_LONG_EVERY: u32 = 25;
+const VERY_LONG_RUN: Duration = Duration::from_secs(5 * 60);
+
+/// What each piece of bytes waits at most, while they are delayed.
+const DELAY_MILLIS: Range<u64> = 20..700;
+
+/// Bytes that still go through before a reset: from the middle of a frame to some batches.
+const RESET_BYTES: Range<u64> = 0..4096;
+
+/// From some messages a second to some hundred.
+const THROTTLE_BYTES_PER_SECOND: Range<u64> = 500..50_000;
+
+/// How long nothing and then everything goes through.
+const FLAP_MILLIS: Range<u64> = 20..150;
+
+/// A fault that is going to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// When, from the start of the run. It is late if undoing the one before took long.
+    pub at: Duration,
+    /// What kind.
+    pub fault: Fault,
+    /// To whom.
+    pub victim: Victim,
+    /// How long until it is undone.
+    pub lasts: Duration,
+    /// What exactly.
+    pub harm: Harm,
+}
+
+/// What is done to a victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// The service is ended with SIGKILL.
+    Kill,
+    /// It is stopped with SIGSTOP.
+    Freeze,
+    /// The connections of the link are cut.
+    Cut(Cut),
+    /// Its bytes are treated like this.
+    Bytes(Mode),
+    /// They are thrown away and let through, in turn.
+    Flap {
+        /// How long each lasts.
+        each: Duration,
+    },
+}
+
+/// The faults of a run: the same for the same arguments. Each of `faults` comes once before any
+/// comes again; the first kill hits the facade, the next one the logging service.
+#[must_use]
+pub fn schedule(seed: u64, duration: Duration, faults: &[Fault]) -> Vec<Planned> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut plan: Vec<Planned> = Vec::new();
+    let (mut deck, mut kills) = (Vec::new(), 0);
+    let mut at = Duration::ZERO;
+    loop {
+        let killed = plan
+            .last()
+            .is_some_and(|last| (last.fault, last.victim) == (Fault::Kill, Victim::Logging));
+        at += millis(&mut rng, if killed { GAP_AFTER_KILL_MILLIS } else { GAP_MILLIS });
+        if deck.is_empty() {
+            deck = faults.to_vec();
+            // Kills are what the rest is measured against.
+            deck.extend(faults.iter().copied().filter(|fault| *fault == Fault::Kill));
+            rng.shuffle(&mut deck);
+        }
+        let Some(fault) = deck.pop() else { return plan };
+        kills += usize::from(fault == Fault::Kill);
+        let victim = victim(fault, kills, &mut rng);
+        let lasts = lasts(fault, duration, &mut rng);
+        if at >= duration {
+            return plan;
+        }
+        if at + lasts > duration {
+            // A shorter one may still fit.
+            continue;
+        }
+        let harm = exactly(fault, &mut rng);
+        plan.push(Planned { at, fault, victim, lasts, harm });
+        at += lasts;
+    }
+}
+
+fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {
+    let one_of_three = rng.u8(0..3) == 0;
+    match fault {
+        // Two of three hit the one that has something to lose.
+        Fault::Kill if kills % 3 == 1 => Victim::Facade,
+        Fault::Freeze if one_of_three => Victim::Facade,
+        Fault::Kill | Fault::Freeze => Victim::Logging,
+        Fault::KillMessages => Victim::Messages,
+        // The facade has one connection to the logging service: nothing can overtake there.
+        Fault::Scatter => Victim::Link(Link::Clients),
+        Fault::Cut
+        | Fault::HalfClose
+        | Fault::Reset
+        | Fault::Delay
+        | Fault::Throttle
+        | Fault::Hold
+        | Fault::DropRequests
+        | Fault::DropReplies
+        | Fault::BlackHole
+        | Fault::Flap => Victim::Link(if one_of_three { Link::Clients } else { Link::Logging }),
+    }
+}
+
+fn lasts(fault: Fault, run: Duration, rng: &mut fastrand::Rng) -> Duration {
+    let range = if rng.u8(0..5) == 0 { LONG_MILLIS } else { SHORT_MILLIS };
+    let lasts = millis(rng, range);
+    match fault {
+        Fault::Cut | Fault::HalfClose | Fault::Reset => Duration::ZERO,
+        // Whoever watches over a service starts it again at once.
+        Fault::Kill if rng.bool() => Duration::ZERO,
+        Fault::Freeze if run >= VERY_LONG_RUN && rng.u32(0..VERY_LONG_EVERY) == 0 => {
+            millis(rng, VERY_LONG_MILLIS)
+        }
+        Fault::Kill
+        | Fault::KillMessages
+        | Fault::Freeze
+        | Fault::Delay
+        | Fault::Scatter
+        | Fault::Throttle
+        | Fault::Hold
+        | Fault::DropRequests
+        | Fault::DropReplies
+        | Fault::BlackHole
+        | Fault::Flap => lasts,
+    }
+}
+
+fn exactly(fault: Fault, rng: &mut fastrand::Rng) -> Harm {
+    match fault {
+        Fault::Kill | Fault::KillMessages => Harm::Kill,
+        Fault::Freeze => Harm::Freeze,
+        Fault::Cut => Harm::Cut(Cut::End),
+        Fault::HalfClose => {
+            let direction = if rng.bool() { Direction::Requests } else { Direction::Replies };
+            Harm::Cut(Cut::Half(direction))
+        }
+        Fault::Reset => Harm::Cut(Cut::Reset { after_bytes: rng.u64(RESET_BYTES) }),
+        Fault::Delay => Harm::Bytes(Mode::Delay(millis(rng, DELAY_MILLIS))),
+        Fault::Scatter => {
+            let max = millis(rng, DELAY_MILLIS);
+            Harm::Bytes(Mode::Scatter { max, seed: rng.u64(..) })
+        }
+        Fault::Throttle => {
+            let bytes_per_second = rng.u64(THROTTLE_BYTES_PER_SECOND);
+            Harm::Bytes(Mode::Throttle { bytes_per_second })
+        }
+        Fault::Hold => Harm::Bytes(Mode::Hold),
+        Fault::DropRequests => Harm::Bytes(Mode::DropRequests),
+        Fault::DropReplies => Harm::Bytes(Mode::DropReplies),
+        Fault::BlackHole => Harm::Bytes(Mode::BlackHole),
+        Fault::Flap => Harm::Flap { each: millis(rng, FLAP_MILLIS) },
+    }
+}
+
+fn millis(rng: &mut fastrand::Rng, range: Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_same_seed_gives_the_same_schedule() {
+        let plan = schedule(7, MINUTE, &Fault::ALL);
+        assert_eq!(plan, schedule(7, MINUTE, &Fault::ALL));
+        assert_ne!(plan, schedule(8, MINUTE, &Fault::ALL));
+        assert!(plan.len() > 45, "{} faults in a minute", plan.len());
+        assert!(plan.iter().all(|planned| planned.at + planned.lasts <= MINUTE));
+    }
+
+    #[test]
+    fn only_the_faults_asked_for_happen_and_all_of_them() {
+        for fault in Fault::ALL {
+            assert!(schedule(1, MINUTE, &Fault::ALL).iter().any(|planned| planned.fault == fault));
+            let alone = schedule(1, MINUTE, &[fault]);
+            assert!(!alone.is_empty() && alone.iter().all(|planned| planned.fault == fault));
+        }
+        assert_eq!(schedule(1, MINUTE, &[]), []);
+    }
+
+    #[test]
+    fn twenty_minutes_have_a_thousand_faults_on_every_link_and_service_and_long_freezes() {
+        let plan = schedule(2026, MINUTE * 20, &Fault::ALL);
+        assert!(plan.len() >= 1000, "{} faults", plan.len());
+        let victims = [
+            Victim::Facade,
+            Victim::Logging,
+            Victim::Messages,
+            Victim::Link(Link::Clients),
+            Victim::Link(Link::Logging),
+        ];
+        for victim in victims {
+            assert!(plan.iter().any(|planned| planned.victim == victim), "none hits {victim}");
+        }
+        assert!(plan.iter().any(|planned| planned.lasts >= Duration::from_secs(10)));
+    }
+}

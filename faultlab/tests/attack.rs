@@ -1,0 +1,62 @@
+//! Every attack in small, beside clients that behave.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+use std::time::Duration;
+
+use faultlab::{
+    experiments::attack::{
+        abuse::Attack,
+        assault::{Assault, Finding},
+        grpc, http,
+    },
+    trio::Programs,
+};
+
+/// How long it all takes.
+const TIME: Duration = Duration::from_secs(3);
+
+/// Abusers of each attack.
+const ABUSERS: usize = 3;
+
+/// More than the services take here, and far less than abusers could make them take.
+const RESIDENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+async fn attack(attacks: &[Attack]) -> Finding {
+    let attacks = attacks.iter().map(|attack| (*attack, ABUSERS)).collect();
+    let assault = Assault { attacks, time: TIME, open_files: None };
+    assault.run(Programs::built().unwrap()).await.unwrap()
+}
+
+/// Good clients were served all the time, and abusers who are to be dropped soon were dropped.
+fn assert_withstood(finding: &Finding) {
+    let failures: Vec<_> = finding.failures().collect();
+    assert!(failures.is_empty(), "{failures:?}");
+    assert!(finding.steady.acknowledged() > 20, "{finding:?}");
+    assert!(finding.newcomers.acknowledged() > 0, "{finding:?}");
+    assert!(finding.recovered.is_some());
+    assert!(finding.resident_bytes() < RESIDENT_BYTES_MAX, "{finding:?}");
+    for (attack, fate) in &finding.fates {
+        if attack.dropped_within.is_some_and(|within| within < TIME) {
+            assert!(fate.dropped > 0, "{}: {fate:?}", attack.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_facade_serves_good_clients_beside_every_abuser_of_its_port() {
+    assert_withstood(&attack(http::ATTACKS).await);
+}
+
+#[tokio::test]
+async fn the_logging_service_serves_the_facade_beside_every_abuser_of_its_port() {
+    assert_withstood(&attack(grpc::ATTACKS).await);
+}
+
+#[tokio::test]
+async fn services_with_few_files_serve_good_clients_beside_many_idle_ones() {
+    let attacks = [http::IDLE, grpc::IDLE].map(|attack| (attack, 100)).into();
+    let assault = Assault { attacks, time: TIME, open_files: Some(64) };
+    let finding = assault.run(Programs::built().unwrap()).await.unwrap();
+    assert_withstood(&finding);
+}

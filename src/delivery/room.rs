@@ -1,0 +1,199 @@
+//! How much may wait: the queue is bounded by time.
+//!
+//! A queue that is bounded by its length alone turns overload into delay: it fills up, stays full, and
+//! every message that is accepted waits for all of it. A longer wait stores nothing more, since the
+//! logging service is busy either way. So a message is refused on arrival, before anything is done with
+//! it, when those ahead of it already take as long as they should.
+//!
+//! What is measured is the time of one batch, from request to receipts. From it follows how many
+//! batches may wait: as many as are stored within [`QUEUE_WAIT_MAX`], and never fewer than
+//! [`QUEUE_BATCHES_MIN`], which keep the logging service busy however slow it is. So an accepted message
+//! waits for at most that time, or for that many batches where the disk is slow.
+//!
+//! An outage is not overload. While no batch is stored at all, messages wait as many as the queue holds
+//! and as long as their total timeout allows, and a restart of the logging service refuses nobody. The
+//! difference is whether batches come back: [`Room::is_outage`]. What has gathered when the outage is
+//! over stays welcome: the room then shrinks with the queue, a quarter as fast as batches are taken, so
+//! that clients who load the log to less than three quarters are still not refused, and a crowd that
+//! would keep the queue long is.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, OUTAGE_BATCH_TIMES, OUTAGE_DELAY_MIN, QUEUE_BATCHES_MIN,
+    QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUEUE_WAIT_MAX,
+};
+
+/// The most batches that fit the queue.
+const QUEUE_BATCHES_MAX: usize = QUEUE_MESSAGES_MAX / BATCH_MESSAGES_MAX;
+
+/// Some messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Amount {
+    pub(super) messages: usize,
+    pub(super) body_bytes: usize,
+}
+
+impl Amount {
+    /// What the queue holds at most, overloaded or not.
+    pub(super) const QUEUE: Self =
+        Self { messages: QUEUE_MESSAGES_MAX, body_bytes: QUEUE_BYTES_MAX };
+
+    /// What fits `count` batches, and the queue.
+    fn of_batches(count: usize) -> Self {
+        Self {
+            messages: (count * BATCH_MESSAGES_MAX).min(QUEUE_MESSAGES_MAX),
+            body_bytes: (count * BATCH_BYTES_MAX).min(QUEUE_BYTES_MAX),
+        }
+    }
+
+    pub(super) fn add(&mut self, body_bytes: usize) {
+        self.messages += 1;
+        self.body_bytes += body_bytes;
+    }
+
+    pub(super) fn remove(&mut self, body_bytes: usize) {
+        self.messages -= 1;
+        self.body_bytes -= body_bytes;
+    }
+
+    /// Whether a message of `body_bytes` may come in addition.
+    pub(super) fn has_room(self, within: Self, body_bytes: usize) -> bool {
+        self.messages < within.messages && self.body_bytes + body_bytes <= within.body_bytes
+    }
+
+    /// The batches that it takes to send it.
+    fn batches(self) -> usize {
+        let by_messages = self.messages.div_ceil(BATCH_MESSAGES_MAX);
+        by_messages.max(self.body_bytes.div_ceil(BATCH_BYTES_MAX))
+    }
+}
+
+/// What may wait at the moment.
+#[derive(Debug)]
+pub(super) struct Room {
+    within: Amount,
+    /// The time of one batch, smoothed. None until one was stored.
+    batch_time: Option<Duration>,
+    /// Since when a batch is out of which nothing was heard.
+    owed_since: Option<Instant>,
+}
+
+impl Default for Room {
+    /// As long as nothing is known, only the limits of the queue apply.
+    fn default() -> Self {
+        Self { within: Amount::QUEUE, batch_time: None, owed_since: None }
+    }
+}
+
+impl Room {
+    /// What may wait while batches are stored.
+    pub(super) const fn within(&self) -> Amount {
+        self.within
+    }
+
+    /// A batch is taken out of the queue.
+    pub(super) fn taken(&mut self, now: Instant) {
+        // After one that failed, the debt is older than this batch.
+        self.owed_since.get_or_insert(now);
+    }
+
+    /// The batch `taken` was answered, in an attempt that `took` so long, and `waiting` is in the queue.
+    pub(super) fn answered(&mut self, taken: Amount, took: Duration, waiting: Amount) {
+        self.owed_since = None;
+        let time = self.batch_time.map_or(took, |before| (before + took) / 2);
+        self.batch_time = Some(time);
+        let in_time = QUEUE_WAIT_MAX.as_nanos() / time.as_nanos().max(1);
+        let in_time = usize::try_from(in_time).unwrap_or(usize::MAX);
+        let calm = Amount::of_batches(in_time.clamp(QUEUE_BATCHES_MIN, QUEUE_BATCHES_MAX));
+        let backlog = |waiting: usize, taken: usize| waiting.saturating_sub(taken / 4);
+        self.within = Amount {
+            messages: backlog(waiting.messages, taken.messages).max(calm.messages),
+            body_bytes: backlog(waiting.body_bytes, taken.body_bytes).max(calm.body_bytes),
+        };
+    }
+
+    /// Whether no batch is stored, neither fast nor slowly.
+    pub(super) fn is_outage(&self, now: Instant) -> bool {
+        let batch_time = self.batch_time.unwrap_or_default();
+        let patience = OUTAGE_DELAY_MIN.max(batch_time * OUTAGE_BATCH_TIMES);
+        self.owed_since.is_some_and(|since| now.saturating_duration_since(since) > patience)
+    }
+
+    /// How long it takes to store what is `waiting`, and the batch before it.
+    pub(super) fn wait(&self, waiting: Amount) -> Duration {
+        let batches = u32::try_from(waiting.batches() + 1).unwrap_or(u32::MAX);
+        self.batch_time.unwrap_or_default().saturating_mul(batches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BATCH: Amount = Amount { messages: BATCH_MESSAGES_MAX, body_bytes: 0 };
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn waiting(messages: usize) -> Amount {
+        Amount { messages, body_bytes: 0 }
+    }
+
+    /// The batches that may wait once batches take `took`.
+    fn batches_when(took: Duration) -> usize {
+        let mut room = Room::default();
+        room.answered(BATCH, took, Amount::default());
+        assert_eq!(room.within.messages / BATCH_MESSAGES_MAX, room.within.batches());
+        room.within.batches()
+    }
+
+    #[test]
+    fn the_slower_batches_are_the_fewer_may_wait_but_two_always_may() {
+        assert_eq!(Room::default().within, Amount::QUEUE);
+        assert_eq!(batches_when(Duration::ZERO), QUEUE_BATCHES_MAX);
+        assert_eq!(batches_when(millis(10)), 5);
+        assert_eq!(batches_when(millis(100)), QUEUE_BATCHES_MIN);
+        assert_eq!(batches_when(millis(2_000)), QUEUE_BATCHES_MIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_out_for_several_times_its_usual_time_is_an_outage() {
+        let mut room = Room::default();
+        let start = Instant::now();
+        room.taken(start);
+        room.answered(BATCH, millis(200), Amount::default());
+        assert!(!room.is_outage(start + millis(60_000)), "nothing is owed");
+        let start = start + millis(60_000);
+        room.taken(start);
+        assert!(!room.is_outage(start + millis(800)));
+        assert!(room.is_outage(start + millis(801)));
+        room.taken(start + millis(15_000));
+        assert!(room.is_outage(start + millis(15_001)), "the batch before it failed");
+        room.answered(BATCH, millis(200), Amount::default());
+        assert!(!room.is_outage(start + millis(15_001)));
+    }
+
+    #[test]
+    fn a_backlog_is_let_go_a_quarter_as_fast_as_batches_are_taken() {
+        let mut room = Room::default();
+        for (backlog, within) in [(10_000, 9_744), (9_744, 9_488), (1_000, 2_048)] {
+            room.answered(BATCH, millis(100), waiting(backlog));
+            assert_eq!(room.within.messages, within);
+        }
+    }
+
+    #[test]
+    fn the_wait_counts_every_batch_ahead() {
+        let mut room = Room::default();
+        assert_eq!(room.wait(waiting(5_000)), Duration::ZERO, "nothing is known");
+        room.answered(BATCH, millis(400), Amount::default());
+        assert_eq!(room.wait(Amount::default()), millis(400));
+        assert_eq!(room.wait(waiting(2 * BATCH_MESSAGES_MAX)), millis(1_200));
+        let large = Amount { messages: 3, body_bytes: 3 * BATCH_BYTES_MAX };
+        assert_eq!(room.wait(large), millis(1_600));
+    }
+}

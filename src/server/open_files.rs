@@ -1,0 +1,73 @@
+//! How many files and connections a process may have open, and how it shares them out.
+//!
+//! A service that runs out of file descriptors must turn away clients, not fail at its own work. So
+//! it takes all the operating system grants, gives half of it to connections and keeps the rest.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits;
+
+/// Raises what this process may have open to what it may ask for without rights, and tells the log
+/// what came of it. Called once, before anything is opened.
+pub fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        if let Err(error) = raised {
+            tracing::warn!(%error, "cannot raise the limit of open files");
+        }
+    }
+    let (files, connections) = (open_files_max(), connections_max());
+    tracing::info!("open_files_max={files} connections_max={connections}");
+    if connections < limits::CONNECTIONS_MAX {
+        tracing::warn!(
+            "only {connections} connections at a time, because this process may open only {files} \
+             files: raise the hard limit (ulimit -Hn) to {} for {}",
+            limits::CONNECTIONS_MAX * CONNECTIONS_SHARE,
+            limits::CONNECTIONS_MAX,
+        );
+    }
+}
+
+/// Files, sockets among them, that this process may have open now.
+#[must_use]
+pub fn open_files_max() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+/// Connections of clients that this process may have open now: at most
+/// [`limits::CONNECTIONS_MAX`], and no more than half of its files.
+#[must_use]
+pub fn connections_max() -> usize {
+    connections_of(open_files_max())
+}
+
+/// One of this many files may be a client's connection.
+const CONNECTIONS_SHARE: usize = 2;
+
+const fn connections_of(open_files_max: usize) -> usize {
+    let share = open_files_max / CONNECTIONS_SHARE;
+    if share < limits::CONNECTIONS_MAX { share } else { limits::CONNECTIONS_MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_never_take_all_files() {
+        assert_eq!(connections_of(64), 32);
+        assert_eq!(connections_of(1024), 512);
+        assert_eq!(connections_of(1 << 20), limits::CONNECTIONS_MAX);
+        assert_eq!(connections_of(usize::MAX), limits::CONNECTIONS_MAX);
+    }
+
+    #[test]
+    fn all_files_that_are_granted_are_used() {
+        raise_open_files();
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        assert_eq!(current, maximum);
+        assert!(connections_max() <= open_files_max() / 2);
+    }
+}

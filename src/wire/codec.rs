@@ -1,0 +1,108 @@
+//! Between bytes and messages: Protobuf, with a bound on what a few bytes can become.
+
+use std::marker::PhantomData;
+
+use bytes::Buf;
+use prost::{
+    Message,
+    encoding::{DecodeContext, WireType, decode_key, skip_field},
+};
+use tonic::{
+    Status,
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder},
+};
+use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+
+use crate::limits::GRPC_ELEMENTS_MAX;
+
+/// The codec of all generated clients and servers.
+///
+/// An element of a list costs two bytes on the wire and over a hundred in memory, so the limit on
+/// bytes alone would let one call take hundreds of mebibytes. Here elements are counted before any
+/// of them is made.
+pub(super) struct BoundedCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for BoundedCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for BoundedCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = BoundedDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<T, U>::default().encoder()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        BoundedDecoder(ProstCodec::<T, U>::default().decoder())
+    }
+}
+
+/// Decodes messages of at most [`GRPC_ELEMENTS_MAX`] elements.
+pub(super) struct BoundedDecoder<U>(ProstDecoder<U>);
+
+impl<U: Message + Default> Decoder for BoundedDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // The message is in one piece. If it ever were not, the limit on bytes would still hold.
+        if elements(buffer.chunk()) > GRPC_ELEMENTS_MAX {
+            // As for too many bytes: the other side has sent it, and for a response that means it
+            // did what was asked.
+            return Err(Status::out_of_range(format!(
+                "the message has more than {GRPC_ELEMENTS_MAX} elements"
+            )));
+        }
+        self.0.decode(buffer)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}
+
+/// How many fields of `message` have a length, as elements of lists do. What comes after a mistake
+/// does not count: decoding ends there, too.
+fn elements(mut message: &[u8]) -> usize {
+    let mut elements = 0;
+    while !message.is_empty() {
+        let Ok((tag, kind)) = decode_key(&mut message) else { break };
+        if skip_field(kind, tag, &mut message, DecodeContext::default()).is_err() {
+            break;
+        }
+        elements += usize::from(kind == WireType::LengthDelimited);
+    }
+    elements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::v1;
+
+    #[test]
+    fn elements_are_counted_without_being_made() {
+        let request = v1::AppendRequest { messages: vec![v1::Message::default(); 7] };
+        assert_eq!(elements(&request.encode_to_vec()), 7);
+        assert_eq!(elements(b""), 0);
+        let status = v1::StatusResponse { last_sequence: 5, ..v1::StatusResponse::default() };
+        assert_eq!(elements(&status.encode_to_vec()), 0);
+    }
+
+    #[test]
+    fn what_comes_after_a_mistake_does_not_count() {
+        for mistake in [&b"\x0a\x80"[..], b"\x0a\x05a", b"\x02\x00\x0a\x00", b"\x0f\x0a\x00"] {
+            assert_eq!(elements(&[b"\x0a\x00", mistake].concat()), 1, "{mistake:?}");
+        }
+    }
+}

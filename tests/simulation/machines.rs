@@ -1,0 +1,175 @@
+//! The machines of a run, and the services that start on them again and again.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use facade_service::{Facade, Upstreams, settings::Settings};
+use logging_service::{
+    Execution, OpenStoreError, Parts, ServeError,
+    console::Console,
+    open_journal, serve_incoming,
+    settings::StoreKind,
+    store::journal::{Options, disk::SimulatedDisk},
+};
+use oncelog::{clock::SimulatedClock, delivery::Jitter, exit::Exit};
+use tokio_util::sync::CancellationToken;
+use turmoil::Sim;
+
+use crate::{
+    events::Events,
+    network::{Edge, channel, incoming, listen},
+    seed::{SeededIds, random},
+};
+
+pub(crate) const LOGGING: &str = "logging";
+pub(crate) const FACADES: [&str; 2] = ["facade-0", "facade-1"];
+pub(crate) const FACADE_PORT: u16 = 5000;
+const LOGGING_PORT: u16 = 5001;
+
+/// The machine of the logging service.
+pub(crate) struct LoggingMachine {
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) clock: SimulatedClock,
+    pub(crate) stop: RefCell<CancellationToken>,
+    /// Says that the journal is damaged, which no fault of a run may bring about.
+    pub(crate) damaged: Cell<bool>,
+    segment_bytes: u64,
+    epochs: Arc<Mutex<fastrand::Rng>>,
+    events: Events,
+}
+
+impl LoggingMachine {
+    /// A machine with an empty disk, registered with `sim`.
+    pub(crate) fn start(sim: &mut Sim<'_>, seed: u64, events: &Events) -> Rc<Self> {
+        let mut random = random(seed, "logging machine");
+        let machine = Rc::new(Self {
+            disk: SimulatedDisk::new(),
+            clock: SimulatedClock::at(Duration::from_secs(1_700_000_000)),
+            stop: RefCell::default(),
+            damaged: Cell::new(false),
+            // Small, so that a run has several.
+            segment_bytes: random.u64(2..64) * 1024,
+            epochs: Arc::new(Mutex::new(random)),
+            events: events.clone(),
+        });
+        let started = Rc::clone(&machine);
+        sim.host(LOGGING, move || {
+            let machine = Rc::clone(&started);
+            async move { machine.serve().await }
+        });
+        machine
+    }
+
+    /// How the journal is kept.
+    pub(crate) fn options(&self) -> Options {
+        let epochs = Arc::clone(&self.epochs);
+        Options {
+            segment_bytes: self.segment_bytes,
+            epochs: Arc::new(move || epochs.lock().unwrap().u64(..)),
+            ..Options::default()
+        }
+    }
+
+    /// One life of the service. However it ends, the machine stays, for the next one.
+    async fn serve(&self) -> turmoil::Result {
+        let listener = listen(LOGGING_PORT).await?;
+        let (disk, options) = (self.disk.clone(), self.options());
+        let open = move || {
+            open_journal(Arc::new(disk), options)
+                .map_err(|source| OpenStoreError::Journal { dir: "simulated".into(), source })
+        };
+        let parts = Parts {
+            clock: Arc::new(self.clock.clone()),
+            console: Console::off(),
+            store: StoreKind::Journal,
+            open: Box::new(open),
+            execution: Execution::Tasks,
+        };
+        let stop = CancellationToken::new();
+        *self.stop.borrow_mut() = stop.clone();
+        let ready = || self.events.tell("logging is ready");
+        match serve_incoming(incoming(listener), parts, stop, ready).await {
+            Ok(()) => self.events.tell("logging has stopped"),
+            Err(error) => self.ended_early(&error),
+        }
+        Ok(())
+    }
+
+    fn ended_early(&self, error: &ServeError) {
+        self.events.tell(format!("logging has ended: {error}"));
+        self.damaged.set(self.damaged.get() || error.exit() == Exit::Damaged);
+    }
+}
+
+/// The machine of a facade.
+pub(crate) struct FacadeMachine {
+    name: &'static str,
+    seed: u64,
+    starts: Cell<u64>,
+    settings: Settings,
+    pub(crate) stop: RefCell<CancellationToken>,
+    events: Events,
+}
+
+impl FacadeMachine {
+    /// A machine registered with `sim`.
+    pub(crate) fn start(
+        sim: &mut Sim<'_>,
+        name: &'static str,
+        seed: u64,
+        settings: Settings,
+        events: &Events,
+    ) -> Rc<Self> {
+        let machine = Rc::new(Self {
+            name,
+            seed,
+            starts: Cell::new(0),
+            settings,
+            stop: RefCell::default(),
+            events: events.clone(),
+        });
+        let started = Rc::clone(&machine);
+        sim.host(name, move || {
+            let machine = Rc::clone(&started);
+            async move { machine.serve().await }
+        });
+        machine
+    }
+
+    async fn serve(&self) -> turmoil::Result {
+        self.starts.set(self.starts.get() + 1);
+        let part = |what: &str| {
+            random(self.seed, &format!("{what} of {} start {}", self.name, self.starts.get()))
+        };
+        let listener = listen(FACADE_PORT).await?;
+        let jitter = Jitter::seeded(part("jitter").u64(..));
+        let (events, name) = (self.events.clone(), self.name);
+        let connecting = move || events.tell(format!("{name} connects to logging"));
+        let upstreams = Upstreams::connect_with(&self.settings, jitter, |endpoint| {
+            channel(endpoint, connecting.clone())
+        });
+        let options = facade_service::Options::new(Arc::new(SeededIds::new(part("ids"))));
+        let stop = CancellationToken::new();
+        *self.stop.borrow_mut() = stop.clone();
+        facade_service::serve(Edge(listener), Facade::new(upstreams, options), stop).await?;
+        self.events.tell(format!("{name} has stopped"));
+        Ok(())
+    }
+}
+
+/// The settings of a facade in a run.
+pub(crate) fn settings(attempt_timeout: Duration, total_timeout: Duration) -> Settings {
+    let url = |host: &str, port: u16| format!("http://{host}:{port}").parse().unwrap();
+    Settings {
+        listen: ([0, 0, 0, 0], FACADE_PORT).into(),
+        logging_url: url(LOGGING, LOGGING_PORT),
+        // Nobody asks it anything here.
+        messages_url: url(LOGGING, 5002),
+        attempt_timeout,
+        total_timeout,
+    }
+}

@@ -1,0 +1,72 @@
+//! The services and their clients in one process, on a simulated network, clock and disk, out of one
+//! seed: a run that goes wrong goes wrong again.
+//!
+//! - `seed`, `events`: where random numbers come from, and what happened when
+//! - `network`, `machines`: the real services on simulated machines
+//! - `http`, `client`, `poster`: clients over HTTP, and the history of what they saw
+//! - `links`, `outages`, `nemesis`: what goes wrong
+//! - `run`, `sweep`: one seed, and many; the judge is that of `faultlab`
+//! - `partitions`: how soon a cut connection is noticed, and how soon it is forgotten
+//!
+//! `ONCELOG_SEEDS=10000 cargo test --release --test simulation seeds -- --nocapture` runs 10,000
+//! seeds, `ONCELOG_SEED=17` only that one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod client;
+mod events;
+mod http;
+mod links;
+mod machines;
+mod nemesis;
+mod network;
+mod outages;
+mod partitions;
+mod poster;
+mod run;
+mod seed;
+mod sweep;
+
+use std::time::Instant;
+
+use self::{
+    run::run,
+    sweep::{history_lines, keep, seeds, sweep},
+};
+
+#[test]
+fn seeds_of_faults_break_no_promise() {
+    let seeds = seeds();
+    let single = seeds.end - seeds.start == 1;
+    let started = Instant::now();
+    let total = sweep(seeds.clone());
+    println!("{total:#?}\n{:?}", started.elapsed());
+    if single {
+        let run = run(seeds.start);
+        println!("{}kept: {}", run.events.text(), keep(&run).display());
+    }
+    assert!(total.failures.is_empty(), "{}", total.failures.join("\n"));
+    if !single {
+        assert!(total.unknown > 0 && total.absorbed > 0, "nothing was shown: {total:#?}");
+    }
+}
+
+/// A seed is run twice here, so only one of so many is.
+const ONE_IN: u64 = 50;
+
+#[test]
+fn a_seed_gives_the_same_history_again_and_another_seed_another() {
+    let mut seen = Vec::new();
+    for seed in 0..seeds().end.div_ceil(ONE_IN) {
+        let (one, same) = (run(seed), run(seed));
+        assert_eq!(one.events.text(), same.events.text(), "seed {seed}");
+        let lines = history_lines(&one);
+        assert_eq!(
+            String::from_utf8(lines.clone()).unwrap(),
+            String::from_utf8(history_lines(&same)).unwrap(),
+            "seed {seed}"
+        );
+        assert!(!seen.contains(&lines), "seed {seed} gives the history of another one");
+        seen.push(lines);
+    }
+}

@@ -1,0 +1,243 @@
+//! One run: machines, clients and faults out of one seed, and what the judge says of it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use faultlab::{
+    checker::{Account, Violation, account, judge},
+    history::{History, Record},
+};
+use logging_service::{open_journal, store::ScanLimit};
+use turmoil::Sim;
+
+use crate::{
+    client::Client,
+    events::Events,
+    links::CLIENTS,
+    machines::{FACADES, FacadeMachine, LoggingMachine, settings},
+    nemesis::Nemesis,
+    poster::{Poster, SETTLE_TIMEOUT, Settled, Word},
+    seed::random,
+};
+
+/// What a run came to.
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    pub(crate) history: History,
+    /// What is surely on the disk in the end.
+    pub(crate) log: Vec<Record>,
+    pub(crate) events: Events,
+    pub(crate) account: Account,
+    pub(crate) faults: BTreeMap<String, u64>,
+    /// How long it would have taken.
+    pub(crate) simulated: Duration,
+    /// All that is wrong, one sentence each.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// How a run is laid out.
+struct Plan {
+    tick: Duration,
+    latency: [Duration; 2],
+    attempt_timeout: Duration,
+    total_timeout: Duration,
+    /// How long faults are brought about.
+    faults: Duration,
+    posters: usize,
+    think_max: Duration,
+}
+
+impl Plan {
+    fn new(seed: u64) -> Self {
+        let mut random = random(seed, "plan");
+        let ms = Duration::from_millis;
+        let attempt_timeout = ms(random.u64(200..2000));
+        let least = random.u64(0..5);
+        Self {
+            tick: ms(5),
+            latency: [ms(least), ms(least + random.u64(1..60))],
+            attempt_timeout,
+            total_timeout: attempt_timeout * random.u32(2..7),
+            faults: ms(random.u64(4000..12_000)),
+            posters: random.usize(2..6),
+            think_max: ms(random.u64(50..500)),
+        }
+    }
+
+    fn sim<'a>(&self, seed: u64) -> Sim<'a> {
+        turmoil::Builder::new()
+            .rng_seed(seed)
+            .tick_duration(self.tick)
+            .simulation_duration(Duration::from_secs(3600))
+            .min_message_latency(self.latency[0])
+            .max_message_latency(self.latency[1])
+            .repair_rate(0.3)
+            .tcp_capacity(1024)
+            .enable_random_order()
+            .build()
+    }
+}
+
+/// What the clients leave behind.
+#[derive(Default)]
+struct Results {
+    settled: RefCell<BTreeMap<usize, Settled>>,
+    audited: Cell<bool>,
+    last_read: RefCell<History>,
+}
+
+/// Runs `seed` to its end.
+pub(crate) fn run(seed: u64) -> Run {
+    let plan = Plan::new(seed);
+    let events = Events::default();
+    let mut sim = plan.sim(seed);
+    let logging = LoggingMachine::start(&mut sim, seed, &events);
+    let settings = settings(plan.attempt_timeout, plan.total_timeout);
+    let facades =
+        FACADES.map(|name| FacadeMachine::start(&mut sim, name, seed, settings.clone(), &events));
+    let word = Rc::new(Word::default());
+    let results = Rc::new(Results::default());
+    start_clients(&mut sim, seed, &plan, &word, &results);
+
+    let mut nemesis =
+        Nemesis::new(seed, Rc::clone(&logging), facades.into(), plan.latency[1], &events);
+    let end = plan.faults + 4 * SETTLE_TIMEOUT;
+    let mut wrong = Vec::new();
+    while !results.audited.get() {
+        let now = sim.elapsed();
+        events.set_now(now);
+        if now < plan.faults {
+            nemesis.step(&mut sim);
+        } else if !word.healed.replace(true) {
+            nemesis.heal(&mut sim);
+        }
+        nemesis.follow_up(&mut sim);
+        logging.clock.advance(plan.tick);
+        if let Err(error) = sim.step() {
+            wrong.push(format!("a host failed: {error}"));
+            break;
+        }
+        if now > end {
+            wrong.push(format!("not settled and read {end:?} after the start"));
+            break;
+        }
+    }
+    let simulated = sim.elapsed();
+    drop(sim);
+    if logging.damaged.get() {
+        wrong.push("the journal took itself for damaged".to_owned());
+    }
+    let results = Rc::into_inner(results).expect("the clients are gone");
+    let log = durable_log(&logging).unwrap_or_else(|error| {
+        wrong.push(format!("the disk cannot be read: {error}"));
+        Vec::new()
+    });
+    let faults = nemesis.faults;
+    assess(
+        Run {
+            seed,
+            history: results.last_read.into_inner(),
+            log,
+            events,
+            account: Account::default(),
+            faults,
+            simulated,
+            wrong,
+        },
+        results.settled.into_inner(),
+    )
+}
+
+fn start_clients(
+    sim: &mut Sim<'_>,
+    seed: u64,
+    plan: &Plan,
+    word: &Rc<Word>,
+    results: &Rc<Results>,
+) {
+    let timeout = plan.total_timeout + Duration::from_secs(1);
+    let (posters, think_max) = (plan.posters, plan.think_max);
+    for (nth, machine) in CLIENTS.into_iter().enumerate() {
+        let (word, results) = (Rc::clone(word), Rc::clone(results));
+        sim.client(machine, async move {
+            for name in (nth..posters).step_by(CLIENTS.len()) {
+                let poster = Poster::new(seed, name, timeout, think_max).run(Rc::clone(&word));
+                let results = Rc::clone(&results);
+                tokio::task::spawn_local(async move {
+                    let settled = poster.await;
+                    results.settled.borrow_mut().insert(name, settled);
+                });
+            }
+            if nth == 0 {
+                audit(posters, timeout, &results).await;
+            }
+            // The run ends when the audit does.
+            std::future::pending().await
+        });
+    }
+}
+
+/// Reads the whole log once every client has settled.
+async fn audit(posters: usize, timeout: Duration, results: &Results) {
+    let pause = Duration::from_millis(100);
+    while results.settled.borrow().len() < posters {
+        tokio::time::sleep(pause).await;
+    }
+    let mut client = Client::new(FACADES[0], timeout);
+    loop {
+        match client.read().await {
+            Some(read) if read.complete => {
+                results.last_read.borrow_mut().reads.push(read);
+                results.audited.set(true);
+                return;
+            }
+            Some(_) | None => tokio::time::sleep(pause).await,
+        }
+    }
+}
+
+/// What a power loss would leave now.
+fn durable_log(logging: &LoggingMachine) -> Result<Vec<Record>, String> {
+    let disk = Arc::new(logging.disk.snapshot());
+    let opened = open_journal(disk, logging.options()).map_err(|error| error.to_string())?;
+    let reader = opened.store.reader();
+    let mut log: Vec<Record> = Vec::new();
+    loop {
+        let after = log.last().map_or(0, |record| record.sequence);
+        let limit = ScanLimit { messages: 1000, bytes: usize::MAX };
+        if after == opened.store.last_sequence() {
+            return Ok(log);
+        }
+        let records = reader.scan(after, limit).map_err(|error| error.to_string())?;
+        log.extend(records.into_iter().map(|stored| Record {
+            sequence: stored.place.sequence,
+            uuid: stored.message.id.to_string(),
+            message: String::from_utf8_lossy(&stored.message.body).into_owned(),
+        }));
+    }
+}
+
+/// Puts together what the clients saw, and lets the judge judge. One run may be too short to show
+/// anything; many together may not.
+fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
+    for settled in settled.into_values() {
+        run.history.merge(settled.history);
+        run.wrong.extend(settled.unresolved.iter().map(|violation| format!("{violation:?}")));
+    }
+    if let Some(last) = run.history.reads.first()
+        && last.shown.count() != run.log.len() as u64
+    {
+        let (shown, stored) = (last.shown.count(), run.log.len());
+        run.wrong.push(format!("the last read shows {shown} records, the disk has {stored}"));
+    }
+    let violations = judge(&run.history, &run.log);
+    let proven = |violation: &&Violation| !matches!(violation, Violation::Vacuous { .. });
+    run.wrong.extend(violations.iter().filter(proven).map(|violation| format!("{violation:?}")));
+    run.account = account(&run.history, &run.log);
+    run
+}
