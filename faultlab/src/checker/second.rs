@@ -73,10 +73,16 @@ impl SecondJudge {
         }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.python.id()
+    }
+
     /// What it uses of memory and files.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage::of(self.python.id()).unwrap_or_default()
+        Usage::of(self.pid()).unwrap_or_default()
     }
 
     /// The verdict of both on the run kept in `dir`.

@@ -4,14 +4,14 @@
 //! known outcome, every hundredth message is looked up, and a reader reads the whole log again and again.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write as _},
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use super::Goals;
+use super::{CannotRun, Goals, Scratch, conclude, say};
 use crate::{
     checker::{SecondJudge, SecondVerdict, Verdict, verdict_of_kept},
     history::{
@@ -50,50 +50,49 @@ pub struct Args {
 pub struct Cost {
     /// From the question to the verdict.
     pub time: Duration,
+    /// Of that, on a core: less than all, if others work here too. Zero where it is not known.
+    pub cpu: Duration,
     /// The most memory its process had, in bytes.
     pub memory: u64,
 }
 
-/// Makes up a run, judges it, and says whether that took no more than it may.
-pub fn run(args: &Args) -> ExitCode {
-    match measure_all(args) {
-        Ok(goals) => {
-            let _ = write!(io::stdout(), "{goals}");
-            u8::from(!goals.reached()).into()
-        }
-        Err(error) => {
-            // Without anybody to read it, the code still says it.
-            let _ = writeln!(io::stderr(), "{error}");
-            2.into()
-        }
+impl Cost {
+    fn seconds(self) -> String {
+        format!("{:.1} s ({:.1} s CPU)", self.time.as_secs_f64(), self.cpu.as_secs_f64())
     }
 }
 
+/// Time on a core of the first thread of a process, or of the thread that asks: `of` is its name below
+/// `/proc`.
+fn on_core(of: &str) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{of}/schedstat")).unwrap_or_default();
+    let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
+}
+
+/// Makes up a run, judges it, and says whether that took no more than it may.
+pub fn run(args: &Args) -> ExitCode {
+    conclude(measure_all(args).map_err(CannotRun::from))
+}
+
 fn measure_all(args: &Args) -> io::Result<Goals> {
-    let dir = std::env::temp_dir().join(format!("faultlab-scale-{}", std::process::id()));
-    std::fs::create_dir(&dir)?;
-    let measured = make_up(args.attempts, &dir).and_then(|()| {
-        let (verdict, first) = first_judge(&dir)?;
-        let second = if args.second { Some(second_judge(&dir)?) } else { None };
-        Ok((verdict, first, second))
-    });
-    std::fs::remove_dir_all(&dir)?;
-    let (verdict, first, second) = measured?;
+    let dir = Scratch::new("scale")?;
+    make_up(args.attempts, dir.path())?;
+    say("the run is made up; judging it");
+    let (verdict, first) = first_judge(dir.path())?;
+    let second = if args.second { Some(second_judge(dir.path())?) } else { None };
     let mut goals = Goals::default();
     goals.note("attempts judged", args.attempts, verdict.account.attempts, true);
     let broken = verdict.violations.len();
     goals.note("violations in a good run", 0, broken, broken == 0);
     let (most, minutes) = (args.memory * GIB, Duration::from_secs(args.minutes * 60));
-    let time = format!("{:.1} s", first.time.as_secs_f64());
-    goals.note("time", format!("{} min", args.minutes), time, first.time <= minutes);
+    goals.note("time", format!("{} min", args.minutes), first.seconds(), first.time <= minutes);
     let memory = Resource::Memory.show(first.memory);
     goals.note("memory", format!("{} GiB", args.memory), memory, first.memory <= most);
-    if let Some((second, agrees)) =
-        second.map(|(verdict_of_second, cost)| (cost, verdict_of_second.agreed(verdict).is_ok()))
-    {
+    if let Some((second_verdict, second)) = second {
+        let agrees = second_verdict.agreed(verdict).is_ok();
         goals.note("the second judge agrees", true, agrees, agrees);
-        let time = format!("{:.1} s", second.time.as_secs_f64());
-        goals.note("time of the second judge", "none", time, true);
+        goals.note("time of the second judge", "none", second.seconds(), true);
         let memory = Resource::Memory.show(second.memory);
         goals.note("memory of the second judge", "none", memory, true);
     }
@@ -105,11 +104,11 @@ fn measure_all(args: &Args) -> io::Result<Goals> {
 /// # Errors
 /// It cannot be read.
 pub fn first_judge(dir: &Path) -> io::Result<(Verdict, Cost)> {
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), on_core("thread-self"));
     let verdict = verdict_of_kept(&Kept::new(dir))?;
-    let time = started.elapsed();
+    let (time, cpu) = (started.elapsed(), on_core("thread-self").saturating_sub(before));
     let usage = Usage::of(std::process::id()).unwrap_or_default();
-    Ok((verdict, Cost { time, memory: usage.of_resource(Resource::Memory) }))
+    Ok((verdict, Cost { time, cpu, memory: usage.of_resource(Resource::Memory) }))
 }
 
 /// What the second judge says of the run kept in `dir`, and what that took.
@@ -120,8 +119,8 @@ pub fn second_judge(dir: &Path) -> io::Result<(SecondVerdict, Cost)> {
     let mut judge = SecondJudge::start()?;
     let started = Instant::now();
     let verdict = judge.verdict(dir)?;
-    let time = started.elapsed();
-    Ok((verdict, Cost { time, memory: judge.usage().of_resource(Resource::Memory) }))
+    let (time, cpu) = (started.elapsed(), on_core(&judge.pid().to_string()));
+    Ok((verdict, Cost { time, cpu, memory: judge.usage().of_resource(Resource::Memory) }))
 }
 
 /// Writes a good run of that many attempts into `dir`.
