@@ -3,6 +3,7 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`scale`]: no harm: judges a long history, and measures that
 //! - [`attack`]: clients that abuse the ports of the services
 //! - [`overload`]: more messages than can be stored
 //! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
@@ -13,6 +14,7 @@ pub mod check;
 mod common;
 pub mod overload;
 pub mod power_loss;
+pub mod scale;
 pub mod sweep;
 
 use std::{
@@ -29,8 +31,10 @@ pub(crate) use self::common::{Scratch, conclude, say};
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
-    /// Judge the history that a failed run kept
+    /// Judge the history that a run kept
     Check(check::Args),
+    /// Judge a long history, and measure that
+    Scale(scale::Args),
     /// Harm the logging service at each of its system calls, one run each
     Sweep(sweep::Args),
     /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
@@ -47,6 +51,7 @@ impl Experiment {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Scale(args) => scale::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
             Self::Overload(args) => overload::run(args).await,
