@@ -3,11 +3,15 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`clock`]: a wall clock that jumps
+//! - [`limits`]: too little of what the operating system gives a process
 //! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
 //! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
 
 pub mod check;
+pub mod clock;
 mod common;
+pub mod limits;
 pub mod power_loss;
 pub mod sweep;
 
@@ -23,6 +27,10 @@ pub enum Experiment {
     Check(check::Args),
     /// Harm the logging service at each of its system calls, one run each
     Sweep(sweep::Args),
+    /// Let the wall clock of the services jump by hours and by years
+    Clock(clock::Args),
+    /// Run the logging service with too few open files, too small files, too little memory
+    Limits(limits::Args),
     /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
     PowerLoss(power_loss::Args),
 }
@@ -34,6 +42,8 @@ impl Experiment {
         match self {
             Self::Check(args) => check::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
+            Self::Clock(args) => clock::run(&args).await,
+            Self::Limits(args) => limits::run(&args).await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
         }
     }

@@ -109,6 +109,11 @@ impl Client {
         }
     }
 
+    /// The whole log, as it is shown.
+    pub(crate) async fn text(&self) -> Option<String> {
+        self.list().await?.text().await.ok()
+    }
+
     pub(super) async fn list(&self) -> Option<Response> {
         let request = self.request(Method::GET, "/facade").header(ACCEPT, "application/x-ndjson");
         request.send().await.ok().filter(|response| response.status() == 200)
