@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, BufRead as _, BufReader, Read},
     net::SocketAddr,
     os::unix::process::CommandExt as _,
@@ -134,6 +134,19 @@ impl Process {
     /// The operating system refused.
     pub fn thaw(&self) -> Result<(), ProcessError> {
         self.signal(Signal::CONT)
+    }
+
+    /// The most memory it has held since its start, in bytes.
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn peak_memory(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        let kibibytes: Option<u64> = kibibytes.and_then(|count| count.parse().ok());
+        let unknown = || io::Error::other("the system tells no peak of the memory");
+        kibibytes.map(|count| count * 1024).ok_or_else(unknown)
     }
 
     /// Whether it runs; a frozen one does.

@@ -3,16 +3,26 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`overload`]: more messages than can be stored
 
 pub mod check;
+pub mod overload;
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use tempfile::TempDir;
 
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
     /// Judge the history that a failed run kept
     Check(check::Args),
+    /// Send five times as many messages as can be stored, and see what is accepted
+    Overload(overload::Args),
 }
 
 impl Experiment {
@@ -21,6 +31,7 @@ impl Experiment {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Overload(args) => overload::run(args).await,
         }
     }
 }
@@ -65,6 +76,30 @@ impl fmt::Display for Goals {
             writeln!(f, "{figure:<44} {found:>22}   goal {goal:<22} {verdict}")?;
         }
         Ok(())
+    }
+}
+
+/// A directory for one run, which is gone afterwards.
+fn scratch(name: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(&format!("faultlab-{name}-")).tempdir()
+}
+
+/// Shows `text` to whoever runs this. Without anybody to read it, the exit code still says it.
+fn print(text: &impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Shows the goals, or why there are none, and says it as an exit code.
+fn verdict<E: fmt::Display>(goals: Result<Goals, E>) -> ExitCode {
+    match goals {
+        Ok(goals) => {
+            print(&goals);
+            if goals.reached() { 0.into() } else { 1.into() }
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "could not run: {error}");
+            2.into()
+        }
     }
 }
 

@@ -47,8 +47,14 @@ impl Client {
         *self.facade.lock().unwrap_or_else(PoisonError::into_inner) = facade;
     }
 
+    /// Where the facade is now.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        *self.facade.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let facade = *self.facade.lock().unwrap_or_else(PoisonError::into_inner);
+        let facade = self.address();
         self.http.request(method, format!("http://{facade}{path}"))
     }
 
@@ -109,9 +115,14 @@ impl Client {
         }
     }
 
-    pub(crate) async fn list(&self) -> Option<Response> {
+    pub(super) async fn list(&self) -> Option<Response> {
+        self.list_within(CALL_TIMEOUT).await
+    }
+
+    /// The whole log, one record a line, if it is read within `timeout`.
+    pub(crate) async fn list_within(&self, timeout: Duration) -> Option<Response> {
         let request = self.request(Method::GET, "/facade").header(ACCEPT, "application/x-ndjson");
-        request.send().await.ok().filter(|response| response.status() == 200)
+        request.timeout(timeout).send().await.ok().filter(|response| response.status() == 200)
     }
 }
 

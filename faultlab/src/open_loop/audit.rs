@@ -1,9 +1,12 @@
 //! The log compared with what clients were told, for more messages than a whole history could hold.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{Fate, Measured, Plan};
 use crate::load::Client;
+
+/// Reading the whole log: there may be millions of messages in it.
+const READ_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What the log shows of the messages of some runs. All counts are of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +43,7 @@ impl Audit {
             Some(times) => *times = times.saturating_add(1),
             None => audit.foreign += 1,
         };
-        let mut log = client.list().await.ok_or(Unreadable)?;
+        let mut log = client.list_within(READ_TIMEOUT).await.ok_or(Unreadable)?;
         let mut rest: Vec<u8> = Vec::new();
         while let Some(piece) = log.chunk().await.map_err(|_| Unreadable)? {
             rest.extend_from_slice(&piece);
@@ -98,8 +101,6 @@ fn number(line: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

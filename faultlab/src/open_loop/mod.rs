@@ -25,10 +25,11 @@ mod tests;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 pub use self::{
     answer::Answer,
-    audit::Audit,
+    audit::{Audit, Unreadable},
     measured::{Latencies, Measured, Slice},
     recorder::Fate,
 };
@@ -65,6 +66,9 @@ pub struct Plan {
     pub first: u64,
     /// How long an answer may take. Then the connection is given up, and the outcome is unknown.
     pub timeout: Duration,
+    /// From the call to the first message that is due. Opening the connections is a part of it; if that
+    /// takes longer, the run begins when they are open.
+    pub starts_in: Duration,
     /// How late a message may be sent. One that found no free connection for so long is not sent at
     /// all, and counts as [`Measured::not_sent`].
     pub lateness_max: Duration,
@@ -93,9 +97,16 @@ impl Plan {
             text_bytes: 100,
             first: 0,
             timeout: Duration::from_secs(30),
+            starts_in: Duration::ZERO,
             lateness_max: Duration::from_secs(1),
             slice: Duration::from_millis(250),
         }
+    }
+
+    /// Messages that will be due; none can be told in a closed loop.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        schedule::messages(self.arrivals, self.duration).unwrap_or_default()
     }
 
     /// Opens the connections, sends what is due, and returns once every message is answered or given
@@ -104,15 +115,17 @@ impl Plan {
     /// # Errors
     /// The connections could not be opened. Later failures are counted.
     pub async fn run(&self) -> io::Result<Measured> {
+        let start = Instant::now() + self.starts_in;
         let request = Request::new(self.target, self.text_bytes);
         let opened: io::Result<Vec<Connection>> =
             join_all((0..self.connections).map(|_| Connection::open(self.target, request.clone())))
                 .await
                 .into_iter()
                 .collect();
-        let schedule = Arc::new(Schedule::start(self.arrivals, self.duration, self.lateness_max));
+        let opened = opened?;
+        let schedule = Arc::new(Schedule::new(start.max(Instant::now()), self));
         let recorder = Arc::new(Recorder::new(self.first, self.slice));
-        let posting = opened?.into_iter().map(|connection| {
+        let posting = opened.into_iter().map(|connection| {
             let (schedule, recorder) = (Arc::clone(&schedule), Arc::clone(&recorder));
             tokio::spawn(connection.post(schedule, recorder, self.first, self.timeout))
         });

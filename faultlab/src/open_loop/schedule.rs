@@ -7,7 +7,16 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Arrivals;
+use super::{Arrivals, Plan};
+
+/// Messages that are due in an open loop.
+pub(super) fn messages(arrivals: Arrivals, duration: Duration) -> Option<u64> {
+    match arrivals {
+        // No run is so long that a double could not count its messages.
+        Arrivals::Open { per_second } => Some((duration.as_secs_f64() * per_second).ceil() as u64),
+        Arrivals::Closed => None,
+    }
+}
 
 /// Hands out messages to connections in the order they are due.
 #[derive(Debug)]
@@ -35,23 +44,26 @@ pub(super) struct Due {
 }
 
 impl Schedule {
-    pub(super) fn start(arrivals: Arrivals, duration: Duration, lateness_max: Duration) -> Self {
-        let (interval, messages) = match arrivals {
-            Arrivals::Open { per_second } => {
-                // No run is so long that a double could not count its messages.
-                let messages = (duration.as_secs_f64() * per_second).ceil() as u64;
-                (Some(per_second.recip()), messages)
-            }
-            Arrivals::Closed => (None, u64::MAX),
+    pub(super) fn new(start: Instant, plan: &Plan) -> Self {
+        let interval = match plan.arrivals {
+            Arrivals::Open { per_second } => Some(per_second.recip()),
+            Arrivals::Closed => None,
         };
-        let (next, last_sent_micros) = (AtomicU64::new(0), AtomicU64::new(0));
-        let start = Instant::now();
-        Self { start, duration, lateness_max, interval, messages, next, last_sent_micros }
+        Self {
+            start,
+            duration: plan.duration,
+            lateness_max: plan.lateness_max,
+            interval,
+            messages: messages(plan.arrivals, plan.duration).unwrap_or(u64::MAX),
+            next: AtomicU64::new(0),
+            last_sent_micros: AtomicU64::new(0),
+        }
     }
 
     /// Waits until the next message is due. `None` once there are no more.
     pub(super) async fn next(&self) -> Option<Due> {
         let Some(interval) = self.interval else {
+            tokio::time::sleep_until(self.start).await;
             let at = Instant::now();
             let goes_on = at < self.start + self.duration;
             let index = goes_on.then(|| self.next.fetch_add(1, Ordering::Relaxed))?;
