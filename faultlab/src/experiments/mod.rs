@@ -4,9 +4,11 @@
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
 //! - [`overload`]: more messages than can be stored
+//! - [`storm`]: a logging service that is away, and what arrives there meanwhile
 
 pub mod check;
 pub mod overload;
+pub mod storm;
 
 use std::{
     fmt,
@@ -23,6 +25,8 @@ pub enum Experiment {
     Check(check::Args),
     /// Send five times as many messages as can be stored, and see what is accepted
     Overload(overload::Args),
+    /// Take the logging service away from many clients, and count what arrives there
+    Storm(storm::Args),
 }
 
 impl Experiment {
@@ -32,6 +36,7 @@ impl Experiment {
         match self {
             Self::Check(args) => check::run(&args),
             Self::Overload(args) => overload::run(args).await,
+            Self::Storm(args) => storm::run(args).await,
         }
     }
 }

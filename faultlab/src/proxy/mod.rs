@@ -85,6 +85,12 @@ impl Proxy {
         self.address
     }
 
+    /// Where new connections go.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        *self.target.borrow()
+    }
+
     /// New connections go to `target`. Those that are open stay where they are.
     pub fn retarget(&self, target: SocketAddr) {
         self.target.send_replace(target);
