@@ -50,7 +50,7 @@ async fn measure(args: &Args) -> Result<Goals, StormError> {
         outage: Duration::from_secs(args.duration),
         clients: args.clients,
         seed: args.seed,
-        calm: Duration::from_secs(3),
+        calm: Duration::from_secs(5),
     };
     let found = weather.run(&trio).await?;
     super::print(&found);
@@ -149,8 +149,8 @@ impl Weather {
         let healed = measured.slices.iter().skip(end).position(|slice| slice.accepted.count() > 0);
         let recovery = match backend {
             Backend::Silent | Backend::Down => {
-                let slices = u32::try_from(healed.map_or(usize::MAX, |at| at + 1));
-                Some(measured.slice.saturating_mul(slices.unwrap_or(u32::MAX)))
+                let slices = healed.and_then(|at| u32::try_from(at + 1).ok());
+                Some(slices.map_or(Duration::MAX, |slices| measured.slice * slices))
             }
             Backend::Fails | Backend::Well => None,
         };
