@@ -77,7 +77,7 @@ pub(super) struct Room {
     within: Amount,
     /// The time of one batch, smoothed. None until one was stored.
     batch_time: Option<Duration>,
-    /// Since when a batch is out of which nothing was heard.
+    /// Since when there were attempts and no receipts.
     owed_since: Option<Instant>,
 }
 
@@ -94,24 +94,36 @@ impl Room {
         self.within
     }
 
-    /// A batch is taken out of the queue.
-    pub(super) fn taken(&mut self, now: Instant) {
-        // After one that failed, the debt is older than this batch.
+    /// An attempt begins.
+    pub(super) fn sent(&mut self, now: Instant) {
+        // After one that failed, the debt is older than this attempt.
         self.owed_since.get_or_insert(now);
     }
 
-    /// The batch `taken` was answered, in an attempt that `took` so long, and `waiting` is in the queue.
-    pub(super) fn answered(&mut self, taken: Amount, took: Duration, waiting: Amount) {
+    /// The batch `sent` was answered, in an attempt that `took` so long, and `waiting` is in the queue.
+    pub(super) fn answered(&mut self, sent: Amount, took: Duration, waiting: Amount) {
         self.owed_since = None;
         let time = self.batch_time.map_or(took, |before| (before + took) / 2);
         self.batch_time = Some(time);
         let in_time = QUEUE_WAIT_MAX.as_nanos() / time.as_nanos().max(1);
         let in_time = usize::try_from(in_time).unwrap_or(usize::MAX);
         let calm = Amount::of_batches(in_time.clamp(QUEUE_BATCHES_MIN, QUEUE_BATCHES_MAX));
-        let backlog = |waiting: usize, taken: usize| waiting.saturating_sub(taken / 4);
+        // A batch is about to leave, and three quarters of it may come.
+        let backlog = |waiting: usize, sent: usize| waiting.saturating_sub(sent / 4);
         self.within = Amount {
-            messages: backlog(waiting.messages, taken.messages).max(calm.messages),
-            body_bytes: backlog(waiting.body_bytes, taken.body_bytes).max(calm.body_bytes),
+            messages: backlog(waiting.messages, sent.messages).max(calm.messages),
+            body_bytes: backlog(waiting.body_bytes, sent.body_bytes).max(calm.body_bytes),
+        };
+    }
+
+    /// One message that went ahead of its batch after an outage was answered, and `waiting` is in the
+    /// queue. It says that the way is open, and nothing about how long a batch takes.
+    pub(super) fn answered_ahead(&mut self, waiting: Amount) {
+        self.owed_since = None;
+        let backlog = |waiting: usize, batch: usize, within: usize| within.max(waiting + batch);
+        self.within = Amount {
+            messages: backlog(waiting.messages, BATCH_MESSAGES_MAX, self.within.messages),
+            body_bytes: backlog(waiting.body_bytes, BATCH_BYTES_MAX, self.within.body_bytes),
         };
     }
 
@@ -164,14 +176,14 @@ mod tests {
     async fn a_batch_that_is_out_for_several_times_its_usual_time_is_an_outage() {
         let mut room = Room::default();
         let start = Instant::now();
-        room.taken(start);
+        room.sent(start);
         room.answered(BATCH, millis(200), Amount::default());
         assert!(!room.is_outage(start + millis(60_000)), "nothing is owed");
         let start = start + millis(60_000);
-        room.taken(start);
+        room.sent(start);
         assert!(!room.is_outage(start + millis(800)));
         assert!(room.is_outage(start + millis(801)));
-        room.taken(start + millis(15_000));
+        room.sent(start + millis(15_000));
         assert!(room.is_outage(start + millis(15_001)), "the batch before it failed");
         room.answered(BATCH, millis(200), Amount::default());
         assert!(!room.is_outage(start + millis(15_001)));
@@ -184,6 +196,8 @@ mod tests {
             room.answered(BATCH, millis(100), waiting(backlog));
             assert_eq!(room.within.messages, within);
         }
+        room.answered_ahead(waiting(10_000));
+        assert_eq!(room.within.messages, 11_024, "the rest of the batch comes first");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! - [`limits`]: too little of what the operating system gives a process
 //! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
 //! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
+//! - [`storm`]: a logging service that is away, and what arrives there meanwhile
 
 pub mod attack;
 pub mod check;
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod overload;
 pub mod power_loss;
 pub mod scale;
+pub mod storm;
 pub mod sweep;
 
 use std::{
@@ -51,6 +53,8 @@ pub enum Experiment {
     Overload(overload::Args),
     /// Abuse the ports of the services in many ways, beside a client that behaves
     Attack(attack::Args),
+    /// Take the logging service away from many clients, and count what arrives there
+    Storm(storm::Args),
 }
 
 impl Experiment {
@@ -66,6 +70,7 @@ impl Experiment {
             Self::PowerLoss(args) => power_loss::run(&args).await,
             Self::Overload(args) => overload::run(args).await,
             Self::Attack(args) => attack::run(&args).await,
+            Self::Storm(args) => storm::run(args).await,
         }
     }
 }
