@@ -35,7 +35,7 @@ const ALL: [LinkFault; 6] = [
 /// A link, and its fault of the moment.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) ends: [&'static str; 2],
+    ends: [&'static str; 2],
     latency_max: Duration,
     fault: Option<LinkFault>,
     /// When the fault ends, or the next one begins.
@@ -50,10 +50,6 @@ impl Link {
         let ends = to_logging.into_iter().chain(of_clients);
         ends.map(|ends| Self { ends, latency_max, fault: None, change_at: Duration::ZERO })
             .collect()
-    }
-
-    pub(crate) fn is_whole(&self) -> bool {
-        self.fault.is_none()
     }
 
     /// Begins or ends a fault when it is time to. Returns the one it began.

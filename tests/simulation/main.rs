@@ -2,7 +2,7 @@
 //! seed: a run that goes wrong goes wrong again.
 //!
 //! - `seed`, `events`: where random numbers come from, and what happened when
-//! - `network`, `machines`: the real services on simulated machines
+//! - `sockets`, `network`, `machines`: the real services on simulated machines
 //! - `http`, `client`, `poster`: clients over HTTP, and the history of what they saw
 //! - `links`, `outages`, `nemesis`: what goes wrong
 //! - `run`, `sweep`: one seed, and many; the judge is that of `faultlab`
@@ -25,6 +25,7 @@ mod partitions;
 mod poster;
 mod run;
 mod seed;
+mod sockets;
 mod sweep;
 
 use std::time::Instant;

@@ -54,7 +54,7 @@ impl Nemesis {
         for link in &mut *links {
             count(link.step(sim, random, events).map(|fault| format!("{fault:?}")));
         }
-        count(logging.step(sim, links, random, events));
+        count(logging.step(sim, random, events));
         for facade in facades {
             count(facade.step(sim, random, events));
         }
@@ -62,8 +62,8 @@ impl Nemesis {
 
     /// Brings about what follows from earlier harm.
     pub(crate) fn follow_up(&mut self, sim: &mut Sim<'_>) {
-        let Self { links, logging, facades, random, events, .. } = self;
-        logging.follow_up(sim, links, random, events);
+        let Self { logging, facades, random, events, .. } = self;
+        logging.follow_up(sim, random, events);
         for facade in facades {
             facade.follow_up(sim, random, events);
         }

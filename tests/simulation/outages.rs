@@ -7,7 +7,6 @@ use turmoil::Sim;
 
 use crate::{
     events::Events,
-    links::Link,
     machines::{FACADES, FacadeMachine, LOGGING, LoggingMachine},
 };
 
@@ -57,7 +56,6 @@ impl LoggingOutages {
     pub(crate) fn step(
         &mut self,
         sim: &mut Sim<'_>,
-        links: &[Link],
         random: &mut fastrand::Rng,
         events: &Events,
     ) -> Option<String> {
@@ -70,8 +68,8 @@ impl LoggingOutages {
         events.tell(format!("logging: {fault:?}"));
         let disk = &self.machine.disk;
         match fault {
-            LoggingFault::Kill => sim.crash(LOGGING),
-            LoggingFault::PowerLoss => self.lose_power(sim, links, random),
+            LoggingFault::Kill => self.machine.process.kill(),
+            LoggingFault::PowerLoss => self.lose_power(sim, random),
             LoggingFault::PowerLossWithin => {
                 disk.inject(random.u64(0..16), Fault::Crash);
                 self.armed = true;
@@ -81,7 +79,7 @@ impl LoggingOutages {
                 disk.set_capacity(Some(disk.used() + random.u64(0..4096)));
                 self.full_until = Some(now + Duration::from_millis(random.u64(100..4000)));
             }
-            LoggingFault::Stop => self.machine.stop.borrow().cancel(),
+            LoggingFault::Stop => self.machine.process.stop(),
             LoggingFault::ClockJump => {
                 self.machine.clock.advance(Duration::from_secs(random.u64(1..100_000)));
             }
@@ -93,14 +91,13 @@ impl LoggingOutages {
     pub(crate) fn follow_up(
         &mut self,
         sim: &mut Sim<'_>,
-        links: &[Link],
         random: &mut fastrand::Rng,
         events: &Events,
     ) {
         let now = sim.elapsed();
         if self.armed && !self.machine.disk.fault_is_pending() {
             events.tell("logging: the power fails in the middle of an operation");
-            self.lose_power(sim, links, random);
+            self.lose_power(sim, random);
         }
         if self.full_until.is_some_and(|until| until <= now) {
             self.make_room(events);
@@ -127,17 +124,9 @@ impl LoggingOutages {
     }
 
     /// Power off: what was not synced survives or does not, and nobody is told goodbye.
-    fn lose_power(&mut self, sim: &mut Sim<'_>, links: &[Link], random: &mut fastrand::Rng) {
+    fn lose_power(&mut self, sim: &mut Sim<'_>, random: &mut fastrand::Rng) {
         self.armed = false;
-        let silent = links.iter().filter(|link| link.ends[1] == LOGGING && link.is_whole());
-        let silent: Vec<&str> = silent.map(|link| link.ends[0]).collect();
-        for peer in &silent {
-            sim.partition(LOGGING, *peer);
-        }
-        sim.crash(LOGGING);
-        for peer in silent {
-            sim.repair(LOGGING, peer);
-        }
+        self.machine.process.lose_power(sim, LOGGING);
         self.machine.disk.crash(random.u64(..));
     }
 }
@@ -170,11 +159,11 @@ impl FacadeOutages {
         self.next_at = now + Duration::from_millis(random.u64(1000..10_000));
         if random.bool() {
             events.tell(format!("{}: Kill", self.name));
-            sim.crash(self.name);
+            self.machine.process.kill();
             return Some("KillFacade".to_owned());
         }
         events.tell(format!("{}: Stop", self.name));
-        self.machine.stop.borrow().cancel();
+        self.machine.process.stop();
         Some("StopFacade".to_owned())
     }
 
