@@ -22,6 +22,7 @@ use crate::{
     links::CLIENTS,
     machines::{FACADES, FacadeMachine, LoggingMachine, settings},
     nemesis::Nemesis,
+    panics::counted,
     poster::{Poster, SETTLE_TIMEOUT, Settled, Word},
     seed::random,
 };
@@ -93,6 +94,14 @@ struct Results {
 
 /// Runs `seed` to its end.
 pub(crate) fn run(seed: u64) -> Run {
+    let (mut run, panics) = counted(|| run_unguarded(seed));
+    if panics > 0 {
+        run.wrong.push(format!("{panics} panics, told on standard error"));
+    }
+    run
+}
+
+fn run_unguarded(seed: u64) -> Run {
     let plan = Plan::new(seed);
     let events = Events::default();
     let mut sim = plan.sim(seed);
