@@ -7,6 +7,7 @@ use turmoil::Sim;
 use crate::{
     events::Events,
     machines::{FACADES, LOGGING},
+    seed::some_of,
 };
 
 pub(crate) const CLIENTS: [&str; 2] = ["clients-0", "clients-1"];
@@ -43,6 +44,10 @@ pub(crate) struct Link {
     /// In milliseconds, in good times.
     latency: Range<u64>,
     latency_change_at: Duration,
+    /// The faults of this run.
+    faults: Vec<LinkFault>,
+    /// The longest time between two of them, in milliseconds.
+    pause_max: u64,
     fault: Option<LinkFault>,
     /// When the fault ends, or the next one begins.
     change_at: Duration,
@@ -53,10 +58,15 @@ pub(crate) struct Link {
 
 impl Link {
     /// All links that are used.
-    pub(crate) fn all(latency: &Range<u64>) -> Vec<Self> {
+    pub(crate) fn all(latency: &Range<u64>, random: &mut fastrand::Rng) -> Vec<Self> {
         let to_logging = FACADES.map(|facade| [facade, LOGGING]);
         let of_clients = CLIENTS.into_iter().flat_map(|c| FACADES.map(|facade| [c, facade]));
+        let faults = some_of(&ALL, random);
+        // In some runs the network is nearly whole.
+        let pause_max = [2000, 8000, 60_000][random.usize(0..3)];
         let link = |ends| Self {
+            faults: faults.clone(),
+            pause_max,
             ends,
             latency: latency.clone(),
             latency_change_at: Duration::ZERO,
@@ -98,10 +108,10 @@ impl Link {
         let is_first = self.change_at.is_zero();
         if is_first || self.fault.is_some() {
             self.heal(sim, events);
-            self.change_at = now + Duration::from_millis(random.u64(200..8000));
+            self.change_at = now + Duration::from_millis(random.u64(200..self.pause_max));
             return None;
         }
-        let fault = ALL[random.usize(0..ALL.len())];
+        let fault = self.faults[random.usize(0..self.faults.len())];
         self.begin(sim, fault, random, events);
         let longest = if random.u8(0..5) == 0 { 12_000 } else { 2_500 };
         self.change_at = now + Duration::from_millis(random.u64(20..longest));

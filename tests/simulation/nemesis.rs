@@ -34,7 +34,7 @@ impl Nemesis {
         let mut random = random(seed, "nemesis");
         let facades = facades.into_iter().enumerate();
         Self {
-            links: Link::all(latency),
+            links: Link::all(latency, &mut random),
             logging: LoggingOutages::new(logging, &mut random),
             facades: facades.map(|(nth, m)| FacadeOutages::new(nth, m, &mut random)).collect(),
             random,

@@ -8,6 +8,7 @@ use turmoil::Sim;
 use crate::{
     events::Events,
     machines::{FACADES, FacadeMachine, LOGGING, LoggingMachine},
+    seed::some_of,
 };
 
 /// What goes wrong with the machine of the logging service.
@@ -44,12 +45,23 @@ pub(crate) struct LoggingOutages {
     /// The power fails when the disk has come to the operation chosen for it.
     armed: bool,
     full_until: Option<Duration>,
+    /// The faults of this run.
+    faults: Vec<LoggingFault>,
+    /// The longest time between two of them, in milliseconds.
+    pause_max: u64,
 }
 
 impl LoggingOutages {
     pub(crate) fn new(machine: Rc<LoggingMachine>, random: &mut fastrand::Rng) -> Self {
-        let next_at = Duration::from_millis(random.u64(200..3000));
-        Self { machine, next_at, restart_at: None, armed: false, full_until: None }
+        Self {
+            machine,
+            next_at: Duration::from_millis(random.u64(200..3000)),
+            restart_at: None,
+            armed: false,
+            full_until: None,
+            faults: some_of(&OF_LOGGING, random),
+            pause_max: [600, 1500, 5000][random.usize(0..3)],
+        }
     }
 
     /// Does harm when it is time to. Returns the name of what it did.
@@ -63,8 +75,8 @@ impl LoggingOutages {
         if now < self.next_at || !sim.is_host_running(LOGGING) {
             return None;
         }
-        self.next_at = now + Duration::from_millis(random.u64(300..5000));
-        let fault = OF_LOGGING[random.usize(0..OF_LOGGING.len())];
+        self.next_at = now + Duration::from_millis(random.u64(100..self.pause_max));
+        let fault = self.faults[random.usize(0..self.faults.len())];
         events.tell(format!("logging: {fault:?}"));
         let disk = &self.machine.disk;
         match fault {
@@ -107,7 +119,7 @@ impl LoggingOutages {
         }
         let restart_at = *self
             .restart_at
-            .get_or_insert_with(|| now + Duration::from_millis(random.u64(20..1500)));
+            .get_or_insert_with(|| now + Duration::from_millis(random.u64(20..self.pause_max / 3)));
         if restart_at <= now {
             self.restart_at = None;
             events.tell("logging: start");
@@ -140,8 +152,11 @@ pub(crate) struct FacadeOutages {
 }
 
 impl FacadeOutages {
+    /// In every third run nothing happens to it.
     pub(crate) fn new(nth: usize, machine: Rc<FacadeMachine>, random: &mut fastrand::Rng) -> Self {
+        let quiet = random.u8(0..3) == 0;
         let next_at = Duration::from_millis(random.u64(500..8000));
+        let next_at = if quiet { Duration::MAX } else { next_at };
         Self { name: FACADES[nth], machine, next_at, restart_at: None }
     }
 

@@ -68,7 +68,7 @@ impl Plan {
             total_timeout: attempt_timeout * random.u32(2..7),
             faults: ms(random.u64(4000..12_000)),
             posters: random.usize(2..6),
-            think_max: ms(random.u64(50..500)),
+            think_max: ms(random.u64(30..400)),
         }
     }
 
