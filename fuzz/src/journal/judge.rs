@@ -163,6 +163,13 @@ fn goes_on(disk: &SimulatedDisk, earlier: &[StoredMessage], promise: &Promise) {
     assert_eq!(journal.last_sequence(), last + 3);
 }
 
+/// Whether a file only looks like one of a journal, so that it is for a person to move away: its
+/// number is not one of 20 digits that a log can reach.
+fn is_foreign(name: &str) -> bool {
+    let number = name.strip_suffix(".segment").map(|digits| (digits.len(), digits.parse::<u64>()));
+    number.is_some_and(|(len, number)| len != 20 || number.is_ok_and(|number| number > 1 << 48))
+}
+
 /// Repairs, after which it opens. Returns whether there was anything to do, or `None` if it could
 /// not be told.
 fn repaired(
@@ -171,13 +178,8 @@ fn repaired(
     promise: &Promise,
 ) -> Option<bool> {
     let before = disk.contents();
-    // What only looks like a file of a journal is for a person to move.
-    let is_segment = |name: &str| {
-        let digits = name.strip_suffix(".segment");
-        digits.is_none_or(|digits| digits.len() == 20 && digits != "18446744073709551615")
-    };
-    let foreign = before.iter().any(|(name, _)| !is_segment(name));
-    for (name, _) in before.iter().filter(|(name, _)| !is_segment(name)) {
+    let foreign: Vec<_> = before.into_iter().filter(|(name, _)| is_foreign(name)).collect();
+    for (name, _) in &foreign {
         disk.delete(name);
     }
     let before = disk.contents();
@@ -210,7 +212,7 @@ fn repaired(
     if promise.is_strict() {
         assert!(look(disk).unwrap().is_sound());
     }
-    (!foreign).then_some(needed)
+    foreign.is_empty().then_some(needed)
 }
 
 /// What a repair kept: originals in their places, with gaps.
