@@ -14,7 +14,7 @@ use logging_service::store::{
 use oncelog::message::{Message, StoredMessage};
 
 use super::{
-    base::{message, options, time},
+    base::{Written, message, options, time},
     seal::holds,
 };
 
@@ -22,13 +22,13 @@ use super::{
 pub(super) enum Promise {
     /// Checksums may have been made right over anything.
     Nothing,
-    /// Only these were ever written, and no checksum was renewed.
-    OnlyOriginals(Vec<StoredMessage>),
+    /// Only these were ever written, in these frames, and no checksum was renewed.
+    OnlyOriginals(Vec<StoredMessage>, Vec<Written>),
 }
 
 impl Promise {
     fn is_strict(&self) -> bool {
-        matches!(self, Self::OnlyOriginals(_))
+        matches!(self, Self::OnlyOriginals(..))
     }
 }
 
@@ -73,6 +73,7 @@ fn open(
             assert_eq!(report.last_sequence, journal.last_sequence());
             let records = records(&journal, files, promise);
             drop(journal);
+            nothing_whole_is_left_out(files, records.len() as u64, promise);
             goes_on(disk, &records, promise);
             if promise.is_strict() {
                 assert!(report.is_sound(), "it opens, and yet:\n{report}");
@@ -85,6 +86,14 @@ fn open(
             refused(&error, &before, report);
             None
         }
+    }
+}
+
+/// What is whole and in its place proves everything before it, so none of it may be missing.
+fn nothing_whole_is_left_out(disk: &SimulatedDisk, last_sequence: u64, promise: &Promise) {
+    let Promise::OnlyOriginals(_, frames) = promise else { return };
+    for frame in frames.iter().filter(|frame| frame.last > last_sequence) {
+        assert!(!frame.is_whole(disk), "{last_sequence} records were read, but not {frame:?}");
     }
 }
 
@@ -136,7 +145,7 @@ fn records(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<St
             .any(|(_, file)| holds(file, sequence, message.id.as_bytes(), &message.body));
         assert!(found, "record {sequence} is on no disk: {message:?}");
     }
-    if let Promise::OnlyOriginals(originals) = promise {
+    if let Promise::OnlyOriginals(originals, _) = promise {
         assert!(originals.starts_with(&all), "these are not the first records that were written");
     }
     all
@@ -157,7 +166,7 @@ fn goes_on(disk: &SimulatedDisk, earlier: &[StoredMessage], promise: &Promise) {
     let mut expected = earlier.to_vec();
     expected.extend(ours);
     if promise.is_strict() {
-        let both = Promise::OnlyOriginals(expected.clone());
+        let both = Promise::OnlyOriginals(expected.clone(), Vec::new());
         assert_eq!(records(&journal, disk, &both), expected);
     }
     assert_eq!(journal.last_sequence(), last + 3);
@@ -218,7 +227,7 @@ fn repaired(
 /// What a repair kept: originals in their places, with gaps.
 fn kept(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<StoredMessage> {
     let records = records(journal, disk, &Promise::Nothing);
-    if let Promise::OnlyOriginals(originals) = promise {
+    if let Promise::OnlyOriginals(originals, _) = promise {
         for StoredMessage { place, message } in &records {
             let original = &originals[place.sequence as usize - 1];
             assert_eq!(&original.message, message);
