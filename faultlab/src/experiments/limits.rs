@@ -76,9 +76,9 @@ const FILE_SIZE: Case = Case {
 };
 
 /// Each post of 40 kB begins a new segment.
-const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 40], must_store: true, ..FILE_SIZE };
+const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 24], must_store: true, ..FILE_SIZE };
 
-const MEMORY: Case = Case { sizes: &[900_000; 3], clients: 12, ..FILE_SIZE };
+const MEMORY: Case = Case { sizes: &[900_000; 2], clients: 8, ..FILE_SIZE };
 
 /// One of each kind, for a test.
 const FEW: [&str; 4] = [
