@@ -130,6 +130,9 @@ pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits
     let scratch = Scratch::new("limits")?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
+    // What a limit refuses stays refused: no need to ask for long.
+    let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
+    programs.facade.extend(timeouts.map(OsString::from));
     let program = programs.logging.clone();
     let mut trio = Trio::start(programs, scratch.path()).await?;
     let mut limits = Limits::default();
