@@ -61,9 +61,9 @@ const CASES: [Case; 8] = [
         must_store: false,
         ..OPEN_FILES
     },
-    Case { name: "64 MiB of memory", before: &["prlimit", "--as=67108864"], ..MEMORY },
-    Case { name: "48 MiB of memory", before: &["prlimit", "--as=50331648"], ..MEMORY },
-    Case { name: "42 MiB of memory", before: &["prlimit", "--as=44040192"], ..MEMORY },
+    Case { name: "40 MiB of memory", before: &["prlimit", "--as=41943040"], ..MEMORY },
+    Case { name: "34 MiB of memory", before: &["prlimit", "--as=35651584"], ..MEMORY },
+    Case { name: "32 MiB of memory", before: &["prlimit", "--as=33554432"], ..MEMORY },
 ];
 
 const FILE_SIZE: Case = Case {
@@ -78,14 +78,14 @@ const FILE_SIZE: Case = Case {
 /// Each post of 40 kB begins a new segment.
 const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 24], must_store: true, ..FILE_SIZE };
 
-const MEMORY: Case = Case { sizes: &[900_000; 2], clients: 8, ..FILE_SIZE };
+const MEMORY: Case = Case { sizes: &[300_000; 3], clients: 8, ..FILE_SIZE };
 
 /// One of each kind, for a test.
 const FEW: [&str; 4] = [
     "file size, as an error",
     "file size, as a signal",
     "64 open files and a flood",
-    "48 MiB of memory",
+    "32 MiB of memory",
 ];
 
 /// What came of all limits.
