@@ -62,9 +62,9 @@ const CASES: [Case; 8] = [
         must_store: false,
         ..OPEN_FILES
     },
-    Case { name: "64 MiB of memory", before: &["prlimit", "--as=67108864"], ..MEMORY },
-    Case { name: "48 MiB of memory", before: &["prlimit", "--as=50331648"], ..MEMORY },
-    Case { name: "42 MiB of memory", before: &["prlimit", "--as=44040192"], ..MEMORY },
+    Case { name: "40 MiB of memory", before: &["prlimit", "--as=41943040"], ..MEMORY },
+    Case { name: "34 MiB of memory", before: &["prlimit", "--as=35651584"], ..MEMORY },
+    Case { name: "32 MiB of memory", before: &["prlimit", "--as=33554432"], ..MEMORY },
 ];
 
 const FILE_SIZE: Case = Case {
@@ -77,16 +77,16 @@ const FILE_SIZE: Case = Case {
 };
 
 /// Each post of 40 kB begins a new segment.
-const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 40], must_store: true, ..FILE_SIZE };
+const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 24], must_store: true, ..FILE_SIZE };
 
-const MEMORY: Case = Case { sizes: &[900_000; 3], clients: 12, ..FILE_SIZE };
+const MEMORY: Case = Case { sizes: &[300_000; 3], clients: 8, ..FILE_SIZE };
 
 /// One of each kind, for a test.
 const FEW: [&str; 4] = [
     "file size, as an error",
     "file size, as a signal",
     "64 open files and a flood",
-    "48 MiB of memory",
+    "32 MiB of memory",
 ];
 
 /// What came of all limits.
@@ -131,6 +131,9 @@ pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits
     let scratch = Scratch::new("limits")?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
+    // What a limit refuses stays refused: no need to ask for long.
+    let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
+    programs.facade.extend(timeouts.map(OsString::from));
     let program = programs.logging.clone();
     let mut trio = Trio::start(programs, scratch.path()).await?;
     let mut limits = Limits::default();
