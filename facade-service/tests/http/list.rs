@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use oncelog::limits::LISTINGS_MAX;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
@@ -188,28 +187,6 @@ async fn many_clients_that_do_not_read_hold_up_nobody() {
     assert_eq!(world.post("", r#"{"msg":"hello"}"#).await.status, 200);
     let page = world.get("/facade?after=100", "").await;
     assert_eq!(page.json()["logs"], json!(["hello"]));
-}
-
-#[tokio::test]
-async fn a_reader_too_many_is_told_to_come_again() {
-    let world = World::start().await;
-    // More than the buffers between two sockets take.
-    for _ in 0..100 {
-        world.logging.store("facade", &vec![b'x'; 256 * 1024]);
-    }
-    let mut lazy = Vec::new();
-    for _ in 0..LISTINGS_MAX {
-        let mut client = world.connect().await;
-        client.request("GET /facade", b"").await;
-        assert_eq!(within(client.response_head()).await.unwrap().status, 200);
-        lazy.push(client);
-    }
-    let refused = world.get("/facade?after=99", "").await;
-    refused.failure(503, None);
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    lazy.clear();
-    let served = async { while world.get("/facade?after=99", "").await.status != 200 {} };
-    within(served).await;
 }
 
 #[tokio::test]
