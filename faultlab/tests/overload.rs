@@ -48,12 +48,15 @@ async fn in_overload_the_rest_is_refused_at_once_and_for_sure_and_what_fits_is_s
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_is_not_answered_with_a_storm() {
     let dir = tempfile::tempdir().unwrap();
-    let trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut programs = Programs::built().unwrap();
+    // So that a short outage sees several attempts.
+    programs.facade.extend(["--attempt-timeout".into(), "500ms".into()]);
+    let trio = Trio::start(programs, dir.path()).await.unwrap();
     let weather = Weather {
-        outage: Duration::from_millis(2500),
+        outage: Duration::from_millis(1600),
         clients: 100,
         seed: 1,
-        calm: Duration::from_secs(1),
+        calm: Duration::from_millis(700),
     };
     let found = weather.run(&trio).await.unwrap();
     println!("{found}{}", found.goals());
