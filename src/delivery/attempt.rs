@@ -54,7 +54,7 @@ where
                 return Ok(Outcomes::new());
             }
             let (sent, began) = (batch.amount(&live), Instant::now());
-            shared.queue.sent(began);
+            shared.queue.sent(sent, began);
             let response = logging.oneshot(batch.request(&live)).await?;
             let outcomes = batch.outcomes(&live, response)?;
             if batch.sends_one_ahead() {

@@ -106,9 +106,9 @@ impl Queue {
         removed.is_some()
     }
 
-    /// Takes note that an attempt begins.
-    pub(super) fn sent(&self, now: Instant) {
-        self.line().room.sent(now);
+    /// Takes note that an attempt with `sent` begins.
+    pub(super) fn sent(&self, sent: Amount, now: Instant) {
+        self.line().room.sent(sent, now);
     }
 
     /// Takes note of an attempt with `sent` that `took` so long and brought receipts: the way is open.

@@ -143,10 +143,12 @@ impl Weather {
         let slices =
             |time: Duration| (time.as_millis() / measured.slice.as_millis().max(1)) as usize;
         let (begin, end) = (slices(self.calm), slices(self.calm + self.outage));
-        // Slices count messages by when they were sent.
-        let during = measured.slices.iter().take(end).skip(begin.saturating_sub(1));
-        let posted: u64 =
+        // One message of each client was under way when it began. Those sent in the first slices may
+        // have been answered before: to count them would hide copies.
+        let during = measured.slices.iter().take(end).skip(begin + 2);
+        let sent: u64 =
             during.map(|slice| slice.accepted.count() + slice.refused + slice.other).sum();
+        let posted = self.clients as u64 + sent;
         let healed = measured.slices.iter().skip(end).position(|slice| slice.accepted.count() > 0);
         let recovery = match backend {
             Backend::Silent | Backend::Down => {
@@ -156,6 +158,6 @@ impl Weather {
             Backend::Fails | Backend::Well => None,
         };
         let copies = arrived.body_bytes as f64 / bytes_per_message.max(1.0);
-        Harm { name, posted: posted.max(self.clients as u64), arrived, copies, measured, recovery }
+        Harm { name, posted, arrived, copies, measured, recovery }
     }
 }
