@@ -31,6 +31,9 @@ pub(crate) const FACADES: [&str; 2] = ["facade-0", "facade-1"];
 pub(crate) const FACADE_PORT: u16 = 5000;
 const LOGGING_PORT: u16 = 5001;
 
+/// Less than a step of the simulated clock: messages arrive when one begins.
+const BEFORE_STOP: Duration = Duration::from_millis(2);
+
 /// The process of a machine, from start to end, and again.
 #[derive(Default)]
 pub(crate) struct Process {
@@ -47,7 +50,24 @@ impl Process {
         let (kill, stop) = (CancellationToken::new(), CancellationToken::new());
         *self.kill.borrow_mut() = kill.clone();
         *self.stop.borrow_mut() = stop.clone();
-        let ended = kill.run_until_cancelled(service(stop)).await;
+        let asked = CancellationToken::new();
+        let stopping = async {
+            stop.cancelled().await;
+            // By then what arrived with the word to stop has been dealt with. Who comes first in one
+            // moment is up to the dice of the runtime.
+            tokio::time::sleep(BEFORE_STOP).await;
+            asked.cancel();
+            std::future::pending().await
+        };
+        let ended = kill
+            .run_until_cancelled(async {
+                tokio::select! {
+                    biased;
+                    ended = service(asked.clone()) => ended,
+                    () = stopping => unreachable!("it waits for ever"),
+                }
+            })
+            .await;
         self.sockets.end();
         ended
     }
