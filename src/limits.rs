@@ -65,6 +65,10 @@ pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(50);
 /// Batches that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
 pub const QUEUE_BATCHES_MIN: usize = 2;
 
+/// Messages that may wait whatever their size and however slow the disk is: as many as come from clients
+/// too few to overload anything. [`QUEUE_BYTES_MAX`] holds for them as well.
+pub const QUEUE_MESSAGES_MIN: usize = 64;
+
 /// How many times its usual time a batch is waited for, but no longer than [`ATTEMPT_TIMEOUT`]. Then it
 /// is an outage and not slowness, and messages wait for its end.
 pub const OUTAGE_BATCH_TIMES: u32 = 4;

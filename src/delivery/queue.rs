@@ -171,7 +171,7 @@ impl Line {
             && match kind {
                 Kind::Bulk => true,
                 Kind::Single => {
-                    self.singles.has_room(self.room.within(), body_bytes)
+                    self.room.has_room(self.singles, body_bytes)
                         // The clock is read for those alone who would be refused.
                         || self.room.is_outage(Instant::now())
                 }

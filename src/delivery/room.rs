@@ -8,7 +8,9 @@
 //! What is measured is the time of one batch, from request to receipts. From it follows how many
 //! batches may wait: as many as are stored within [`QUEUE_WAIT_MAX`], and never fewer than
 //! [`QUEUE_BATCHES_MIN`], which keep the logging service busy however slow it is. So an accepted message
-//! waits for at most that time, or for that many batches where the disk is slow.
+//! waits for at most that time, or for that many batches where the disk is slow. The first
+//! [`QUEUE_MESSAGES_MIN`] are never refused: where messages are large, so few would fill the room, and a
+//! handful of clients that wait for their answers is no overload.
 //!
 //! An outage is not overload. While no batch is stored at all, messages wait as many as the queue holds
 //! and as long as their total timeout allows, and a restart of the logging service refuses nobody. The
@@ -23,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::limits::{
     ATTEMPT_TIMEOUT, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, OUTAGE_BATCH_TIMES, OUTAGE_DELAY_MIN,
-    QUEUE_BATCHES_MIN, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUEUE_WAIT_MAX,
+    QUEUE_BATCHES_MIN, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUEUE_MESSAGES_MIN, QUEUE_WAIT_MAX,
 };
 
 /// The most batches that fit the queue.
@@ -108,9 +110,9 @@ impl Default for Room {
 }
 
 impl Room {
-    /// What may wait while batches are stored.
-    pub(super) const fn within(&self) -> Amount {
-        self.within
+    /// Whether a message of `body_bytes` may wait behind `waiting` while batches are stored.
+    pub(super) fn has_room(&self, waiting: Amount, body_bytes: usize) -> bool {
+        waiting.messages < QUEUE_MESSAGES_MIN || waiting.has_room(self.within, body_bytes)
     }
 
     /// An attempt begins, with `sent`.
@@ -194,6 +196,15 @@ mod tests {
         assert_eq!(batches_when(millis(10)), 5);
         assert_eq!(batches_when(millis(100)), QUEUE_BATCHES_MIN);
         assert_eq!(batches_when(millis(2_000)), QUEUE_BATCHES_MIN);
+    }
+
+    #[test]
+    fn a_handful_of_large_messages_is_never_overload() {
+        let mut room = Room::default();
+        room.answered(BATCH, millis(2_000), Amount::default());
+        let large = |messages| Amount { messages, body_bytes: messages * BATCH_BYTES_MAX };
+        assert!(room.has_room(large(QUEUE_MESSAGES_MIN - 1), BATCH_BYTES_MAX));
+        assert!(!room.has_room(large(QUEUE_MESSAGES_MIN), BATCH_BYTES_MAX));
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ pub use self::{
     grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
     incoming::{Connection, incoming},
-    open_files::{connections_max, open_files_max, raise_open_files},
+    open_files::{connections_max, open_files_max, raise_open_files, tell_open_files},
     signal::stop_on_signal,
 };
 
@@ -43,8 +43,9 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// Prints the line that tells people and programs that `addr` now accepts work. A standard output
-/// that nobody reads does not stop a service.
+/// Prints the line that tells people and programs that `addr` now accepts work, and tells the log how
+/// much of it. A standard output that nobody reads does not stop a service.
 pub fn announce(addr: SocketAddr) {
+    tell_open_files();
     let _ = writeln!(io::stdout(), "listening addr={addr}");
 }

@@ -7,8 +7,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits;
 
-/// Raises what this process may have open to what it may ask for without rights, and tells the log
-/// what came of it. Called once, before anything is opened.
+/// Raises what this process may have open to what it may ask for without rights. Called once, before
+/// anything is opened.
 pub fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
@@ -17,6 +17,10 @@ pub fn raise_open_files() {
             tracing::warn!(%error, "cannot raise the limit of open files");
         }
     }
+}
+
+/// Tells the log how many files and connections there may be.
+pub fn tell_open_files() {
     let (files, connections) = (open_files_max(), connections_max());
     tracing::info!("open_files_max={files} connections_max={connections}");
     if connections < limits::CONNECTIONS_MAX {

@@ -112,6 +112,7 @@ async fn bind(service: &str, addr: SocketAddr) -> Result<TcpListener, Exit> {
 }
 
 fn announce(addrs: &[(&str, SocketAddr); 3]) {
+    server::tell_open_files();
     let mut text = String::new();
     for (service, addr) in addrs {
         // Writing into memory cannot fail.
