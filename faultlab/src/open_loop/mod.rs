@@ -118,7 +118,9 @@ impl Plan {
     /// # Errors
     /// As [`Plan::start`].
     pub async fn run(&self) -> io::Result<Measured> {
-        self.start().await?.finish().await
+        let mut running = self.start().await?;
+        running.settled().await?;
+        Ok(running.measured())
     }
 
     /// Opens the connections, and returns when the first message is due or before.

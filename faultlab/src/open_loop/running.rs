@@ -6,18 +6,17 @@ use std::{
     thread::{self, Thread},
 };
 
-use futures_util::future::join_all;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Arrivals, Counts, Measured, Plan, connection::Connection, recorder::Recorder,
     schedule::Schedule,
 };
 
-/// Connections that post until all that is due is sent. It ends early when this is dropped.
+/// Connections that post until all that is due is sent. They are cut when this is dropped.
 #[derive(Debug)]
 pub struct Running {
-    posting: Vec<JoinHandle<()>>,
+    posting: JoinSet<()>,
     recorder: Arc<Recorder>,
     pacer: Pacer,
 }
@@ -33,11 +32,12 @@ impl Running {
     pub(super) fn new(plan: &Plan, opened: Vec<Connection>, start: Instant) -> io::Result<Self> {
         let pacer = Pacer::start(Schedule::new(start, plan), plan)?;
         let recorder = Arc::new(Recorder::new(plan.first, plan.slice));
-        let posting = opened.into_iter().map(|connection| {
+        let mut posting = JoinSet::new();
+        for connection in opened {
             let (schedule, recorder) = (Arc::clone(&pacer.schedule), Arc::clone(&recorder));
-            tokio::spawn(connection.post(schedule, recorder, plan.first, plan.timeout))
-        });
-        Ok(Self { posting: posting.collect(), recorder, pacer })
+            posting.spawn(connection.post(schedule, recorder, plan.first, plan.timeout));
+        }
+        Ok(Self { posting, recorder, pacer })
     }
 
     /// How many messages ended in which way until now.
@@ -51,16 +51,29 @@ impl Running {
         self.pacer.stop();
     }
 
-    /// Returns once every message that was due is answered or given up.
+    /// Whether it was ended early.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.pacer.schedule.is_stopped()
+    }
+
+    /// Returns once every message that was due is answered or given up. It may be dropped and called
+    /// again.
     ///
     /// # Errors
     /// A connection ended in a panic.
-    pub async fn finish(mut self) -> io::Result<Measured> {
-        for ended in join_all(&mut self.posting).await {
+    pub async fn settled(&mut self) -> io::Result<()> {
+        while let Some(ended) = self.posting.join_next().await {
             ended.map_err(io::Error::other)?;
         }
+        Ok(())
+    }
+
+    /// The figures, once it is [`settled`](Self::settled).
+    #[must_use]
+    pub fn measured(&self) -> Measured {
         let schedule = &self.pacer.schedule;
-        Ok(self.recorder.measured(schedule.messages(), schedule.sending_took()))
+        self.recorder.measured(schedule.messages(), schedule.sending_took())
     }
 }
 

@@ -84,7 +84,7 @@ impl Schedule {
             return None;
         }
         let at = self.due_at(index);
-        let lateness_max = if self.stopped.load(Ordering::Relaxed) {
+        let lateness_max = if self.is_stopped() {
             self.lateness_max.min(STOPPED_LATENESS_MAX)
         } else {
             self.lateness_max
@@ -97,7 +97,7 @@ impl Schedule {
     pub(super) fn pace(&self, connections: usize) {
         precise_sleep();
         let mut released = 0;
-        while !self.stopped.load(Ordering::Relaxed) {
+        while !self.is_stopped() {
             let due = self.due_by(Instant::now()).min(self.messages.load(Ordering::Relaxed));
             self.release(due.saturating_sub(released));
             released = released.max(due);
@@ -137,6 +137,10 @@ impl Schedule {
             self.messages.fetch_min(self.due_by(now), Ordering::Relaxed);
         }
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// From the start to the end, which may have come early.

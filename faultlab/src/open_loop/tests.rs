@@ -121,12 +121,13 @@ async fn a_run_that_is_ended_early_has_sent_what_was_due_until_then() {
     let (target, accepting) = start(|_| (Duration::ZERO, Some(STORED))).await;
     for arrivals in [Arrivals::Open { per_second: 1000.0 }, Arrivals::Closed] {
         let plan = Plan::new(target, arrivals, Duration::from_secs(3600), 2);
-        let running = plan.start().await.unwrap();
+        let mut running = plan.start().await.unwrap();
         while running.counts().accepted < 100 {
             tokio::task::yield_now().await;
         }
         running.stop();
-        let measured = running.finish().await.unwrap();
+        running.settled().await.unwrap();
+        let measured = running.measured();
         let sent = measured.counts.sent();
         assert!(sent >= 100 && sent == measured.counts.accepted, "{measured}");
         assert_eq!(sent + measured.counts.not_sent, measured.end(), "{measured}");
