@@ -127,36 +127,46 @@ fn a_person_gets_a_table_and_is_told_that_it_stays_in_the_log() {
     assert_eq!(stderr(&output), "");
 }
 
+/// A run that is ended by Ctrl-C once something is stored.
+fn interrupted(up: &Up, args: &[&str]) -> Output {
+    let mut command = oncelog();
+    command.args(["bench", &up.facade, "--json"]).args(args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (before, deadline) = (stored(up).len(), Instant::now() + PATIENCE);
+    while stored(up).len() <= before {
+        assert!(Instant::now() < deadline, "nothing is posted");
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
 #[test]
 fn ctrl_c_ends_it_early_and_shows_what_was_measured() {
     let dir = tempfile::tempdir().unwrap();
     let up = Up::start(dir.path());
     // Most of the connections wait for messages that are due long after the end.
-    let child = oncelog()
-        .args(["bench", &up.facade, "--rate=40", "--duration=1h", "--warmup=0s", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while stored(&up).is_empty() {
-        assert!(Instant::now() < deadline, "nothing is posted");
-    }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupted(&up, &["--rate=40", "--duration=1h", "--warmup=0s"]);
     let found = json(&output);
     assert_eq!(output.status.code(), Some(0), "{found}{}", stderr(&output));
     assert_eq!(found["interrupted"], true);
     let acknowledged = number(&found, "/measured/counts/acknowledged");
     assert!(acknowledged > 0, "{found}");
     assert_eq!(stored(&up).len() as u64, acknowledged, "{found}");
+
+    let output = interrupted(&up, &["--rate=40", "--warmup=1h"]);
+    let found = json(&output);
+    assert_eq!(output.status.code(), Some(1), "{found}");
+    let warmup = number(&found, "/warmup/counts/acknowledged");
+    assert!(warmup > 0 && found["measured"].is_null(), "{found}");
+    assert_eq!(stored(&up).len() as u64, acknowledged + warmup, "{found}");
+    assert!(stderr(&output).starts_with("nothing was measured"), "{}", stderr(&output));
 }
 
 #[test]
 fn answers_that_no_facade_would_give_are_counted_and_nothing_is_called_stored() {
     for (answer, count) in [
-        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK", "not_understood"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "not_understood"),
         ("SSH-2.0-server\r\n\r\n", "not_understood"),
         ("HTTP/1.1 503 Busy\r\ncontent-length: 15\r\n\r\n{\"stored\":\"no\"}", "not_stored"),
     ] {

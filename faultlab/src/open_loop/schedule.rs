@@ -13,6 +13,10 @@ use super::{Arrivals, Plan};
 /// How late a message may still be sent once the run was ended early.
 const STOPPED_LATENESS_MAX: Duration = Duration::from_millis(100);
 
+/// The shortest pause of the thread that paces. At a high rate several messages are due together: to
+/// wake up for each of them would take a processor from what is measured.
+const PAUSE_MIN: Duration = Duration::from_micros(50);
+
 /// Messages that are due in an open loop.
 pub(super) fn messages(arrivals: Arrivals, duration: Duration) -> Option<u64> {
     match arrivals {
@@ -105,7 +109,7 @@ impl Schedule {
                 break;
             }
             let pause = self.due_at(released).saturating_duration_since(Instant::now());
-            thread::park_timeout(pause);
+            thread::park_timeout(pause.max(PAUSE_MIN));
         }
         // Each connection has to find that there are no more.
         let rest = self.messages.load(Ordering::Relaxed).saturating_sub(released);
