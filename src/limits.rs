@@ -65,8 +65,8 @@ pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(50);
 /// Batches that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
 pub const QUEUE_BATCHES_MIN: usize = 2;
 
-/// How many times its usual time a batch is waited for. Then it is an outage and not slowness, and
-/// messages wait for its end.
+/// How many times its usual time a batch is waited for, but no longer than [`ATTEMPT_TIMEOUT`]. Then it
+/// is an outage and not slowness, and messages wait for its end.
 pub const OUTAGE_BATCH_TIMES: u32 = 4;
 
 /// The shortest time that counts as an outage: the longest usual pause of a disk.

@@ -139,11 +139,14 @@ fn duration_parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_service_url(uri: &Uri) -> bool {
+    // The parser takes text in front of an address in brackets, and leaves it out of the host.
+    let host_and_port_alone =
+        uri.authority().zip(uri.host()).zip(uri.port()).is_some_and(|((authority, host), port)| {
+            !host.is_empty() && authority.as_str() == format!("{host}:{}", port.as_str())
+        });
     uri.scheme_str() == Some("http")
-        && uri.host().is_some_and(|host| !host.is_empty())
-        && uri.port_u16().is_some()
+        && host_and_port_alone
         && matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"))
-        && !uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 /// Everything that is wrong with the settings. The process ends with [`Exit::Usage`].
@@ -213,10 +216,13 @@ mod tests {
     #[test]
     fn a_service_url_names_host_and_port_and_nothing_else() {
         let parse = |value| Checks::default().service_url("--url", value).is_some();
-        assert!(parse("http://127.0.0.1:5001") && parse("http://logging:5001/"));
-        for wrong in
-            ["127.0.0.1:5001", "https://a:1", "http://a", "http://a:1/x", "http://u:p@a:1", ""]
-        {
+        for right in ["http://127.0.0.1:5001", "http://logging:5001/", "http://[::1]:5001"] {
+            assert!(parse(right), "{right:?} was refused");
+        }
+        let one_part_missing = ["127.0.0.1:5001", "http://a", ""];
+        let one_too_many =
+            ["https://a:1", "http://a:1/x", "http://u:p@a:1", "http://junk[::1]:5001"];
+        for wrong in one_part_missing.into_iter().chain(one_too_many) {
             assert!(!parse(wrong), "{wrong:?} was taken");
         }
     }

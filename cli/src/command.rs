@@ -25,7 +25,7 @@ pub enum Command {
     /// Check or repair the journal of a stopped logging-service
     #[command(subcommand)]
     Journal(journal::Command),
-    /// Harm three private services for a minute, and prove that every message is stored once
+    /// Prove that every message is stored once: harm three private services, or audit a deployment
     Prove(prove::Args),
     /// Measure how fast a facade stores messages; what is posted stays in its log
     Bench(bench::Args),

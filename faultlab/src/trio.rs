@@ -143,6 +143,12 @@ impl Trio {
         ready.await.map_err(|_| TrioError::NotReady)
     }
 
+    /// From now on, each piece of bytes between the facade and the logging service is late by `delay`,
+    /// so that only so much gets through.
+    pub fn slow_link(&self, delay: Duration) {
+        self.links.logging.set_mode(Mode::Delay(delay));
+    }
+
     /// Kills the logging service if it runs, and starts it again.
     ///
     /// # Errors

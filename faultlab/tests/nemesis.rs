@@ -126,6 +126,10 @@ async fn posts_go_on_without_the_messages_service() {
     let history = poster.settle(Duration::from_secs(10), 1).await.history;
     let (_, log) = read_records(&trio.client(), &run).await.unwrap();
     assert!(log.len() > 10, "{} messages in a second", log.len());
+    // Back on another port, it is found again.
+    let url = format!("http://{}/facade", trio.link(Link::Clients).address());
+    let shown = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(shown.contains("not implemented yet"), "{}", &shown[shown.len() - 100..]);
     // It has no fault to show, so that is all that may be wrong.
     let violations = judge(&history, &log);
     let vacuous = |violation: &faultlab::checker::Violation| {

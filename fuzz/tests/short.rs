@@ -1,5 +1,5 @@
 //! Every input that is kept, and for a while random changes of them.
-#![allow(clippy::unwrap_used)] // These are tests; helpers are not marked so.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // These are tests; helpers are not marked so.
 
 use std::{
     fs,

@@ -30,7 +30,8 @@ impl Execution {
         }
     }
 
-    /// Runs a read that may wait for the disk where it holds up nobody else. `None` if it panicked.
+    /// Runs a read that may wait for the disk where it holds up nobody else. `None` if its
+    /// thread panicked.
     pub(crate) async fn read<T: Send + 'static>(
         self,
         read: impl FnOnce() -> T + Send + 'static,

@@ -9,7 +9,7 @@ use std::error::Error;
 use futures_util::Stream;
 use oncelog::{
     exit::Exit,
-    server::{self, BrokenContract, Health},
+    server::{self, Bodies, BrokenContract, Health},
     wire::v1::{
         GetMessagesRequest, GetMessagesResponse,
         messages_service_server::{MessagesService, MessagesServiceServer, SERVICE_NAME},
@@ -34,7 +34,8 @@ where
     IE: Into<Box<dyn Error + Send + Sync>>,
 {
     let health = Health::new(&[SERVICE_NAME], stop.clone());
-    let router = server::grpc_server().add_service(MessagesServiceServer::new(Messages));
+    let messages = Bodies::default().guard(MessagesServiceServer::new(Messages));
+    let router = server::grpc_server().add_service(messages);
     let router = server::add_standard_services(router, &health)?;
     health.set_serving(true);
     Ok(server::serve_grpc(router, incoming, stop).await?)

@@ -53,10 +53,15 @@ where
             if live.is_empty() {
                 return Ok(Outcomes::new());
             }
-            let (taken, began) = (batch.amount(&live), Instant::now());
+            let (sent, began) = (batch.amount(&live), Instant::now());
+            shared.queue.sent(sent, began);
             let response = logging.oneshot(batch.request(&live)).await?;
             let outcomes = batch.outcomes(&live, response)?;
-            shared.queue.answered(taken, began.elapsed());
+            if batch.sends_one_ahead() {
+                shared.queue.answered_ahead();
+            } else {
+                shared.queue.answered(sent, began.elapsed());
+            }
             Ok(outcomes)
         })
     }

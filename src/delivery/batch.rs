@@ -14,8 +14,15 @@ use super::{
 };
 
 /// The messages of one call with all its attempts. Clones are the same batch.
+///
+/// The first attempt carries them all. A retry carries one of them, which goes ahead to see whether the
+/// way is open again: however long an outage is, the logging service gets each batch about once, and
+/// not once more with each retry.
 #[derive(Debug, Clone)]
-pub(super) struct Batch(Arc<[Arc<Entry>]>);
+pub(super) struct Batch {
+    entries: Arc<[Arc<Entry>]>,
+    one_ahead: bool,
+}
 
 /// What the logging service answered: the position in the batch, and the outcome.
 pub(super) type Outcomes = Vec<(usize, Outcome)>;
@@ -33,39 +40,52 @@ pub(super) enum ContractBroken {
 
 impl Batch {
     pub(super) fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {
-        Self(entries.into_iter().collect())
+        Self { entries: entries.into_iter().collect(), one_ahead: false }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether nobody waits for any of its messages.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.0.iter().all(|entry| entry.state() == State::Gone)
+        self.entries.iter().all(|entry| entry.state() == State::Gone)
+    }
+
+    /// From now on, one message goes ahead.
+    pub(super) fn send_one_ahead(&mut self) {
+        self.one_ahead = true;
+    }
+
+    /// Whether the next attempt carries one message, ahead of the others.
+    pub(super) fn sends_one_ahead(&self) -> bool {
+        self.one_ahead && self.entries.len() > 1
     }
 
     /// Begins an attempt with the messages somebody still waits for, by their positions.
     pub(super) fn begin_attempt(&self) -> Vec<usize> {
-        (0..self.0.len()).filter(|&position| self.0[position].begin_attempt()).collect()
+        (0..self.entries.len())
+            .filter(|&position| self.entries[position].begin_attempt())
+            .take(if self.one_ahead { 1 } else { self.entries.len() })
+            .collect()
     }
 
     /// Ends an attempt that brought no receipts.
     pub(super) fn end_attempt(&self, fate: Fate) {
-        for entry in self.0.iter() {
+        for entry in self.entries.iter() {
             entry.end_attempt(fate);
         }
     }
 
     /// What an attempt with these positions carries.
     pub(super) fn amount(&self, positions: &[usize]) -> Amount {
-        let body_bytes = |&position: &usize| self.0[position].message.body.len();
+        let body_bytes = |&position: &usize| self.entries[position].message.body.len();
         Amount { messages: positions.len(), body_bytes: positions.iter().map(body_bytes).sum() }
     }
 
     /// The request of one attempt, built anew from the same messages: ids never change.
     pub(super) fn request(&self, positions: &[usize]) -> v1::AppendRequest {
-        let message = |&position: &usize| self.0[position].message.clone().into();
+        let message = |&position: &usize| self.entries[position].message.clone().into();
         v1::AppendRequest { messages: positions.iter().map(message).collect() }
     }
 
@@ -80,7 +100,7 @@ impl Batch {
             return Err(ContractBroken::Count { messages, receipts });
         }
         let outcome = |(&position, receipt): (&usize, v1::Receipt)| {
-            if receipt.id[..] != self.0[position].message.id.as_bytes()[..] {
+            if receipt.id[..] != self.entries[position].message.id.as_bytes()[..] {
                 return Err(ContractBroken::Id);
             }
             Ok((position, Outcome::try_from(receipt)?))

@@ -14,6 +14,7 @@ use super::{
     attempt::Attempt,
     batch::{Batch, Outcomes},
     classify::{Remedy, classify},
+    entry::State,
     queue::Waiting,
     retry::{RetryPolicy, retry_budget},
     shared::Shared,
@@ -45,7 +46,8 @@ where
 /// Sends one batch and answers its waiters.
 ///
 /// A batch that is refused for its content is halved until the message that spoils it is alone, so
-/// that it cannot fail its neighbours.
+/// that it cannot fail its neighbours. After a retry with one message that went ahead, the others
+/// follow.
 async fn deliver<L>(layers: &mut L, waiting: Vec<Waiting>, shared: &Shared)
 where
     L: Service<Batch, Response = Outcomes, Error = BoxError>,
@@ -58,7 +60,12 @@ where
             Err(error) => Err(error),
         };
         match result {
-            Ok(outcomes) => answer_outcomes(waiting, outcomes),
+            Ok(outcomes) => {
+                let rest = answer_outcomes(waiting, outcomes);
+                if !rest.is_empty() {
+                    parts.push(rest);
+                }
+            }
             Err(error) if waiting.len() > 1 && classify(&*error).remedy == Remedy::Split => {
                 let rest = waiting.split_off(waiting.len() / 2);
                 parts.extend([rest, waiting]);
@@ -68,15 +75,22 @@ where
     }
 }
 
-fn answer_outcomes(waiting: Vec<Waiting>, outcomes: Outcomes) {
+/// Answers those whose outcome is known, and returns the others that somebody waits for.
+fn answer_outcomes(waiting: Vec<Waiting>, outcomes: Outcomes) -> Vec<Waiting> {
+    let mut rest = Vec::new();
+    // Without an outcome there was no attempt, and nobody for whom to make another one.
+    let known = !outcomes.is_empty();
     let mut outcomes = outcomes.into_iter().peekable();
     for (position, waiting) in waiting.into_iter().enumerate() {
-        // Positions ascend. Those left out are the messages nobody waits for.
+        // Positions ascend. Those left out have to follow, or nobody waits for them.
         if let Some((_, outcome)) = outcomes.next_if(|(at, _)| *at == position) {
             let answer = answer::of_outcome(outcome, waiting.entry.state());
             let _ = waiting.answer.send(answer);
+        } else if known && waiting.entry.state() != State::Gone {
+            rest.push(waiting);
         }
     }
+    rest
 }
 
 fn answer_failure(waiting: Vec<Waiting>, error: &BoxError, shared: &Shared) {

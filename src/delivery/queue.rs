@@ -106,11 +106,23 @@ impl Queue {
         removed.is_some()
     }
 
-    /// Takes note of an attempt with `taken` that `took` so long and brought receipts: the way is open.
-    pub(super) fn answered(&self, taken: Amount, took: Duration) {
+    /// Takes note that an attempt with `sent` begins.
+    pub(super) fn sent(&self, sent: Amount, now: Instant) {
+        self.line().room.sent(sent, now);
+    }
+
+    /// Takes note of an attempt with `sent` that `took` so long and brought receipts: the way is open.
+    pub(super) fn answered(&self, sent: Amount, took: Duration) {
         let mut line = self.line();
         let waiting = line.singles;
-        line.room.answered(taken, took, waiting);
+        line.room.answered(sent, took, waiting);
+    }
+
+    /// As [`Queue::answered`], for one message that went ahead of its batch.
+    pub(super) fn answered_ahead(&self) {
+        let mut line = self.line();
+        let waiting = line.singles;
+        line.room.answered_ahead(waiting);
     }
 
     /// Waits for messages and takes as many as fit one batch, in the order they came.
@@ -189,9 +201,6 @@ impl Line {
         let batch: Vec<Waiting> = self.waiting.drain(..count).collect();
         for waiting in &batch {
             self.count(waiting.kind, |amount| amount.remove(waiting.entry.message.body.len()));
-        }
-        if !batch.is_empty() {
-            self.room.taken(Instant::now());
         }
         batch
     }

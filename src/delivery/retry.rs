@@ -72,7 +72,7 @@ impl RetryPolicy {
     }
 
     /// The delay before the next attempt; none to end the call with `error`.
-    fn failed(&mut self, batch: &Batch, error: &mut BoxError) -> Option<Duration> {
+    fn failed(&mut self, batch: &mut Batch, error: &mut BoxError) -> Option<Duration> {
         let Verdict { fate, remedy } = classify(&**error);
         batch.end_attempt(fate);
         let text = describe(&**error, self.attempt_timeout);
@@ -96,6 +96,7 @@ impl RetryPolicy {
             messages = batch.len(),
             "retrying"
         );
+        batch.send_one_ahead();
         Some(delay)
     }
 }

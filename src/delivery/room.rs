@@ -22,8 +22,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, OUTAGE_BATCH_TIMES, OUTAGE_DELAY_MIN, QUEUE_BATCHES_MIN,
-    QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUEUE_WAIT_MAX,
+    ATTEMPT_TIMEOUT, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, OUTAGE_BATCH_TIMES, OUTAGE_DELAY_MIN,
+    QUEUE_BATCHES_MIN, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUEUE_WAIT_MAX,
 };
 
 /// The most batches that fit the queue.
@@ -64,6 +64,16 @@ impl Amount {
         self.messages < within.messages && self.body_bytes + body_bytes <= within.body_bytes
     }
 
+    /// How many times as much work as `other` it is, at least once. Each batch is some work, however
+    /// small it is: a sixteenth of the largest.
+    fn times(self, other: Self) -> u32 {
+        let times =
+            |this: usize, other: usize, full: usize| (this + full / 16) / (other + full / 16);
+        let messages = times(self.messages, other.messages, BATCH_MESSAGES_MAX);
+        let bytes = times(self.body_bytes, other.body_bytes, BATCH_BYTES_MAX);
+        u32::try_from(messages.max(bytes).max(1)).unwrap_or(u32::MAX)
+    }
+
     /// The batches that it takes to send it.
     fn batches(self) -> usize {
         let by_messages = self.messages.div_ceil(BATCH_MESSAGES_MAX);
@@ -77,14 +87,23 @@ pub(super) struct Room {
     within: Amount,
     /// The time of one batch, smoothed. None until one was stored.
     batch_time: Option<Duration>,
-    /// Since when a batch is out of which nothing was heard.
+    /// The last batch that was stored, and the one that was sent last.
+    stored: Amount,
+    sent: Amount,
+    /// Since when there were attempts and no receipts.
     owed_since: Option<Instant>,
 }
 
 impl Default for Room {
     /// As long as nothing is known, only the limits of the queue apply.
     fn default() -> Self {
-        Self { within: Amount::QUEUE, batch_time: None, owed_since: None }
+        Self {
+            within: Amount::QUEUE,
+            batch_time: None,
+            stored: Amount::default(),
+            sent: Amount::default(),
+            owed_since: None,
+        }
     }
 }
 
@@ -94,31 +113,48 @@ impl Room {
         self.within
     }
 
-    /// A batch is taken out of the queue.
-    pub(super) fn taken(&mut self, now: Instant) {
-        // After one that failed, the debt is older than this batch.
+    /// An attempt begins, with `sent`.
+    pub(super) fn sent(&mut self, sent: Amount, now: Instant) {
+        self.sent = sent;
+        // After one that failed, the debt is older than this attempt.
         self.owed_since.get_or_insert(now);
     }
 
-    /// The batch `taken` was answered, in an attempt that `took` so long, and `waiting` is in the queue.
-    pub(super) fn answered(&mut self, taken: Amount, took: Duration, waiting: Amount) {
+    /// The batch `sent` was answered, in an attempt that `took` so long, and `waiting` is in the queue.
+    pub(super) fn answered(&mut self, sent: Amount, took: Duration, waiting: Amount) {
         self.owed_since = None;
+        self.stored = sent;
         let time = self.batch_time.map_or(took, |before| (before + took) / 2);
         self.batch_time = Some(time);
         let in_time = QUEUE_WAIT_MAX.as_nanos() / time.as_nanos().max(1);
         let in_time = usize::try_from(in_time).unwrap_or(usize::MAX);
         let calm = Amount::of_batches(in_time.clamp(QUEUE_BATCHES_MIN, QUEUE_BATCHES_MAX));
-        let backlog = |waiting: usize, taken: usize| waiting.saturating_sub(taken / 4);
+        // A batch is about to leave, and three quarters of it may come.
+        let backlog = |waiting: usize, sent: usize| waiting.saturating_sub(sent / 4);
         self.within = Amount {
-            messages: backlog(waiting.messages, taken.messages).max(calm.messages),
-            body_bytes: backlog(waiting.body_bytes, taken.body_bytes).max(calm.body_bytes),
+            messages: backlog(waiting.messages, sent.messages).max(calm.messages),
+            body_bytes: backlog(waiting.body_bytes, sent.body_bytes).max(calm.body_bytes),
+        };
+    }
+
+    /// One message that went ahead of its batch after an outage was answered, and `waiting` is in the
+    /// queue. It says that the way is open, and nothing about how long a batch takes.
+    pub(super) fn answered_ahead(&mut self, waiting: Amount) {
+        self.owed_since = None;
+        let backlog = |waiting: usize, batch: usize, within: usize| within.max(waiting + batch);
+        self.within = Amount {
+            messages: backlog(waiting.messages, BATCH_MESSAGES_MAX, self.within.messages),
+            body_bytes: backlog(waiting.body_bytes, BATCH_BYTES_MAX, self.within.body_bytes),
         };
     }
 
     /// Whether no batch is stored, neither fast nor slowly.
     pub(super) fn is_outage(&self, now: Instant) -> bool {
         let batch_time = self.batch_time.unwrap_or_default();
-        let patience = OUTAGE_DELAY_MIN.max(batch_time * OUTAGE_BATCH_TIMES);
+        // On a slow link a larger batch takes longer: that is no outage either.
+        let batch_time = batch_time.saturating_mul(self.sent.times(self.stored));
+        let patience = batch_time.saturating_mul(OUTAGE_BATCH_TIMES);
+        let patience = patience.clamp(OUTAGE_DELAY_MIN, ATTEMPT_TIMEOUT);
         self.owed_since.is_some_and(|since| now.saturating_duration_since(since) > patience)
     }
 
@@ -164,17 +200,21 @@ mod tests {
     async fn a_batch_that_is_out_for_several_times_its_usual_time_is_an_outage() {
         let mut room = Room::default();
         let start = Instant::now();
-        room.taken(start);
+        room.sent(BATCH, start);
         room.answered(BATCH, millis(200), Amount::default());
         assert!(!room.is_outage(start + millis(60_000)), "nothing is owed");
         let start = start + millis(60_000);
-        room.taken(start);
+        room.sent(BATCH, start);
         assert!(!room.is_outage(start + millis(800)));
         assert!(room.is_outage(start + millis(801)));
-        room.taken(start + millis(15_000));
+        room.sent(BATCH, start + millis(15_000));
         assert!(room.is_outage(start + millis(15_001)), "the batch before it failed");
         room.answered(BATCH, millis(200), Amount::default());
         assert!(!room.is_outage(start + millis(15_001)));
+        room.answered(waiting(1), millis(20), Amount::default());
+        room.sent(BATCH, start);
+        assert!(!room.is_outage(start + millis(1_700)), "a larger batch takes longer");
+        assert!(room.is_outage(start + ATTEMPT_TIMEOUT + millis(1)));
     }
 
     #[test]
@@ -184,6 +224,8 @@ mod tests {
             room.answered(BATCH, millis(100), waiting(backlog));
             assert_eq!(room.within.messages, within);
         }
+        room.answered_ahead(waiting(10_000));
+        assert_eq!(room.within.messages, 11_024, "the rest of the batch comes first");
     }
 
     #[test]

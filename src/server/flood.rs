@@ -65,6 +65,7 @@ impl FloodGuard {
     /// # Errors
     /// The budget is used up: the connection is of no more use.
     pub(super) fn received(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut followed = Ok(());
         while !bytes.is_empty() {
             let skipped = self.payload_left.min(bytes.len());
             self.payload_left -= skipped;
@@ -75,13 +76,13 @@ impl FloodGuard {
             bytes = &bytes[wanted..];
             if self.head_bytes == FRAME_HEAD_BYTES {
                 self.head_bytes = 0;
-                self.frame()?;
+                followed = followed.and(self.frame());
             }
         }
-        Ok(())
+        followed.map_err(io::Error::other)
     }
 
-    fn frame(&mut self) -> io::Result<()> {
+    fn frame(&mut self) -> Result<(), Flood> {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.payload_left = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         let carries = match kind {
@@ -96,7 +97,7 @@ impl FloodGuard {
         if self.budget == 0 {
             self.fill();
         }
-        self.budget = self.budget.checked_sub(1).ok_or_else(|| io::Error::other(Flood))?;
+        self.budget = self.budget.checked_sub(1).ok_or(Flood)?;
         Ok(())
     }
 

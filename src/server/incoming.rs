@@ -182,7 +182,14 @@ impl AsyncRead for Connection {
         let filled_before = buf.filled().len();
         match Pin::new(&mut self.tcp).poll_read(cx, buf) {
             Poll::Pending => self.poll_opening(cx),
-            Poll::Ready(Ok(())) => Poll::Ready(self.received(&buf.filled()[filled_before..])),
+            Poll::Ready(Ok(())) => {
+                let received = self.received(&buf.filled()[filled_before..]);
+                if received.is_err() {
+                    // A failed read has read nothing.
+                    buf.set_filled(filled_before);
+                }
+                Poll::Ready(received)
+            }
             failed @ Poll::Ready(Err(_)) => failed,
         }
     }
@@ -258,6 +265,60 @@ mod tests {
             "someone else was served"
         );
         assert!(second.tcp.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_quietest_connection_ends_when_a_new_client_needs_its_place() {
+        /// What answers a ping.
+        const PONG: [u8; 17] = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let (listener, addr) = local().await;
+        let listener = Arc::new(listener);
+        let accept = || {
+            let listener = Arc::clone(&listener);
+            async move { listener.accept().await }
+        };
+        let mut incoming = pin!(connections(accept, 2));
+        let mut accepted = Vec::new();
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            clients.push(TcpStream::connect(addr).await.unwrap());
+            accepted.push(incoming.next().await.unwrap().unwrap());
+        }
+        let mut buffer = [0; 100];
+        for (connection, client) in accepted.iter_mut().zip(&mut clients) {
+            client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
+            connection.read_exact(&mut buffer[..PREFACE_BYTES]).await.unwrap();
+        }
+        let headers = [&[0, 0, 91, 1, 4, 0, 0, 0, 1][..], &[0; 91]].concat();
+        clients[0].write_all(&headers).await.unwrap();
+        accepted[0].read_exact(&mut buffer).await.unwrap();
+        clients[1].write_all(&PONG).await.unwrap();
+        accepted[1].read_exact(&mut buffer[..PONG.len()]).await.unwrap();
+
+        assert!(incoming.next().now_or_never().is_none(), "the cap of two was passed");
+        let error = accepted[1].read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(accepted[0].read_u8().now_or_never().is_none(), "the busy one ended, too");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_frames_without_content_ends_the_connection() {
+        let (listener, addr) = local().await;
+        let mut incoming = pin!(incoming(listener));
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        let mut connection = incoming.next().await.unwrap().unwrap();
+
+        client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
+        let pings = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(100_000);
+        let flood = async { while client.write_all(&pings).await.is_ok() {} };
+        let mut received = Vec::new();
+        let read = async {
+            let ended = connection.read_to_end(&mut received).await;
+            drop(connection);
+            ended
+        };
+        let ((), ended) = tokio::join!(flood, read);
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::Other);
     }
 
     #[tokio::test(start_paused = true)]

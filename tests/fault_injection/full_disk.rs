@@ -83,6 +83,7 @@ async fn a_full_disk_refuses_posts_keeps_reads_and_recovers_without_a_restart() 
     .await;
     stored.push("space is back".to_owned());
     trio.ready().await;
+    assert!(client.logs().await == stored, "what was acknowledged is gone with the space");
     trio.logging.kill_hard();
     trio.logging.restart().await;
     trio.ready().await;

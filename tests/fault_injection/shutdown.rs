@@ -1,6 +1,8 @@
 //! A stop in good order under load.
 
 use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,12 +10,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinHandle;
+
 use crate::support::{Client, Scratch, Trio, eventually, process::STOP_TIMEOUT};
 
 const CLIENTS: usize = 16;
 
 /// The drain timeout of 10 s, and a second to end.
 const STOP_TIME_MAX: Duration = Duration::from_secs(11);
+
+/// The same when something has to be cut after the drain timeout.
+const STOP_TIME_WITH_CUT_MAX: Duration = Duration::from_secs(13);
+
+/// Together more than all buffers between a service and a reader that does not read.
+const LARGE_MESSAGES: usize = 12;
+const LARGE_BYTES: usize = 1_000_000;
 
 /// What one client was told.
 #[derive(Debug, Default)]
@@ -61,8 +72,15 @@ async fn a_stopping_facade_answers_every_post_it_has_accepted() {
     assert_eq!(trio.facade.terminate().await, Some(0));
     let took = started.elapsed();
     assert!(took < STOP_TIME_MAX, "it took {took:?}");
+    all_answered_are_stored(&mut trio, clients, Vec::new()).await;
+}
 
-    let mut stored = Vec::new();
+/// Beside `stored`, the log has exactly what was answered with a receipt.
+async fn all_answered_are_stored(
+    trio: &mut Trio,
+    clients: Vec<JoinHandle<Told>>,
+    mut stored: Vec<String>,
+) {
     for client in clients {
         let told = client.await.unwrap();
         // A kept-alive connection may be closed just as the next request is written to it: such a
@@ -78,6 +96,70 @@ async fn a_stopping_facade_answers_every_post_it_has_accepted() {
     logs.sort_unstable();
     stored.sort_unstable();
     assert!(logs == stored, "answered {}, stored {}", stored.len(), logs.len());
+}
+
+/// A log that does not fit into any buffer.
+async fn large_log(client: &Client) -> Vec<String> {
+    let mut stored = Vec::new();
+    for number in 0..LARGE_MESSAGES {
+        let message = format!("{number} {}", "x".repeat(LARGE_BYTES));
+        client.post(&message, None).await.unwrap().expect(200);
+        stored.push(message);
+    }
+    stored
+}
+
+/// Asks for the whole log, and reads no more than the beginning of it.
+fn stuck_reader(facade: SocketAddr) -> TcpStream {
+    let mut reader = TcpStream::connect(facade).unwrap();
+    let request = "GET /facade HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n";
+    reader.write_all(request.as_bytes()).unwrap();
+    let mut beginning = [0; 15];
+    reader.read_exact(&mut beginning).unwrap();
+    assert_eq!(&beginning, b"HTTP/1.1 200 OK");
+    reader
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_reader_does_not_hold_up_a_stopping_facade_for_longer_than_the_drain_timeout() {
+    let scratch = Scratch::new("facade-stuck");
+    let mut trio = Trio::start(scratch.path()).await;
+    let stored = large_log(&trio.client()).await;
+    let _stuck = stuck_reader(trio.facade_address);
+    let busy = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|name| tokio::spawn(post_until_refused(trio.client(), name, Arc::clone(&busy))))
+        .collect();
+    under_load(&busy).await;
+
+    let started = Instant::now();
+    assert_eq!(trio.facade.terminate().await, Some(0));
+    let took = started.elapsed();
+    assert!(took < STOP_TIME_WITH_CUT_MAX, "it took {took:?}");
+    println!("a facade with a stuck reader stopped after {took:.1?}");
+    all_answered_are_stored(&mut trio, clients, stored).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_stream_does_not_hold_up_a_stopping_log_for_longer_than_the_drain_timeout() {
+    let scratch = Scratch::new("logging-stuck");
+    let mut trio = Trio::start(scratch.path()).await;
+    let stored = large_log(&trio.client()).await;
+    let stuck = stuck_reader(trio.facade_address);
+    // Its connection stays open, and nobody reads from it or answers.
+    trio.facade.freeze();
+
+    let started = Instant::now();
+    assert_eq!(trio.logging.terminate().await, Some(0));
+    let took = started.elapsed();
+    assert!(took < STOP_TIME_WITH_CUT_MAX, "it took {took:?}");
+    println!("a log with a stuck stream stopped after {took:.1?}");
+    trio.logging.restart().await;
+    trio.facade.thaw();
+    drop(stuck);
+    trio.ready().await;
+    assert!(trio.client().logs().await == stored, "not all is there");
+    trio.client().post("it goes on", None).await.unwrap().expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -56,6 +57,48 @@ async fn a_second_logging_service_on_the_same_data_ends_within_a_second_and_chan
 
     assert!(files(data_dir) == before, "the second service changed files");
     trio.client().post("still mine", None).await.unwrap().expect(200);
+}
+
+/// Starts another service on `data_dir`, which must end at once without any change.
+async fn is_refused(data_dir: &Path) {
+    let before = settled_files(data_dir).await;
+    let started = Instant::now();
+    let mut second = logging_on(data_dir);
+    assert_eq!(second.exit_code(END_TIMEOUT).await, LOCKED, "{:?}", second.stderr());
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    assert!(files(data_dir) == before, "the second service changed files");
+}
+
+#[tokio::test]
+async fn another_path_to_the_same_data_is_the_same_data() {
+    let scratch = Scratch::new("locked-path");
+    let trio = Trio::start(scratch.path()).await;
+    trio.client().post("mine", None).await.unwrap().expect(200);
+    let other_path = scratch.join("elsewhere");
+    symlink(&trio.data_dir, &other_path).unwrap();
+    is_refused(&other_path).await;
+    trio.client().post("still mine", None).await.unwrap().expect(200);
+}
+
+#[tokio::test]
+async fn a_frozen_owner_keeps_its_data_and_a_killed_one_frees_it() {
+    let scratch = Scratch::new("frozen");
+    let mut trio = Trio::start(scratch.path()).await;
+    trio.client().post("mine", None).await.unwrap().expect(200);
+    settled_files(&trio.data_dir).await;
+    trio.logging.freeze();
+    is_refused(&trio.data_dir).await;
+    trio.logging.thaw();
+    trio.client().post("still mine", None).await.unwrap().expect(200);
+    settled_files(&trio.data_dir).await;
+
+    trio.logging.freeze();
+    is_refused(&trio.data_dir).await;
+    trio.logging.kill_hard();
+    trio.logging.restart().await;
+    trio.ready().await;
+    assert_eq!(trio.client().logs().await, ["mine", "still mine"]);
 }
 
 /// The files once two looks at them agree.

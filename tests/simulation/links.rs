@@ -1,12 +1,13 @@
 //! What goes wrong between two machines.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use turmoil::Sim;
 
 use crate::{
     events::Events,
     machines::{FACADES, LOGGING},
+    seed::some_of,
 };
 
 pub(crate) const CLIENTS: [&str; 2] = ["clients-0", "clients-1"];
@@ -20,7 +21,8 @@ pub(crate) enum LinkFault {
     /// Nothing is lost, and all of it comes late and together.
     Hold,
     Slow,
-    Lossy,
+    /// Cut and whole in turns.
+    Flapping,
 }
 
 const ALL: [LinkFault; 6] = [
@@ -29,31 +31,67 @@ const ALL: [LinkFault; 6] = [
     LinkFault::OneWayBack,
     LinkFault::Hold,
     LinkFault::Slow,
-    LinkFault::Lossy,
+    LinkFault::Flapping,
 ];
 
 /// A link, and its fault of the moment.
+///
+/// Its latency changes from time to time, and is the same for all messages of a moment: if it were
+/// drawn for each one, two that are sent at the same time in another order would change the run.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) ends: [&'static str; 2],
-    latency_max: Duration,
+    ends: [&'static str; 2],
+    /// In milliseconds, in good times.
+    latency: Range<u64>,
+    latency_change_at: Duration,
+    /// The faults of this run.
+    faults: Vec<LinkFault>,
+    /// The longest time between two of them, in milliseconds.
+    pause_max: u64,
     fault: Option<LinkFault>,
     /// When the fault ends, or the next one begins.
     change_at: Duration,
+    /// When a flapping link is cut or mended.
+    flap_at: Duration,
+    is_cut: bool,
 }
 
 impl Link {
     /// All links that are used.
-    pub(crate) fn all(latency_max: Duration) -> Vec<Self> {
+    pub(crate) fn all(latency: &Range<u64>, random: &mut fastrand::Rng) -> Vec<Self> {
         let to_logging = FACADES.map(|facade| [facade, LOGGING]);
         let of_clients = CLIENTS.into_iter().flat_map(|c| FACADES.map(|facade| [c, facade]));
-        let ends = to_logging.into_iter().chain(of_clients);
-        ends.map(|ends| Self { ends, latency_max, fault: None, change_at: Duration::ZERO })
-            .collect()
+        let faults = some_of(&ALL, random);
+        // In some runs the network is nearly whole.
+        let pause_max = [2000, 8000, 60_000][random.usize(0..3)];
+        let link = |ends| Self {
+            faults: faults.clone(),
+            pause_max,
+            ends,
+            latency: latency.clone(),
+            latency_change_at: Duration::ZERO,
+            fault: None,
+            change_at: Duration::ZERO,
+            flap_at: Duration::ZERO,
+            is_cut: false,
+        };
+        to_logging.into_iter().chain(of_clients).map(link).collect()
     }
 
-    pub(crate) fn is_whole(&self) -> bool {
-        self.fault.is_none()
+    /// What goes on by itself: the latency of good times changes, and a flapping link flaps.
+    pub(crate) fn follow_up(&mut self, sim: &mut Sim<'_>, random: &mut fastrand::Rng) {
+        let [a, b] = self.ends;
+        let now = sim.elapsed();
+        let ms = Duration::from_millis;
+        if self.latency_change_at <= now && self.fault != Some(LinkFault::Slow) {
+            self.latency_change_at = now + ms(random.u64(50..800));
+            sim.set_link_latency(a, b, ms(random.u64(self.latency.clone())));
+        }
+        if self.flap_at <= now && self.fault == Some(LinkFault::Flapping) {
+            self.flap_at = now + ms(random.u64(5..150));
+            self.is_cut = !self.is_cut;
+            if self.is_cut { sim.partition(a, b) } else { sim.repair(a, b) }
+        }
     }
 
     /// Begins or ends a fault when it is time to. Returns the one it began.
@@ -70,10 +108,10 @@ impl Link {
         let is_first = self.change_at.is_zero();
         if is_first || self.fault.is_some() {
             self.heal(sim, events);
-            self.change_at = now + Duration::from_millis(random.u64(200..8000));
+            self.change_at = now + Duration::from_millis(random.u64(200..self.pause_max));
             return None;
         }
-        let fault = ALL[random.usize(0..ALL.len())];
+        let fault = self.faults[random.usize(0..self.faults.len())];
         self.begin(sim, fault, random, events);
         let longest = if random.u8(0..5) == 0 { 12_000 } else { 2_500 };
         self.change_at = now + Duration::from_millis(random.u64(20..longest));
@@ -96,9 +134,9 @@ impl Link {
             LinkFault::Hold => sim.hold(a, b),
             LinkFault::Slow => {
                 let latency = Duration::from_millis(random.u64(50..3000));
-                sim.set_link_max_message_latency(a, b, latency);
+                sim.set_link_latency(a, b, latency);
             }
-            LinkFault::Lossy => sim.set_link_fail_rate(a, b, 0.02 + 0.2 * random.f64()),
+            LinkFault::Flapping => self.is_cut = false,
         }
         self.fault = Some(fault);
     }
@@ -110,14 +148,11 @@ impl Link {
         events.tell(format!("{a} - {b}: {fault:?} is over"));
         match fault {
             LinkFault::Hold => sim.release(a, b),
-            LinkFault::Slow => sim.set_link_max_message_latency(a, b, self.latency_max),
-            LinkFault::Lossy => {
-                sim.set_link_fail_rate(a, b, 0.0);
-                sim.repair(a, b);
-            }
-            LinkFault::Partition | LinkFault::OneWayThere | LinkFault::OneWayBack => {
-                sim.repair(a, b);
-            }
+            LinkFault::Slow => self.latency_change_at = Duration::ZERO,
+            LinkFault::Partition
+            | LinkFault::OneWayThere
+            | LinkFault::OneWayBack
+            | LinkFault::Flapping => sim.repair(a, b),
         }
     }
 }

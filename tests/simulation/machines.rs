@@ -21,8 +21,9 @@ use turmoil::Sim;
 
 use crate::{
     events::Events,
-    network::{Edge, channel, incoming, listen},
+    network::{Listener, channel},
     seed::{SeededIds, random},
+    sockets::Sockets,
 };
 
 pub(crate) const LOGGING: &str = "logging";
@@ -30,11 +31,69 @@ pub(crate) const FACADES: [&str; 2] = ["facade-0", "facade-1"];
 pub(crate) const FACADE_PORT: u16 = 5000;
 const LOGGING_PORT: u16 = 5001;
 
+/// Less than a step of the simulated clock: messages arrive when one begins.
+const BEFORE_STOP: Duration = Duration::from_millis(2);
+
+/// The process of a machine, from start to end, and again.
+#[derive(Default)]
+pub(crate) struct Process {
+    sockets: Sockets,
+    /// What the current life ends by at once.
+    kill: RefCell<CancellationToken>,
+    /// What the current life ends by in good order.
+    stop: RefCell<CancellationToken>,
+}
+
+impl Process {
+    /// One life. `None` if it was killed.
+    async fn live<T>(&self, service: impl AsyncFnOnce(CancellationToken) -> T) -> Option<T> {
+        let (kill, stop) = (CancellationToken::new(), CancellationToken::new());
+        *self.kill.borrow_mut() = kill.clone();
+        *self.stop.borrow_mut() = stop.clone();
+        let asked = CancellationToken::new();
+        let stopping = async {
+            stop.cancelled().await;
+            // By then what arrived with the word to stop has been dealt with. Who comes first in one
+            // moment is up to the dice of the runtime.
+            tokio::time::sleep(BEFORE_STOP).await;
+            asked.cancel();
+            std::future::pending().await
+        };
+        let ended = kill
+            .run_until_cancelled(async {
+                tokio::select! {
+                    biased;
+                    ended = service(asked.clone()) => ended,
+                    () = stopping => unreachable!("it waits for ever"),
+                }
+            })
+            .await;
+        self.sockets.end();
+        ended
+    }
+
+    /// Ends it at once. Its machine tells the peers.
+    pub(crate) fn kill(&self) {
+        self.kill.borrow().cancel();
+    }
+
+    /// Ends it in good order.
+    pub(crate) fn stop(&self) {
+        self.stop.borrow().cancel();
+    }
+
+    /// The power of `machine` fails: nobody is told anything.
+    pub(crate) fn lose_power(&self, sim: &mut Sim<'_>, machine: &str) {
+        self.sockets.end();
+        sim.crash(machine);
+    }
+}
+
 /// The machine of the logging service.
 pub(crate) struct LoggingMachine {
+    pub(crate) process: Process,
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: SimulatedClock,
-    pub(crate) stop: RefCell<CancellationToken>,
     /// Says that the journal is damaged, which no fault of a run may bring about.
     pub(crate) damaged: Cell<bool>,
     segment_bytes: u64,
@@ -47,9 +106,9 @@ impl LoggingMachine {
     pub(crate) fn start(sim: &mut Sim<'_>, seed: u64, events: &Events) -> Rc<Self> {
         let mut random = random(seed, "logging machine");
         let machine = Rc::new(Self {
+            process: Process::default(),
             disk: SimulatedDisk::new(),
             clock: SimulatedClock::at(Duration::from_secs(1_700_000_000)),
-            stop: RefCell::default(),
             damaged: Cell::new(false),
             // Small, so that a run has several.
             segment_bytes: random.u64(2..64) * 1024,
@@ -76,7 +135,7 @@ impl LoggingMachine {
 
     /// One life of the service. However it ends, the machine stays, for the next one.
     async fn serve(&self) -> turmoil::Result {
-        let listener = listen(LOGGING_PORT).await?;
+        let listener = Listener::bind(LOGGING_PORT, &self.process.sockets).await?;
         let (disk, options) = (self.disk.clone(), self.options());
         let open = move || {
             open_journal(Arc::new(disk), options)
@@ -89,12 +148,12 @@ impl LoggingMachine {
             open: Box::new(open),
             execution: Execution::Tasks,
         };
-        let stop = CancellationToken::new();
-        *self.stop.borrow_mut() = stop.clone();
         let ready = || self.events.tell("logging is ready");
-        match serve_incoming(incoming(listener), parts, stop, ready).await {
-            Ok(()) => self.events.tell("logging has stopped"),
-            Err(error) => self.ended_early(&error),
+        let serve = async |stop| serve_incoming(listener.incoming(), parts, stop, ready).await;
+        match self.process.live(serve).await {
+            Some(Ok(())) => self.events.tell("logging has stopped"),
+            Some(Err(error)) => self.ended_early(&error),
+            None => {}
         }
         Ok(())
     }
@@ -111,7 +170,7 @@ pub(crate) struct FacadeMachine {
     seed: u64,
     starts: Cell<u64>,
     settings: Settings,
-    pub(crate) stop: RefCell<CancellationToken>,
+    pub(crate) process: Process,
     events: Events,
 }
 
@@ -129,7 +188,7 @@ impl FacadeMachine {
             seed,
             starts: Cell::new(0),
             settings,
-            stop: RefCell::default(),
+            process: Process::default(),
             events: events.clone(),
         });
         let started = Rc::clone(&machine);
@@ -145,18 +204,21 @@ impl FacadeMachine {
         let part = |what: &str| {
             random(self.seed, &format!("{what} of {} start {}", self.name, self.starts.get()))
         };
-        let listener = listen(FACADE_PORT).await?;
+        let sockets = &self.process.sockets;
+        let listener = Listener::bind(FACADE_PORT, sockets).await?;
         let jitter = Jitter::seeded(part("jitter").u64(..));
         let (events, name) = (self.events.clone(), self.name);
         let connecting = move || events.tell(format!("{name} connects to logging"));
         let upstreams = Upstreams::connect_with(&self.settings, jitter, |endpoint| {
-            channel(endpoint, connecting.clone())
+            channel(endpoint, sockets.clone(), connecting.clone())
         });
         let options = facade_service::Options::new(Arc::new(SeededIds::new(part("ids"))));
-        let stop = CancellationToken::new();
-        *self.stop.borrow_mut() = stop.clone();
-        facade_service::serve(Edge(listener), Facade::new(upstreams, options), stop).await?;
-        self.events.tell(format!("{name} has stopped"));
+        let facade = Facade::new(upstreams, options);
+        let serve = async |stop| facade_service::serve(listener, facade, stop).await;
+        if let Some(ended) = self.process.live(serve).await {
+            ended?;
+            self.events.tell(format!("{name} has stopped"));
+        }
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 //! seed: a run that goes wrong goes wrong again.
 //!
 //! - `seed`, `events`: where random numbers come from, and what happened when
-//! - `network`, `machines`: the real services on simulated machines
+//! - `sockets`, `network`, `machines`: the real services on simulated machines
 //! - `http`, `client`, `poster`: clients over HTTP, and the history of what they saw
 //! - `links`, `outages`, `nemesis`: what goes wrong
+//! - `panics`: none goes unnoticed
 //! - `run`, `sweep`: one seed, and many; the judge is that of `faultlab`
 //! - `partitions`: how soon a cut connection is noticed, and how soon it is forgotten
 //!
@@ -21,10 +22,12 @@ mod machines;
 mod nemesis;
 mod network;
 mod outages;
+mod panics;
 mod partitions;
 mod poster;
 mod run;
 mod seed;
+mod sockets;
 mod sweep;
 
 use std::time::Instant;
@@ -33,6 +36,9 @@ use self::{
     run::run,
     sweep::{history_lines, keep, seeds, sweep},
 };
+
+/// Kinds of faults.
+const FAULTS: usize = 15;
 
 #[test]
 fn seeds_of_faults_break_no_promise() {
@@ -48,6 +54,7 @@ fn seeds_of_faults_break_no_promise() {
     assert!(total.failures.is_empty(), "{}", total.failures.join("\n"));
     if !single {
         assert!(total.unknown > 0 && total.absorbed > 0, "nothing was shown: {total:#?}");
+        assert!(total.faults.len() == FAULTS || total.runs < 100, "a fault is missing: {total:#?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Does harm to links and machines by a schedule that follows from the seed, then lets them heal.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, rc::Rc};
 
 use turmoil::Sim;
 
@@ -28,13 +28,13 @@ impl Nemesis {
         seed: u64,
         logging: Rc<LoggingMachine>,
         facades: Vec<Rc<FacadeMachine>>,
-        latency_max: Duration,
+        latency: &Range<u64>,
         events: &Events,
     ) -> Self {
         let mut random = random(seed, "nemesis");
         let facades = facades.into_iter().enumerate();
         Self {
-            links: Link::all(latency_max),
+            links: Link::all(latency, &mut random),
             logging: LoggingOutages::new(logging, &mut random),
             facades: facades.map(|(nth, m)| FacadeOutages::new(nth, m, &mut random)).collect(),
             random,
@@ -54,16 +54,19 @@ impl Nemesis {
         for link in &mut *links {
             count(link.step(sim, random, events).map(|fault| format!("{fault:?}")));
         }
-        count(logging.step(sim, links, random, events));
+        count(logging.step(sim, random, events));
         for facade in facades {
             count(facade.step(sim, random, events));
         }
     }
 
-    /// Brings about what follows from earlier harm.
+    /// Brings about what follows from earlier harm, and what goes on by itself.
     pub(crate) fn follow_up(&mut self, sim: &mut Sim<'_>) {
         let Self { links, logging, facades, random, events, .. } = self;
-        logging.follow_up(sim, links, random, events);
+        for link in links {
+            link.follow_up(sim, random);
+        }
+        logging.follow_up(sim, random, events);
         for facade in facades {
             facade.follow_up(sim, random, events);
         }

@@ -3,98 +3,67 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
-    task::{Context, Poll},
 };
 
 use futures_util::{Stream, stream};
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::{Channel, Endpoint, server::Connected};
+use tonic::transport::{Channel, Endpoint};
 use turmoil::net::{TcpListener, TcpStream};
 
-/// An accepted connection, as a gRPC server wants it.
-pub(crate) struct Accepted(TcpStream);
+use crate::sockets::{Socket, Sockets};
 
-impl Connected for Accepted {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
-}
-
-impl AsyncRead for Accepted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Accepted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-/// Takes `port` of the current host.
-pub(crate) async fn listen(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
-}
-
-/// The connections of `listener`.
-pub(crate) fn incoming(
+/// A listener of a machine.
+pub(crate) struct Listener {
     listener: TcpListener,
-) -> impl Stream<Item = io::Result<Accepted>> + Send + 'static {
-    stream::unfold(listener, |listener| async move {
-        let accepted = listener.accept().await.map(|(stream, _)| Accepted(stream));
-        Some((accepted, listener))
-    })
+    sockets: Sockets,
 }
 
-/// The facade's listener.
-pub(crate) struct Edge(pub(crate) TcpListener);
+impl Listener {
+    /// Takes `port` of the current host.
+    pub(crate) async fn bind(port: u16, sockets: &Sockets) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+        Ok(Self { listener, sockets: sockets.clone() })
+    }
 
-impl facade_service::Listener for Edge {
-    type Io = TcpStream;
+    /// Its connections, as a gRPC server wants them.
+    pub(crate) fn incoming(self) -> impl Stream<Item = io::Result<Socket>> + Send + 'static {
+        stream::unfold(self, |listener| async move {
+            let accepted = facade_service::Listener::accept(&listener).await;
+            Some((accepted, listener))
+        })
+    }
+}
 
-    async fn accept(&self) -> io::Result<TcpStream> {
-        self.0.accept().await.map(|(stream, _)| stream)
+impl facade_service::Listener for Listener {
+    type Io = Socket;
+
+    async fn accept(&self) -> io::Result<Socket> {
+        let (stream, _) = self.listener.accept().await?;
+        Ok(self.sockets.adopt(stream))
     }
 
     fn addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 
     /// Answers have a length or chunks, which tell a broken one from a whole one.
-    fn reset(_: &TcpStream) {}
+    fn reset(_: &Socket) {}
 }
 
 /// A channel of `endpoint`. Tells `connecting` whenever it begins to connect.
 pub(crate) fn channel(
     endpoint: Endpoint,
+    sockets: Sockets,
     connecting: impl Fn() + Clone + Send + Sync + 'static,
 ) -> Channel {
     endpoint.connect_with_connector_lazy(tower::service_fn(move |to: Uri| {
         connecting();
+        let sockets = sockets.clone();
         async move {
             let host = to.host().unwrap_or_default().to_owned();
             let stream = TcpStream::connect((host, to.port_u16().unwrap_or_default())).await?;
-            Ok::<_, io::Error>(TokioIo::new(stream))
+            Ok::<_, io::Error>(TokioIo::new(sockets.adopt(stream)))
         }
     }))
 }

@@ -7,8 +7,8 @@ use turmoil::Sim;
 
 use crate::{
     events::Events,
-    links::Link,
     machines::{FACADES, FacadeMachine, LOGGING, LoggingMachine},
+    seed::some_of,
 };
 
 /// What goes wrong with the machine of the logging service.
@@ -45,19 +45,29 @@ pub(crate) struct LoggingOutages {
     /// The power fails when the disk has come to the operation chosen for it.
     armed: bool,
     full_until: Option<Duration>,
+    /// The faults of this run.
+    faults: Vec<LoggingFault>,
+    /// The longest time between two of them, in milliseconds.
+    pause_max: u64,
 }
 
 impl LoggingOutages {
     pub(crate) fn new(machine: Rc<LoggingMachine>, random: &mut fastrand::Rng) -> Self {
-        let next_at = Duration::from_millis(random.u64(200..3000));
-        Self { machine, next_at, restart_at: None, armed: false, full_until: None }
+        Self {
+            machine,
+            next_at: Duration::from_millis(random.u64(200..3000)),
+            restart_at: None,
+            armed: false,
+            full_until: None,
+            faults: some_of(&OF_LOGGING, random),
+            pause_max: [600, 1500, 5000][random.usize(0..3)],
+        }
     }
 
     /// Does harm when it is time to. Returns the name of what it did.
     pub(crate) fn step(
         &mut self,
         sim: &mut Sim<'_>,
-        links: &[Link],
         random: &mut fastrand::Rng,
         events: &Events,
     ) -> Option<String> {
@@ -65,13 +75,13 @@ impl LoggingOutages {
         if now < self.next_at || !sim.is_host_running(LOGGING) {
             return None;
         }
-        self.next_at = now + Duration::from_millis(random.u64(300..5000));
-        let fault = OF_LOGGING[random.usize(0..OF_LOGGING.len())];
+        self.next_at = now + Duration::from_millis(random.u64(100..self.pause_max));
+        let fault = self.faults[random.usize(0..self.faults.len())];
         events.tell(format!("logging: {fault:?}"));
         let disk = &self.machine.disk;
         match fault {
-            LoggingFault::Kill => sim.crash(LOGGING),
-            LoggingFault::PowerLoss => self.lose_power(sim, links, random),
+            LoggingFault::Kill => self.machine.process.kill(),
+            LoggingFault::PowerLoss => self.lose_power(sim, random),
             LoggingFault::PowerLossWithin => {
                 disk.inject(random.u64(0..16), Fault::Crash);
                 self.armed = true;
@@ -81,7 +91,7 @@ impl LoggingOutages {
                 disk.set_capacity(Some(disk.used() + random.u64(0..4096)));
                 self.full_until = Some(now + Duration::from_millis(random.u64(100..4000)));
             }
-            LoggingFault::Stop => self.machine.stop.borrow().cancel(),
+            LoggingFault::Stop => self.machine.process.stop(),
             LoggingFault::ClockJump => {
                 self.machine.clock.advance(Duration::from_secs(random.u64(1..100_000)));
             }
@@ -93,14 +103,13 @@ impl LoggingOutages {
     pub(crate) fn follow_up(
         &mut self,
         sim: &mut Sim<'_>,
-        links: &[Link],
         random: &mut fastrand::Rng,
         events: &Events,
     ) {
         let now = sim.elapsed();
         if self.armed && !self.machine.disk.fault_is_pending() {
             events.tell("logging: the power fails in the middle of an operation");
-            self.lose_power(sim, links, random);
+            self.lose_power(sim, random);
         }
         if self.full_until.is_some_and(|until| until <= now) {
             self.make_room(events);
@@ -110,7 +119,7 @@ impl LoggingOutages {
         }
         let restart_at = *self
             .restart_at
-            .get_or_insert_with(|| now + Duration::from_millis(random.u64(20..1500)));
+            .get_or_insert_with(|| now + Duration::from_millis(random.u64(20..self.pause_max / 3)));
         if restart_at <= now {
             self.restart_at = None;
             events.tell("logging: start");
@@ -127,17 +136,9 @@ impl LoggingOutages {
     }
 
     /// Power off: what was not synced survives or does not, and nobody is told goodbye.
-    fn lose_power(&mut self, sim: &mut Sim<'_>, links: &[Link], random: &mut fastrand::Rng) {
+    fn lose_power(&mut self, sim: &mut Sim<'_>, random: &mut fastrand::Rng) {
         self.armed = false;
-        let silent = links.iter().filter(|link| link.ends[1] == LOGGING && link.is_whole());
-        let silent: Vec<&str> = silent.map(|link| link.ends[0]).collect();
-        for peer in &silent {
-            sim.partition(LOGGING, *peer);
-        }
-        sim.crash(LOGGING);
-        for peer in silent {
-            sim.repair(LOGGING, peer);
-        }
+        self.machine.process.lose_power(sim, LOGGING);
         self.machine.disk.crash(random.u64(..));
     }
 }
@@ -151,8 +152,11 @@ pub(crate) struct FacadeOutages {
 }
 
 impl FacadeOutages {
+    /// In every third run nothing happens to it.
     pub(crate) fn new(nth: usize, machine: Rc<FacadeMachine>, random: &mut fastrand::Rng) -> Self {
+        let quiet = random.u8(0..3) == 0;
         let next_at = Duration::from_millis(random.u64(500..8000));
+        let next_at = if quiet { Duration::MAX } else { next_at };
         Self { name: FACADES[nth], machine, next_at, restart_at: None }
     }
 
@@ -170,11 +174,11 @@ impl FacadeOutages {
         self.next_at = now + Duration::from_millis(random.u64(1000..10_000));
         if random.bool() {
             events.tell(format!("{}: Kill", self.name));
-            sim.crash(self.name);
+            self.machine.process.kill();
             return Some("KillFacade".to_owned());
         }
         events.tell(format!("{}: Stop", self.name));
-        self.machine.stop.borrow().cancel();
+        self.machine.process.stop();
         Some("StopFacade".to_owned())
     }
 

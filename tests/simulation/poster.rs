@@ -36,6 +36,18 @@ struct Sent {
     key: Option<String>,
     uuid: Option<String>,
     settled: bool,
+    /// Whether an attempt ended in an outcome nobody told.
+    uncertain: bool,
+    /// Whether the client lets it be when it is told that surely nothing was stored: who does not
+    /// trust that answer, and repeats, would never notice that it was wrong.
+    trusting: bool,
+}
+
+impl Sent {
+    /// Whether the client would still like to see it stored.
+    fn is_open(&self) -> bool {
+        !self.settled && (self.uncertain || !self.trusting)
+    }
 }
 
 /// A client with a connection to each facade.
@@ -71,7 +83,7 @@ impl Poster {
                 40..55 => self.post_new(false).await,
                 55..65 => self.post_new_twice_at_once().await,
                 65..77 => self.repeat(|sent| sent.settled).await,
-                77..87 => self.repeat(|sent| !sent.settled).await,
+                77..87 => self.repeat(Sent::is_open).await,
                 87..91 => self.reuse_a_key().await,
                 91..96 => self.look_up().await,
                 _ => self.read().await,
@@ -83,7 +95,7 @@ impl Poster {
 
     async fn settle(mut self) -> Settled {
         let deadline = Instant::now() + SETTLE_TIMEOUT;
-        let open = self.sent.iter().filter(|sent| !sent.settled && sent.key.is_some());
+        let open = self.sent.iter().filter(|sent| sent.is_open() && sent.key.is_some());
         let mut unresolved = Vec::new();
         for mut sent in open.cloned().collect::<Vec<_>>() {
             self.post(&mut sent).await;
@@ -167,7 +179,9 @@ impl Poster {
         // Now and then one that fills blocks of the disk.
         let length = if self.random.u8(0..8) == 0 { self.random.usize(0..3000) } else { 0 };
         let message = format!("client {} message {number}{}", self.name, ".".repeat(length));
-        Sent { message, key: keyed.then_some(key), uuid: None, settled: false }
+        let key = keyed.then_some(key);
+        let trusting = self.random.bool();
+        Sent { message, key, uuid: None, settled: false, uncertain: false, trusting }
     }
 
     /// The key in one of the ways to write it.
@@ -186,6 +200,7 @@ impl Poster {
 
     fn note(&mut self, sent: &mut Sent, (attempt, uuid): (Attempt, Option<String>)) {
         sent.settled |= matches!(attempt.outcome, Outcome::Acknowledged { .. });
+        sent.uncertain |= attempt.outcome == Outcome::Unknown;
         // The id in a failed answer is the key to repeat it with.
         sent.key = sent.key.take().or_else(|| uuid.clone());
         sent.uuid = uuid.or_else(|| sent.uuid.take());

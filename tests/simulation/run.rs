@@ -3,9 +3,10 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    ops::Range,
     rc::Rc,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use faultlab::{
@@ -21,6 +22,7 @@ use crate::{
     links::CLIENTS,
     machines::{FACADES, FacadeMachine, LoggingMachine, settings},
     nemesis::Nemesis,
+    panics::counted,
     poster::{Poster, SETTLE_TIMEOUT, Settled, Word},
     seed::random,
 };
@@ -43,7 +45,8 @@ pub(crate) struct Run {
 /// How a run is laid out.
 struct Plan {
     tick: Duration,
-    latency: [Duration; 2],
+    /// Of the network in good times, in milliseconds.
+    latency: Range<u64>,
     attempt_timeout: Duration,
     total_timeout: Duration,
     /// How long faults are brought about.
@@ -60,12 +63,12 @@ impl Plan {
         let least = random.u64(0..5);
         Self {
             tick: ms(5),
-            latency: [ms(least), ms(least + random.u64(1..60))],
+            latency: least..least + random.u64(1..60),
             attempt_timeout,
             total_timeout: attempt_timeout * random.u32(2..7),
             faults: ms(random.u64(4000..12_000)),
             posters: random.usize(2..6),
-            think_max: ms(random.u64(50..500)),
+            think_max: ms(random.u64(30..400)),
         }
     }
 
@@ -74,9 +77,7 @@ impl Plan {
             .rng_seed(seed)
             .tick_duration(self.tick)
             .simulation_duration(Duration::from_secs(3600))
-            .min_message_latency(self.latency[0])
-            .max_message_latency(self.latency[1])
-            .repair_rate(0.3)
+            .epoch(SystemTime::UNIX_EPOCH)
             .tcp_capacity(1024)
             .enable_random_order()
             .build()
@@ -93,6 +94,14 @@ struct Results {
 
 /// Runs `seed` to its end.
 pub(crate) fn run(seed: u64) -> Run {
+    let (mut run, panics) = counted(|| run_unguarded(seed));
+    if panics > 0 {
+        run.wrong.push(format!("{panics} panics, told on standard error"));
+    }
+    run
+}
+
+fn run_unguarded(seed: u64) -> Run {
     let plan = Plan::new(seed);
     let events = Events::default();
     let mut sim = plan.sim(seed);
@@ -105,18 +114,19 @@ pub(crate) fn run(seed: u64) -> Run {
     start_clients(&mut sim, seed, &plan, &word, &results);
 
     let mut nemesis =
-        Nemesis::new(seed, Rc::clone(&logging), facades.into(), plan.latency[1], &events);
+        Nemesis::new(seed, Rc::clone(&logging), facades.into(), &plan.latency, &events);
     let end = plan.faults + 4 * SETTLE_TIMEOUT;
     let mut wrong = Vec::new();
     while !results.audited.get() {
         let now = sim.elapsed();
         events.set_now(now);
+        // First, or new harm would cover what follows from old.
+        nemesis.follow_up(&mut sim);
         if now < plan.faults {
             nemesis.step(&mut sim);
         } else if !word.healed.replace(true) {
             nemesis.heal(&mut sim);
         }
-        nemesis.follow_up(&mut sim);
         logging.clock.advance(plan.tick);
         if let Err(error) = sim.step() {
             wrong.push(format!("a host failed: {error}"));

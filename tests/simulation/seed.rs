@@ -14,6 +14,13 @@ pub(crate) fn random(seed: u64, part: &str) -> fastrand::Rng {
     fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ hash)
 }
 
+/// Some of `all`, at least one: a run with few kinds of faults has more of each, and comes to what a
+/// run with all of them never does.
+pub(crate) fn some_of<T: Copy>(all: &[T], random: &mut fastrand::Rng) -> Vec<T> {
+    let some: Vec<T> = all.iter().copied().filter(|_| random.bool()).collect();
+    if some.is_empty() { vec![all[random.usize(0..all.len())]] } else { some }
+}
+
 /// Ids that follow from a seed.
 pub(crate) struct SeededIds(Mutex<fastrand::Rng>);
 

@@ -64,3 +64,37 @@ async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadE
     });
     Ok((format, Body::from_stream(pieces)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::response::IntoResponse as _;
+    use http::{StatusCode, header::RETRY_AFTER};
+    use oncelog::{limits::LISTINGS_MAX, message::RandomIds};
+
+    use super::*;
+    use crate::{Options, Upstreams, settings::Settings};
+
+    #[tokio::test]
+    async fn a_reader_too_many_is_told_to_come_again() {
+        let nowhere = || "http://127.0.0.1:1".parse().unwrap();
+        let settings = Settings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            logging_url: nowhere(),
+            messages_url: nowhere(),
+            attempt_timeout: Duration::from_millis(100),
+            total_timeout: Duration::from_millis(200),
+        };
+        let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
+        let readers = facade.listings().try_acquire_many_owned(LISTINGS_MAX as u32).unwrap();
+        let refused = open(&facade, Request::default()).await.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, ReadError::Crowded), "{refused}");
+        let response = Failure::from(refused).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        drop(readers);
+        let asked = open(&facade, Request::default()).await.map(|_| ()).unwrap_err();
+        assert!(matches!(asked, ReadError::Unavailable(_)), "{asked}");
+    }
+}

@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Account, Verdict, verdict_of_kept};
-use crate::history::Kept;
+use crate::{history::Kept, resources::Usage};
 
 /// Where the second judge is.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/check.py");
@@ -73,20 +73,40 @@ impl SecondJudge {
         }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.python.id()
+    }
+
+    /// What it uses of memory and files.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.pid()).unwrap_or_default()
+    }
+
     /// The verdict of both on the run kept in `dir`.
     ///
     /// # Errors
     /// They do not agree on what is broken, on whether anything was tested and on all figures, or one
     /// of them cannot judge.
     pub fn agreed(&mut self, dir: &Path) -> io::Result<Verdict> {
-        let first = verdict_of_kept(&Kept::new(dir))?;
-        let second = self.verdict(dir)?;
+        self.verdict(dir)?.agreed(verdict_of_kept(&Kept::new(dir))?)
+    }
+}
+
+impl SecondVerdict {
+    /// The verdict `first`, if this one is the same.
+    ///
+    /// # Errors
+    /// They do not agree.
+    pub fn agreed(self, first: Verdict) -> io::Result<Verdict> {
         let broken = first.broken().into_iter().map(|broken| broken.id().to_owned()).collect();
         let (vacuous, account) = (first.vacuous(), first.account.clone());
-        if second == (SecondVerdict { broken, vacuous, account }) {
+        if self == (Self { broken, vacuous, account }) {
             Ok(first)
         } else {
-            Err(io::Error::other(format!("the judges do not agree: {first:?} and {second:?}")))
+            Err(io::Error::other(format!("the judges do not agree: {first:?} and {self:?}")))
         }
     }
 }

@@ -3,16 +3,24 @@
 //!
 //! - [`Goals`]: what was to be reached, and what was
 //! - [`check`]: no harm: judges a kept history again
+//! - [`scale`]: no harm: judges a long history, and measures that
 //! - [`attack`]: clients that abuse the ports of the services
 //! - [`overload`]: more messages than can be stored
+//! - [`clock`]: a wall clock that jumps
+//! - [`limits`]: too little of what the operating system gives a process
 //! - [`power_loss`]: what is on the disk when the power is cut, and when a real sync fails
 //! - [`sweep`]: a crash, a failure or a pause at each system call of the logging service
+//! - [`storm`]: a logging service that is away, and what arrives there meanwhile
 
 pub mod attack;
 pub mod check;
+pub mod clock;
 mod common;
+pub mod limits;
 pub mod overload;
 pub mod power_loss;
+pub mod scale;
+pub mod storm;
 pub mod sweep;
 
 use std::{
@@ -29,16 +37,24 @@ pub(crate) use self::common::{Scratch, conclude, say};
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
-    /// Judge the history that a failed run kept
+    /// Judge the history that a run kept
     Check(check::Args),
+    /// Judge a long history, and measure that
+    Scale(scale::Args),
     /// Harm the logging service at each of its system calls, one run each
     Sweep(sweep::Args),
+    /// Let the wall clock of the services jump by hours and by years
+    Clock(clock::Args),
+    /// Run the logging service with too few open files, too small files, too little memory
+    Limits(limits::Args),
     /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
     PowerLoss(power_loss::Args),
     /// Send five times as many messages as can be stored, and see what is accepted
     Overload(overload::Args),
     /// Abuse the ports of the services in many ways, beside a client that behaves
     Attack(attack::Args),
+    /// Take the logging service away from many clients, and count what arrives there
+    Storm(storm::Args),
 }
 
 impl Experiment {
@@ -47,10 +63,14 @@ impl Experiment {
     pub async fn run(self) -> ExitCode {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Scale(args) => scale::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
+            Self::Clock(args) => clock::run(&args).await,
+            Self::Limits(args) => limits::run(&args).await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
             Self::Overload(args) => overload::run(args).await,
             Self::Attack(args) => attack::run(&args).await,
+            Self::Storm(args) => storm::run(args).await,
         }
     }
 }

@@ -149,6 +149,11 @@ impl Client {
         }
     }
 
+    /// The whole log, as it is shown.
+    pub(crate) async fn text(&self) -> Option<String> {
+        self.list("").await?.text().await.ok()
+    }
+
     pub(crate) async fn list(&self, query: &str) -> Option<Response> {
         let request = self.request(Method::GET, &format!("/facade{query}")).header(ACCEPT, NDJSON);
         let answer = request.timeout(READ_TIMEOUT).send().await;

@@ -18,6 +18,9 @@ use crate::{
 /// However late it is: between the end of a fault and the next one, there is time for a receipt.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 
+/// The same after a kill of the logging service, when the time to a receipt is what counts.
+const PAUSE_AFTER_KILL_MIN: Duration = Duration::from_millis(400);
+
 /// A fault that has happened. Shown as a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
@@ -72,7 +75,8 @@ pub async fn harm(
         done[at].undone = run.now();
         undo(trio, planned).await?;
         done[at].ended = run.now();
-        earliest = Instant::now() + PAUSE_MIN;
+        let killed = harm == Harm::Kill && victim == Victim::Logging;
+        earliest = Instant::now() + if killed { PAUSE_AFTER_KILL_MIN } else { PAUSE_MIN };
     }
     Ok(())
 }

@@ -13,12 +13,48 @@ use logging_service::store::{
     Store as _,
     journal::{Journal, Options, disk::SimulatedDisk},
 };
+
 use oncelog::message::{ContentType, Message, MessageId, Place, StoredMessage, StreamName};
+
+use super::seal::{frames, number};
 
 /// A journal, and what is in it.
 pub(super) struct Base {
     pub(super) disk: SimulatedDisk,
     pub(super) stored: Vec<StoredMessage>,
+    pub(super) frames: Vec<Written>,
+}
+
+/// A frame of records as it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    file: String,
+    at: usize,
+    bytes: Vec<u8>,
+    /// Sequence of its last record.
+    pub(super) last: u64,
+}
+
+impl Written {
+    /// Whether it is on `disk` as it was, where it was.
+    pub(super) fn is_whole(&self, disk: &SimulatedDisk) -> bool {
+        let content = disk.read(&self.file).unwrap_or_default();
+        content.get(self.at..self.at + self.bytes.len()) == Some(&self.bytes[..])
+    }
+}
+
+fn written(disk: &SimulatedDisk) -> Vec<Written> {
+    const DATA: u8 = 1;
+    let mut written = Vec::new();
+    for (file, content) in disk.contents() {
+        for frame in frames(&content).into_iter().filter(|frame| content[frame.start + 5] == DATA) {
+            let first = number::<8>(&content, frame.start + 24);
+            let last = first + number::<4>(&content, frame.start + 48) - 1;
+            let (file, at, bytes) = (file.clone(), frame.start, content[frame].to_vec());
+            written.push(Written { file, at, bytes, last });
+        }
+    }
+    written
 }
 
 /// Small segments, and random numbers that repeat from run to run.
@@ -51,7 +87,8 @@ pub(super) fn base(choices: &mut Unstructured<'_>) -> Base {
         Journal::open(Arc::new(disk.clone()), options(), &mut |_, _| {}, &mut |_| {}).unwrap();
     let mut stored = Vec::new();
     let _ = fill(choices, &mut journal, &mut stored);
-    Base { disk, stored }
+    let frames = written(&disk);
+    Base { disk, stored, frames }
 }
 
 fn fill(

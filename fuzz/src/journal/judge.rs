@@ -14,7 +14,7 @@ use logging_service::store::{
 use oncelog::message::{Message, StoredMessage};
 
 use super::{
-    base::{message, options, time},
+    base::{Written, message, options, time},
     seal::holds,
 };
 
@@ -22,13 +22,13 @@ use super::{
 pub(super) enum Promise {
     /// Checksums may have been made right over anything.
     Nothing,
-    /// Only these were ever written, and no checksum was renewed.
-    OnlyOriginals(Vec<StoredMessage>),
+    /// Only these were ever written, in these frames, and no checksum was renewed.
+    OnlyOriginals(Vec<StoredMessage>, Vec<Written>),
 }
 
 impl Promise {
     fn is_strict(&self) -> bool {
-        matches!(self, Self::OnlyOriginals(_))
+        matches!(self, Self::OnlyOriginals(..))
     }
 }
 
@@ -73,6 +73,7 @@ fn open(
             assert_eq!(report.last_sequence, journal.last_sequence());
             let records = records(&journal, files, promise);
             drop(journal);
+            nothing_whole_is_left_out(files, records.len() as u64, promise);
             goes_on(disk, &records, promise);
             if promise.is_strict() {
                 assert!(report.is_sound(), "it opens, and yet:\n{report}");
@@ -85,6 +86,14 @@ fn open(
             refused(&error, &before, report);
             None
         }
+    }
+}
+
+/// What is whole and in its place proves everything before it, so none of it may be missing.
+fn nothing_whole_is_left_out(disk: &SimulatedDisk, last_sequence: u64, promise: &Promise) {
+    let Promise::OnlyOriginals(_, frames) = promise else { return };
+    for frame in frames.iter().filter(|frame| frame.last > last_sequence) {
+        assert!(!frame.is_whole(disk), "{last_sequence} records were read, but not {frame:?}");
     }
 }
 
@@ -136,7 +145,7 @@ fn records(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<St
             .any(|(_, file)| holds(file, sequence, message.id.as_bytes(), &message.body));
         assert!(found, "record {sequence} is on no disk: {message:?}");
     }
-    if let Promise::OnlyOriginals(originals) = promise {
+    if let Promise::OnlyOriginals(originals, _) = promise {
         assert!(originals.starts_with(&all), "these are not the first records that were written");
     }
     all
@@ -157,10 +166,17 @@ fn goes_on(disk: &SimulatedDisk, earlier: &[StoredMessage], promise: &Promise) {
     let mut expected = earlier.to_vec();
     expected.extend(ours);
     if promise.is_strict() {
-        let both = Promise::OnlyOriginals(expected.clone());
+        let both = Promise::OnlyOriginals(expected.clone(), Vec::new());
         assert_eq!(records(&journal, disk, &both), expected);
     }
     assert_eq!(journal.last_sequence(), last + 3);
+}
+
+/// Whether a file only looks like one of a journal, so that it is for a person to move away: its
+/// number is not one of 20 digits that a log can reach.
+fn is_foreign(name: &str) -> bool {
+    let number = name.strip_suffix(".segment").map(|digits| (digits.len(), digits.parse::<u64>()));
+    number.is_some_and(|(len, number)| len != 20 || number.is_ok_and(|number| number > 1 << 48))
 }
 
 /// Repairs, after which it opens. Returns whether there was anything to do, or `None` if it could
@@ -171,13 +187,8 @@ fn repaired(
     promise: &Promise,
 ) -> Option<bool> {
     let before = disk.contents();
-    // What only looks like a file of a journal is for a person to move.
-    let is_segment = |name: &str| {
-        let digits = name.strip_suffix(".segment");
-        digits.is_none_or(|digits| digits.len() == 20 && digits != "18446744073709551615")
-    };
-    let foreign = before.iter().any(|(name, _)| !is_segment(name));
-    for (name, _) in before.iter().filter(|(name, _)| !is_segment(name)) {
+    let foreign: Vec<_> = before.into_iter().filter(|(name, _)| is_foreign(name)).collect();
+    for (name, _) in &foreign {
         disk.delete(name);
     }
     let before = disk.contents();
@@ -210,13 +221,13 @@ fn repaired(
     if promise.is_strict() {
         assert!(look(disk).unwrap().is_sound());
     }
-    (!foreign).then_some(needed)
+    foreign.is_empty().then_some(needed)
 }
 
 /// What a repair kept: originals in their places, with gaps.
 fn kept(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<StoredMessage> {
     let records = records(journal, disk, &Promise::Nothing);
-    if let Promise::OnlyOriginals(originals) = promise {
+    if let Promise::OnlyOriginals(originals, _) = promise {
         for StoredMessage { place, message } in &records {
             let original = &originals[place.sequence as usize - 1];
             assert_eq!(&original.message, message);

@@ -62,7 +62,7 @@ pub(crate) fn edits(input: &[u8]) {
     let mut renewed = false;
     while !choices.is_empty() && edit(&base.disk, &mut choices, &mut renewed).is_ok() {}
     let promise =
-        if renewed { Promise::Nothing } else { Promise::OnlyOriginals(base.stored.clone()) };
+        if renewed { Promise::Nothing } else { Promise::OnlyOriginals(base.stored, base.frames) };
     judged(&base.disk, &promise);
 }
 

@@ -29,6 +29,24 @@ async fn a_lost_acknowledgement_is_retried_with_the_same_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_failed_attempt_one_message_goes_ahead_and_the_others_follow_in_order() {
+    let slow = Step::Answer(Duration::from_millis(100));
+    let log = FakeLog::scripted([slow, Step::StoreAndHang, Step::Hang, Step::Unreachable]);
+    let delivery = start(&log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    let rest: Vec<_> = [5, 3, 9].map(|id| append(&delivery, message(id))).into();
+    first.await.unwrap().unwrap();
+    for (waiter, sequence) in rest.into_iter().zip(2..) {
+        let delivered = waiter.await.unwrap().unwrap();
+        assert_eq!(delivered.place, place(sequence));
+        assert!(!delivered.replayed, "the duplicate may be our own");
+    }
+    let calls = [vec![1], vec![5, 3, 9], vec![5], vec![5], vec![5], vec![3, 9]];
+    assert_eq!(log.call_ids(), calls);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_conflict_is_never_retried() {
     let log = FakeLog::scripted([Step::Tell(Outcome::Conflict)]);
     assert_eq!(start(&log).append(message(7)).await, Err(DeliveryError::Conflict));

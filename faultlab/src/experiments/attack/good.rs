@@ -14,10 +14,10 @@ use tokio::{
 };
 
 /// Posts a second, whatever the answers take.
-const RATE: u32 = 200;
+const RATE: u32 = 100;
 
-/// Connections that share the posts.
-const CONNECTIONS: u32 = 4;
+/// Connections that share the posts: so many that one slow answer does not hold up the next ones.
+const CONNECTIONS: u32 = 8;
 
 /// Pause between two clients that come for the first time.
 const NEWCOMER_PAUSE: Duration = Duration::from_millis(250);

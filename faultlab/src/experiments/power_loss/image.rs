@@ -55,7 +55,9 @@ pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), Cann
     chamber.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
     match fs {
         Fs::Ext4 | Fs::Ext4Writeback => {
-            chamber.run("mkfs.ext4", &["-q".as_ref(), image.as_os_str()])
+            // Blocks of a page, as on any larger disk.
+            let pages = ["-q".as_ref(), "-b".as_ref(), "4096".as_ref(), image.as_os_str()];
+            chamber.run("mkfs.ext4", &pages)
         }
         Fs::Xfs => chamber.run("mkfs.xfs", &["-q".as_ref(), image.as_os_str()]),
     }

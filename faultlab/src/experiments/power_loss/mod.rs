@@ -83,7 +83,7 @@ impl PowerLoss {
         goals.note("images with a loss or a phantom", 0, real.broken, real.broken == 0);
         goals.note("images refused", 0, real.refused, real.refused == 0);
         let seen = control.broken + control.refused;
-        let least = format!("more than 0 of {}", control.checked);
+        let least = format!("more than 0 of {}", control.checked + control.refused);
         goals.note("control without syncs: images with a loss", least, seen, seen > 0);
         goals.note("real failures of a sync", "at least 1", thin.failures, thin.failures > 0);
         let wrong = thin.wrong.len();

@@ -181,7 +181,7 @@ impl Device {
         device.mount_memory(&format!("size={REAL_SIZE}"))?;
         let image = device.memory.join("image");
         format(&device.chamber, Fs::Ext4, &image)?;
-        mount(&device.chamber, Fs::Ext4, &image, &device.live)?;
+        device.mount_live()?;
         Ok(device)
     }
 
@@ -197,7 +197,17 @@ impl Device {
 
     fn mount_again(&self) -> Result<(), CannotRun> {
         self.chamber.run("umount", &[&self.live])?;
-        mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)
+        self.mount_live()
+    }
+
+    /// The kernel's loop device counts a write that found room for its first part only as a whole
+    /// one. A real disk does not lie so; therefore its writes are of one page, there or not.
+    fn mount_live(&self) -> Result<(), CannotRun> {
+        mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)?;
+        let in_pages = "device=$(findmnt -no SOURCE \"$1\") && \
+             echo 4 > \"/sys/block/${device#/dev/}/queue/max_sectors_kb\"";
+        let args = ["-c".as_ref(), in_pages.as_ref(), "sh".as_ref(), self.live.as_os_str()];
+        self.chamber.run("sh", &args)
     }
 
     /// Mounts a copy of the device that has room. Returns where.

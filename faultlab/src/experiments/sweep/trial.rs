@@ -233,3 +233,38 @@ fn micros_since(began: SystemTime, at: SystemTime) -> Micros {
 fn head(text: &str) -> String {
     text.chars().take(60).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(message: &str, ended: Micros) -> Attempt {
+        let outcome =
+            Outcome::Acknowledged { uuid: message.to_owned(), sequence: 1, replayed: false };
+        Attempt { message: message.to_owned(), key: None, invoked: 0, ended, outcome }
+    }
+
+    fn log(messages: &[&str]) -> Vec<Record> {
+        let record = |(sequence, message): (u64, &&str)| Record {
+            sequence,
+            uuid: (*message).to_owned(),
+            message: (*message).to_owned(),
+        };
+        (1..).zip(messages).map(record).collect()
+    }
+
+    #[test]
+    fn a_receipt_between_failure_and_restart_is_late() {
+        let attempts = [attempt("1", 10), attempt("2", 30), attempt("3", 90)];
+        let log = log(&["1", "2", "3"]);
+        assert_eq!(late_receipts(&attempts, &log, 20, 50), 1);
+        assert_eq!(late_receipts(&attempts, &log, 40, 50), 0, "all are from before the failure");
+    }
+
+    #[test]
+    fn of_posts_that_go_together_only_those_behind_the_failed_one_are_late() {
+        let attempts = [attempt("round 1", 21), attempt("round 2", 90), attempt("round 3", 22)];
+        let log = log(&["round 1", "round 2", "round 3"]);
+        assert_eq!(late_receipts(&attempts, &log, 20, 50), 1, "the third overtook the second");
+    }
+}

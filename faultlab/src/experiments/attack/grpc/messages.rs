@@ -13,6 +13,9 @@ use crate::experiments::attack::abuse::until_closed;
 /// Calls of one connection at a time.
 const CALLS: usize = 200;
 
+/// Calls of one connection that are refused.
+const CALLS_REFUSED: usize = 20;
+
 /// Two hundred messages of four megabytes, all begun and none ended, by a client that answers pings.
 /// Their calls are given up, and what they held is free again; the connection may stay.
 pub(super) const UNFINISHED: Attack = Attack {
@@ -53,7 +56,7 @@ pub(super) const COMPRESSED: Attack = Attack {
 
 async fn send(mut stream: TcpStream, message: Vec<u8>) -> io::Result<()> {
     stream.write_all(&opening(&[])).await?;
-    for call in streams().take(CALLS) {
+    for call in streams().take(CALLS_REFUSED) {
         let frames = [begin(call, "Append"), frame(DATA, END_STREAM, call, &message)].concat();
         stream.write_all(&frames).await?;
     }

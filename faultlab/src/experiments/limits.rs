@@ -1,0 +1,249 @@
+//! `faultlab limits`: the logging service with less than it wants of what the operating system gives
+//! a process: size of a file, open files, memory. It may refuse, and it may end; it must not promise
+//! what it does not keep.
+
+use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
+
+use tokio::net::TcpStream;
+
+use super::{CannotRun, Goals, Scratch, conclude, say};
+use crate::{
+    checker::broken,
+    history::Outcome,
+    load::{Client, Ledger, read_records},
+    nemesis::Link,
+    processes::ProcessError,
+    programs::tool,
+    trio::{Programs, Trio},
+};
+
+/// How often the service is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Times a post is repeated in the end.
+const SETTLE_TRIES: usize = 5;
+
+/// Nothing to choose.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One limit, and what is done under it.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    name: &'static str,
+    /// What comes before the program: tools that set the limit and become the program.
+    before: &'static [&'static str],
+    /// Connections that are held open beside the posts.
+    flood: usize,
+    /// Bytes of one post after another.
+    sizes: &'static [usize],
+    /// Clients that post all of them at once.
+    clients: usize,
+    /// Whether everything must be stored under the limit.
+    must_store: bool,
+}
+
+const CASES: [Case; 8] = [
+    Case {
+        name: "file size, as an error",
+        before: &["env", "--ignore-signal=XFSZ", "prlimit", "--fsize=98304"],
+        ..FILE_SIZE
+    },
+    Case { name: "file size, as a signal", before: &["prlimit", "--fsize=98304"], ..FILE_SIZE },
+    Case {
+        name: "1024 open files and a flood",
+        before: &["prlimit", "--nofile=1024"],
+        ..OPEN_FILES
+    },
+    Case { name: "64 open files and a flood", before: &["prlimit", "--nofile=64"], ..OPEN_FILES },
+    Case {
+        name: "24 open files and a flood",
+        before: &["prlimit", "--nofile=24"],
+        must_store: false,
+        ..OPEN_FILES
+    },
+    Case { name: "40 MiB of memory", before: &["prlimit", "--as=41943040"], ..MEMORY },
+    Case { name: "34 MiB of memory", before: &["prlimit", "--as=35651584"], ..MEMORY },
+    Case { name: "32 MiB of memory", before: &["prlimit", "--as=33554432"], ..MEMORY },
+];
+
+const FILE_SIZE: Case = Case {
+    name: "",
+    before: &[],
+    flood: 0,
+    sizes: &[10, 40_000, 10, 40_000, 200_000, 10, 200_000, 40_000, 10],
+    clients: 1,
+    must_store: false,
+};
+
+/// Each post of 40 kB begins a new segment.
+const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 24], must_store: true, ..FILE_SIZE };
+
+const MEMORY: Case = Case { sizes: &[300_000; 3], clients: 8, ..FILE_SIZE };
+
+/// One of each kind, for a test.
+const FEW: [&str; 4] = [
+    "file size, as an error",
+    "file size, as a signal",
+    "64 open files and a flood",
+    "32 MiB of memory",
+];
+
+/// What came of all limits.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Cases that were to be tried.
+    pub planned: usize,
+    /// Cases that were tried.
+    pub tried: usize,
+    /// Times the service ended under a limit.
+    pub ended: usize,
+    /// Messages with a receipt.
+    pub acknowledged: usize,
+    /// What is wrong, in words.
+    pub wrong: Vec<String>,
+}
+
+impl Limits {
+    /// What was to be reached, and what was.
+    #[must_use]
+    pub fn goals(&self) -> Goals {
+        let mut goals = Goals::default();
+        let Self { planned, tried, ended, acknowledged, wrong } = self;
+        goals.note("limits tried", planned, tried, tried == planned);
+        goals.note("receipts", "more than 0", acknowledged, *acknowledged > 0);
+        goals.note("ends of the service under a limit", "any", ended, true);
+        goals.note("promises broken, posts not stored", 0, wrong.len(), wrong.is_empty());
+        goals
+    }
+}
+
+/// Tries all limits, and prints the goals.
+pub async fn run(_: &Args) -> ExitCode {
+    conclude(measure(false, &mut say).await.map(|limits| limits.goals()))
+}
+
+/// Tries all limits, or a `few` of them.
+///
+/// # Errors
+/// [`CannotRun`]: a tool is missing, or the services do not come up without a limit.
+pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits, CannotRun> {
+    let scratch = Scratch::new("limits")?;
+    let mut programs = Programs::built()?;
+    programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
+    // What a limit refuses stays refused: no need to ask for long.
+    let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
+    programs.facade.extend(timeouts.map(OsString::from));
+    let program = programs.logging.clone();
+    let mut trio = Trio::start(programs, scratch.path()).await?;
+    let mut limits = Limits::default();
+    let cases = CASES.into_iter().filter(|case| !few || FEW.contains(&case.name));
+    for (number, case) in cases.enumerate() {
+        limits.planned += 1;
+        let dir = scratch.path().join(number.to_string());
+        fs::create_dir_all(&dir)?;
+        let before = limits.wrong.len();
+        case.run(&mut trio, &program, &dir, &mut limits).await?;
+        for wrong in limits.wrong.iter().skip(before) {
+            progress(wrong);
+        }
+        progress(&format!("{}: ended {} times so far", case.name, limits.ended));
+    }
+    Ok(limits)
+}
+
+impl Case {
+    async fn run(
+        self,
+        trio: &mut Trio,
+        program: &[OsString],
+        dir: &Path,
+        limits: &mut Limits,
+    ) -> Result<(), CannotRun> {
+        let mut command = Vec::new();
+        for (place, word) in self.before.iter().enumerate() {
+            let is_tool = place == 0 || *word == "prlimit";
+            command.push(if is_tool { tool(word)?.into() } else { OsString::from(word) });
+        }
+        command.extend_from_slice(program);
+        let started = match trio.replace_logging(command, dir).await {
+            Ok(()) => true,
+            Err(ProcessError::NotUp { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let ledger = Ledger::start();
+        let client = trio.client();
+        let mut flooding = Vec::new();
+        if started && self.flood > 0 {
+            // The facade comes first, as it does in life.
+            ledger.post(&client, "first", Some("first")).await;
+            flooding = flood(trio, self.flood).await;
+        }
+        {
+            let work = self.post(&ledger, &client);
+            tokio::pin!(work);
+            let over = started
+                && tokio::select! {
+                    () = &mut work => true,
+                    ended = ended(trio) => { ended?; false }
+                };
+            limits.ended += usize::from(!over);
+            if self.must_store && (!over || ledger.acknowledged() < self.sizes.len()) {
+                let stored = ledger.acknowledged();
+                limits.wrong.push(format!(
+                    "{}: {stored} of {} stored",
+                    self.name,
+                    self.sizes.len()
+                ));
+            }
+            drop(flooding);
+            trio.replace_logging(program.to_vec(), dir).await?;
+            if !over {
+                work.await;
+            }
+        }
+        ledger.settle(&client, SETTLE_TRIES).await;
+        ledger.repeat(&client).await;
+        limits.tried += 1;
+        limits.acknowledged += ledger.acknowledged();
+        let read = read_records(&client, ledger.run()).await;
+        let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
+            limits.wrong.push(format!("{}: the log cannot be read", self.name));
+            return Ok(());
+        };
+        let violations = broken(&ledger.history(), &log);
+        let told = violations.iter().take(3).map(|it| format!("{}: {it:.80?}", self.name));
+        limits.wrong.extend(told);
+        trio.logging.kill()?;
+        Ok(())
+    }
+
+    async fn post(&self, ledger: &Ledger, client: &Client) {
+        let clients = (0..self.clients).map(async |name| {
+            for (number, size) in self.sizes.iter().enumerate() {
+                let key = format!("{name}-{number}");
+                let message = format!("{key} {}", "x".repeat(*size));
+                let outcome = ledger.post(client, &message, Some(&key)).await;
+                if outcome == Outcome::NotStored && self.must_store {
+                    return;
+                }
+            }
+        });
+        futures_util::future::join_all(clients).await;
+    }
+}
+
+/// Opens connections that say nothing, as many as succeed.
+async fn flood(trio: &Trio, connections: usize) -> Vec<TcpStream> {
+    let mut flood = Vec::new();
+    for _ in 0..connections {
+        flood.extend(TcpStream::connect(trio.link(Link::Logging).address()).await.ok());
+    }
+    flood
+}
+
+/// Returns once the logging service is gone.
+async fn ended(trio: &mut Trio) -> Result<(), CannotRun> {
+    while trio.logging.ended(POLL).await?.is_none() {}
+    Ok(())
+}

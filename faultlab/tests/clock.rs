@@ -1,0 +1,20 @@
+//! The wall clock of the services jumps while clients post.
+
+#![allow(clippy::print_stderr)] // What is not run is said aloud.
+
+use std::time::Duration;
+
+use faultlab::experiments::{CannotRun, clock::measure};
+
+#[tokio::test]
+async fn a_clock_that_jumps_by_years_changes_no_order_and_forgets_no_key() {
+    match measure(Duration::from_millis(150)).await {
+        Ok(jumped) => {
+            assert_eq!(jumped.wrong, Vec::<String>::new());
+            assert!(jumped.account.acknowledged > 0 && jumped.account.absorbed > 0);
+            assert!(jumped.seen, "the services never saw the clock jump");
+        }
+        Err(error @ CannotRun::Missing(_)) => eprintln!("{error}"),
+        Err(error) => panic!("{error}"),
+    }
+}

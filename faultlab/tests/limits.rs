@@ -1,0 +1,17 @@
+//! The logging service with too few open files, too small files and too little memory.
+
+#![allow(clippy::print_stderr)] // What is not run is said aloud.
+
+use faultlab::experiments::{CannotRun, limits::measure};
+
+#[tokio::test]
+async fn limits_of_the_operating_system_lose_nothing_and_do_not_starve_the_journal() {
+    match measure(true, &mut |_| {}).await {
+        Ok(limits) => {
+            assert_eq!(limits.wrong, Vec::<String>::new());
+            assert!(limits.goals().reached());
+        }
+        Err(error @ CannotRun::Missing(_)) => eprintln!("{error}"),
+        Err(error) => panic!("{error}"),
+    }
+}

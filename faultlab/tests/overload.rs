@@ -1,0 +1,69 @@
+//! More messages than can be stored, and a log that is away: the small versions of `faultlab overload`
+//! and `faultlab storm`.
+
+use std::time::Duration;
+
+use faultlab::{
+    experiments::{overload::Course, storm::Weather},
+    open_loop::Fate,
+    trio::{Programs, Trio},
+};
+
+/// What each piece of bytes waits on the way to the logging service: some hundred messages a second.
+const SLOW_LINK: Duration = Duration::from_millis(4);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_overload_the_rest_is_refused_at_once_and_for_sure_and_what_fits_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut programs = Programs::built().unwrap();
+    // On a machine that is busy with other things, a batch may take a while on this link.
+    programs.facade.extend(["--attempt-timeout".into(), "10s".into()]);
+    let trio = Trio::start(programs, dir.path()).await.unwrap();
+    trio.slow_link(SLOW_LINK);
+    let course = Course {
+        capacity: Duration::from_secs(3),
+        calm_connections: 250,
+        busy: Duration::from_millis(1500),
+        overload: Duration::from_secs(3),
+        factor: 5.0,
+        connections: 1500,
+        // A hundred of these fill a batch, so that few messages are enough.
+        text_bytes: 10_000,
+    };
+    let found = course.run(&trio).await.unwrap();
+    println!("{found}{}", found.goals());
+    let overload = &found.overload;
+    assert!(overload.count(Fate::Refused) > overload.count(Fate::Accepted), "no overload");
+    assert_eq!(overload.count(Fate::Unknown), 0);
+    assert_eq!(overload.without_retry_after, 0);
+    // How fast is a matter of the machine here: the clock of `delivery::tests::overload` is steady.
+    assert!(overload.refused.quantile(0.5) < Duration::from_secs(2));
+    // The link runs in this process, and shares its processors with everybody.
+    assert!(overload.accepted_per_second() > 0.5 * found.capacity);
+    assert!(found.after.count(Fate::Accepted) > 0, "it did not recover");
+    assert_eq!(found.audit.violations(), 0, "{}", found.audit);
+    assert!(found.audit.stored > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_not_answered_with_a_storm() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut programs = Programs::built().unwrap();
+    // So that a short outage sees several attempts.
+    programs.facade.extend(["--attempt-timeout".into(), "500ms".into()]);
+    let trio = Trio::start(programs, dir.path()).await.unwrap();
+    let weather = Weather {
+        outage: Duration::from_millis(1600),
+        clients: 100,
+        seed: 1,
+        calm: Duration::from_millis(700),
+    };
+    let found = weather.run(&trio).await.unwrap();
+    println!("{found}{}", found.goals());
+    for outage in found.harms.iter().filter(|harm| harm.is_outage()) {
+        assert!(outage.posted >= 100);
+        assert!(outage.amplification() <= 1.2, "{}", outage.amplification());
+    }
+    assert_eq!(found.audit.violations(), 0, "{}", found.audit);
+    assert!(found.audit.stored > 0);
+}
