@@ -6,7 +6,7 @@
 //! - [`read`]: messages out of the log
 //! - [`journal`]: looks after the files of a stopped logging-service
 //! - [`prove`]: harms a private trio and audits what is left; [`serve`]: one service of it
-//! - [`bench`]: how fast a facade answers
+//! - [`mod@bench`]: how fast a facade answers
 //! - `cause`, `progress`, `terminal`: small things they share
 
 pub mod bench;
