@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use oncelog::exit::Exit;
 
-use crate::{journal, prove, read, send, serve, up};
+use crate::{bench, journal, prove, read, send, serve, up};
 
 /// Oncelog stores each message exactly once.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub enum Command {
     Journal(journal::Command),
     /// Prove that every message is stored once: harm three private services, or audit a deployment
     Prove(prove::Args),
+    /// Measure how fast a facade stores messages; what is posted stays in its log
+    Bench(bench::Args),
     /// One service as a process of its own
     #[command(subcommand, hide = true)]
     Serve(serve::Command),
@@ -44,6 +46,7 @@ impl Cli {
             Command::Read(args) => read::run(args).await,
             Command::Journal(command) => journal::run(command),
             Command::Prove(args) => Box::pin(prove::run(args)).await,
+            Command::Bench(args) => Box::pin(bench::run(args)).await,
             Command::Serve(command) => Box::pin(serve::run(command)).await,
         }
     }

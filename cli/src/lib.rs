@@ -6,11 +6,14 @@
 //! - [`read`]: messages out of the log
 //! - [`journal`]: looks after the files of a stopped logging-service
 //! - [`prove`]: harms a private trio and audits what is left; [`serve`]: one service of it
-//! - `cause`, `terminal`: small things they share
+//! - [`mod@bench`]: how fast a facade answers
+//! - `cause`, `progress`, `terminal`: small things they share
 
+pub mod bench;
 mod cause;
 mod command;
 pub mod journal;
+mod progress;
 pub mod prove;
 pub mod read;
 pub mod send;

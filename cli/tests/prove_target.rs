@@ -5,15 +5,15 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Output, Stdio},
+    process::Output,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use self::support::{
     liar::{self, Lie},
     nobody, oncelog, stderr, stdout,
+    up::Up,
 };
 
 /// A run of about a second.
@@ -31,34 +31,6 @@ fn figure(table: &str, name: &str) -> u64 {
     let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
     let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
     value.replace(',', "").parse().unwrap()
-}
-
-/// All three services, killed when this is dropped.
-struct Up(Child);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts them, and returns where the facade is.
-fn up(dir: &Path) -> (Up, String) {
-    let mut command = oncelog();
-    command.args(["up", "--hide-bodies", "--data-dir"]).arg(dir.join("data"));
-    for service in ["facade", "logging", "messages"] {
-        command.arg(format!("--{service}-listen=127.0.0.1:0"));
-    }
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut addresses = lines.map_while(Result::ok).filter_map(|line| {
-        line.strip_prefix("facade-service listening addr=")
-            .map(|address| format!("http://{address}"))
-    });
-    let url = addresses.next().unwrap();
-    (Up(child), url)
 }
 
 /// Posts until `stop`; some of it twice, and some of it no text that a person would write.
@@ -80,7 +52,8 @@ async fn write_on(url: &str, stop: &AtomicBool, written: &AtomicU64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let (_up, url) = up(dir.path());
+    let up = Up::start(dir.path());
+    let url = up.facade.clone();
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let audits = async {
         // The same seed again posts other messages: the first ones are still there.

@@ -35,7 +35,8 @@ use self::{
     upload::Ended,
 };
 
-const DEFAULT_URL: &str = "http://127.0.0.1:5000";
+/// Where a facade is if nobody says otherwise.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:5000";
 
 /// What to send, and where.
 #[derive(Debug, clap::Args)]

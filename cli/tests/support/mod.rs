@@ -5,6 +5,7 @@
 pub(crate) mod facade;
 pub(crate) mod liar;
 pub(crate) mod logging;
+pub(crate) mod up;
 
 use std::process::{Command, Output};
 

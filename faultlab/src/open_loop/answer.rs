@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use uuid::Uuid;
+
 /// The most a head may have. A longer one is nonsense.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -10,12 +13,34 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Whether it says that the message is surely not stored.
-    pub not_stored: bool,
+    /// What became of the message.
+    pub says: Says,
     /// How long the client shall wait before it repeats the request.
     pub retry_after: Option<Duration>,
     /// Whether the server closes the connection after it.
     pub(super) closes: bool,
+}
+
+/// What an answer says of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// Success, with a receipt: an id and a place in the log.
+    Stored,
+    /// It is surely not stored.
+    NotStored,
+    /// It is stored once or not at all.
+    Unknown,
+    /// Nothing that a facade would say.
+    Nothing,
+}
+
+/// The parts of a body that matter here.
+#[derive(Deserialize)]
+struct Body<'a> {
+    status: Option<&'a str>,
+    uuid: Option<&'a str>,
+    sequence: Option<u64>,
+    stored: Option<&'a str>,
 }
 
 /// The bytes are no answer of HTTP/1.1.
@@ -34,7 +59,7 @@ impl Answer {
         let status = status.and_then(|line| line.get(..3)).and_then(|code| code.parse().ok());
         let mut answer = Self {
             status: status.ok_or(Nonsense)?,
-            not_stored: false,
+            says: Says::Nothing,
             retry_after: None,
             closes: false,
         };
@@ -52,10 +77,24 @@ impl Answer {
         let body_at = head_bytes + 4;
         let end = body_at + body_bytes.ok_or(Nonsense)?;
         let Some(body) = bytes.get(body_at..end) else { return Ok(None) };
-        let says = br#""stored":"no""#;
-        answer.not_stored =
-            answer.status != 200 && body.windows(says.len()).any(|part| part == says);
+        answer.says = Says::of(answer.status, body);
         Ok(Some((answer, end)))
+    }
+}
+
+impl Says {
+    fn of(status: u16, body: &[u8]) -> Self {
+        let Ok(body) = serde_json::from_slice::<Body<'_>>(body) else { return Self::Nothing };
+        let is_receipt = || {
+            let has_id = body.uuid.is_some_and(|uuid| Uuid::try_parse(uuid).is_ok());
+            body.status == Some("success") && has_id && body.sequence.is_some_and(|it| it > 0)
+        };
+        match (status, body.stored) {
+            (200, _) if is_receipt() => Self::Stored,
+            (400.., Some("no")) => Self::NotStored,
+            (400.., Some("unknown")) => Self::Unknown,
+            _ => Self::Nothing,
+        }
     }
 }
 
@@ -70,8 +109,29 @@ mod tests {
     fn a_refusal_is_read_with_all_it_says() {
         let (answer, length) = Answer::parse(REFUSED.as_bytes()).unwrap().unwrap();
         assert_eq!(length, REFUSED.len());
-        assert_eq!((answer.status, answer.not_stored, answer.closes), (503, true, false));
+        assert_eq!((answer.status, answer.says, answer.closes), (503, Says::NotStored, false));
         assert_eq!(answer.retry_after, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn only_a_whole_receipt_says_that_a_message_is_stored() {
+        let receipt =
+            r#"{"status":"success","uuid":"0199c0de-0000-7000-8000-00000000abcd","sequence":7}"#;
+        let says = |status, body: &str| Says::of(status, body.as_bytes());
+        assert_eq!(says(200, receipt), Says::Stored);
+        assert_eq!(says(504, r#"{"status":"failure","stored":"unknown"}"#), Says::Unknown);
+        for (status, body) in [
+            (201, receipt),
+            (200, "{}"),
+            (200, "OK"),
+            (200, &receipt.replace("success", "failure")),
+            (200, &receipt.replace("0199", "x199")),
+            (200, &receipt.replace('7', "0")),
+            (200, r#"{"stored":"no"}"#),
+            (404, r#"{"status":"failure"}"#),
+        ] {
+            assert_eq!(says(status, body), Says::Nothing, "{status} {body}");
+        }
     }
 
     #[test]

@@ -47,15 +47,18 @@ impl Connection {
             let sent = Instant::now();
             schedule.note_sent(sent);
             let exchange = self.exchange(first + due.index);
-            let answer = timeout(patience, exchange).await.ok().and_then(Result::ok);
-            match answer {
-                Some(answer) => {
+            match timeout(patience, exchange).await {
+                Ok(Ok(answer)) => {
                     if answer.closes {
                         self.stream = None;
                     }
                     recorder.answered(due.index, at, sent - due.at, due.at.elapsed(), answer);
                 }
-                None => {
+                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    self.stream = None;
+                    recorder.not_understood(due.index, at);
+                }
+                Ok(Err(_)) | Err(_) => {
                     self.stream = None;
                     recorder.unanswered(due.index, at);
                 }
@@ -76,7 +79,7 @@ impl Connection {
 
     async fn exchange(&mut self, number: u64) -> io::Result<Answer> {
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        stream.write_all(self.request.with_number(number)).await?;
+        stream.write_all_buf(&mut self.request.with_number(number)).await?;
         self.received.clear();
         loop {
             if stream.read_buf(&mut self.received).await? == 0 {

@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 
-use super::Fate;
+use super::{Counts, Fate};
 
-/// Digits of a latency that are kept: an error of at most 1 %.
-const DIGITS: u8 = 2;
+/// Digits of a latency that are kept: an error of at most 0.1 %.
+const DIGITS: u8 = 3;
+
+/// Digits in a part of a run: an error of at most 1 %. There are many parts.
+const SLICE_DIGITS: u8 = 2;
 
 /// Longer ones count as this: a histogram grows with its longest.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -18,12 +21,16 @@ pub struct Latencies(Option<Histogram<u64>>);
 
 impl Default for Latencies {
     fn default() -> Self {
-        // It grows as far as it must. No count of digits below six is refused.
-        Self(Histogram::new(DIGITS).ok())
+        Self::with_digits(DIGITS)
     }
 }
 
 impl Latencies {
+    fn with_digits(digits: u8) -> Self {
+        // It grows as far as it must. No count of digits below six is refused.
+        Self(Histogram::new(digits).ok())
+    }
+
     pub(super) fn note(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.min(LONGEST).as_micros()).unwrap_or_default();
         if let Some(histogram) = &mut self.0 {
@@ -70,7 +77,7 @@ impl fmt::Display for Latencies {
 }
 
 /// A part of a run: the messages that were due in it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Slice {
     /// Those that were accepted.
     pub accepted: Latencies,
@@ -80,6 +87,12 @@ pub struct Slice {
     pub other: u64,
 }
 
+impl Default for Slice {
+    fn default() -> Self {
+        Self { accepted: Latencies::with_digits(SLICE_DIGITS), refused: 0, other: 0 }
+    }
+}
+
 /// The figures of one run.
 #[derive(Debug, Clone)]
 pub struct Measured {
@@ -87,6 +100,8 @@ pub struct Measured {
     pub first: u64,
     /// What became of each message, by number from [`Measured::first`].
     pub fates: Vec<Fate>,
+    /// How many messages ended in which way.
+    pub counts: Counts,
     /// From the first message sent to the last one sent; answers are not waited for.
     pub took: Duration,
     /// From the moment a message was due to its receipt.
@@ -113,6 +128,7 @@ impl Measured {
         Self {
             first,
             fates: vec![Fate::NotSent; messages],
+            counts: Counts::default(),
             took,
             accepted: Latencies::default(),
             refused: Latencies::default(),

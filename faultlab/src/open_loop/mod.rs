@@ -1,6 +1,7 @@
 //! Load whose arrivals do not wait for answers, as those of many independent clients do not.
 //!
 //! - [`Plan`]: what is sent, how often, on how many connections
+//! - [`Running`]: a run under way, which can be looked at and ended early
 //! - `schedule`: when each message is due
 //! - `connection`: one keep-alive HTTP/1.1 connection
 //! - `request`, `answer`: the bytes of one post, and what the answer to it says
@@ -18,22 +19,24 @@ mod connection;
 mod measured;
 mod recorder;
 mod request;
+mod running;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 pub use self::{
-    answer::Answer,
+    answer::{Answer, Says},
     audit::{Audit, Unreadable},
     measured::{Latencies, Measured, Slice},
-    recorder::Fate,
+    recorder::{Counts, Fate},
+    running::Running,
 };
-use self::{connection::Connection, recorder::Recorder, request::Request, schedule::Schedule};
+use self::{connection::Connection, request::Request};
 
 /// When messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,8 +116,18 @@ impl Plan {
     /// up.
     ///
     /// # Errors
-    /// The connections could not be opened. Later failures are counted.
+    /// As [`Plan::start`].
     pub async fn run(&self) -> io::Result<Measured> {
+        let mut running = self.start().await?;
+        running.settled().await?;
+        Ok(running.measured())
+    }
+
+    /// Opens the connections, and returns when the first message is due or before.
+    ///
+    /// # Errors
+    /// The connections could not be opened. Later failures are counted.
+    pub async fn start(&self) -> io::Result<Running> {
         let start = Instant::now() + self.starts_in;
         let request = Request::new(self.target, self.text_bytes);
         let opened: io::Result<Vec<Connection>> =
@@ -122,17 +135,6 @@ impl Plan {
                 .await
                 .into_iter()
                 .collect();
-        let opened = opened?;
-        let schedule = Arc::new(Schedule::new(start.max(Instant::now()), self));
-        let recorder = Arc::new(Recorder::new(self.first, self.slice));
-        let posting = opened.into_iter().map(|connection| {
-            let (schedule, recorder) = (Arc::clone(&schedule), Arc::clone(&recorder));
-            tokio::spawn(connection.post(schedule, recorder, self.first, self.timeout))
-        });
-        for ended in join_all(posting.collect::<Vec<_>>()).await {
-            ended.map_err(io::Error::other)?;
-        }
-        let took = schedule.sending_took();
-        Ok(recorder.measured(schedule.messages(), took))
+        Running::new(self, opened?, start.max(Instant::now()))
     }
 }

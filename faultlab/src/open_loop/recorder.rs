@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Answer, Latencies, Measured, Slice};
+use super::{Answer, Latencies, Measured, Says, Slice};
 
 /// Parts that are locked by themselves, so that connections rarely wait for each other.
 const SHARDS: usize = 8;
@@ -25,6 +25,37 @@ pub enum Fate {
     Unknown,
 }
 
+/// How many messages ended in which way, so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Success, with a receipt.
+    pub accepted: u64,
+    /// Surely not stored.
+    pub refused: u64,
+    /// The answer says that it does not know, or there is none.
+    pub unknown: u64,
+    /// There is an answer, and it says nothing that a facade would say.
+    pub not_understood: u64,
+    /// Never sent.
+    pub not_sent: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+        self.not_understood += other.not_understood;
+        self.not_sent += other.not_sent;
+    }
+
+    /// Those that were sent.
+    #[must_use]
+    pub const fn sent(&self) -> u64 {
+        self.accepted + self.refused + self.unknown + self.not_understood
+    }
+}
+
 /// All that is known so far.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -37,6 +68,7 @@ pub(super) struct Recorder {
 struct Shard {
     /// Of every message whose index leaves the same remainder.
     fates: Vec<Fate>,
+    counts: Counts,
     accepted: Latencies,
     refused: Latencies,
     lateness: Latencies,
@@ -61,26 +93,35 @@ impl Recorder {
         latency: Duration,
         answer: Answer,
     ) {
-        let fate = match answer.status {
-            200 => Fate::Accepted,
-            _ if answer.not_stored => Fate::Refused,
-            _ => Fate::Unknown,
+        let fate = match answer.says {
+            Says::Stored => Fate::Accepted,
+            Says::NotStored => Fate::Refused,
+            Says::Unknown | Says::Nothing => Fate::Unknown,
         };
         let mut shard = self.shard(index);
         *shard.statuses.entry(answer.status).or_default() += 1;
         shard.lateness.note(late);
         let slice = shard.settle(index, fate, slice_of(at, self.slice));
-        match fate {
-            Fate::Accepted => {
+        match answer.says {
+            Says::Stored => {
                 slice.accepted.note(latency);
                 shard.accepted.note(latency);
+                shard.counts.accepted += 1;
             }
-            Fate::Refused => {
+            Says::NotStored => {
                 slice.refused += 1;
                 shard.refused.note(latency);
+                shard.counts.refused += 1;
                 shard.without_retry_after += u64::from(answer.retry_after.is_none());
             }
-            Fate::Unknown | Fate::NotSent => slice.other += 1,
+            Says::Unknown => {
+                slice.other += 1;
+                shard.counts.unknown += 1;
+            }
+            Says::Nothing => {
+                slice.other += 1;
+                shard.counts.not_understood += 1;
+            }
         }
     }
 
@@ -88,13 +129,30 @@ impl Recorder {
     pub(super) fn unanswered(&self, index: u64, at: Duration) {
         let mut shard = self.shard(index);
         shard.errors += 1;
+        shard.counts.unknown += 1;
+        shard.settle(index, Fate::Unknown, slice_of(at, self.slice)).other += 1;
+    }
+
+    /// Message `index` was sent, and what came is no answer.
+    pub(super) fn not_understood(&self, index: u64, at: Duration) {
+        let mut shard = self.shard(index);
+        shard.errors += 1;
+        shard.counts.not_understood += 1;
         shard.settle(index, Fate::Unknown, slice_of(at, self.slice)).other += 1;
     }
 
     /// Message `index` was not sent.
     pub(super) fn not_sent(&self, index: u64, at: Duration) {
         let mut shard = self.shard(index);
+        shard.counts.not_sent += 1;
         shard.settle(index, Fate::NotSent, slice_of(at, self.slice)).other += 1;
+    }
+
+    /// What is settled so far.
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        (0..SHARDS).for_each(|number| counts.add(&self.shard(number as u64).counts));
+        counts
     }
 
     /// Everything together, for a run with `messages` that took `took`.
@@ -107,6 +165,7 @@ impl Recorder {
                     *place = *fate;
                 }
             }
+            measured.counts.add(&shard.counts);
             measured.accepted.add(&shard.accepted);
             measured.refused.add(&shard.refused);
             measured.lateness.add(&shard.lateness);

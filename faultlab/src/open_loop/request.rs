@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
+use bytes::{Buf, Bytes};
+
 use super::Plan;
 
-/// A whole request, made once. Only the number in it changes.
+/// A whole request, made once. Only the number in it changes; what follows the number is shared by
+/// all clones, however long it is.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
-    bytes: Vec<u8>,
-    number_at: usize,
+    head: Vec<u8>,
+    rest: Bytes,
 }
 
 impl Request {
@@ -16,25 +19,25 @@ impl Request {
     pub(super) fn new(target: SocketAddr, text_bytes: usize) -> Self {
         let text_bytes = text_bytes.max(Plan::TEXT_BYTES_MIN);
         let (before, after) = (r#"{"msg":""#, r#""}"#);
+        let number = "0".repeat(Plan::TEXT_BYTES_MIN);
         let head = format!(
             "POST /facade HTTP/1.1\r\nhost: {target}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n",
+             content-length: {}\r\n\r\n{before}{number}",
             before.len() + text_bytes + after.len()
         );
-        let number_at = head.len() + before.len();
-        let text = "x".repeat(text_bytes);
-        Self { bytes: [&*head, before, &*text, after].concat().into_bytes(), number_at }
+        let filling = "x".repeat(text_bytes - Plan::TEXT_BYTES_MIN);
+        Self { head: head.into_bytes(), rest: (filling + after).into() }
     }
 
-    /// The request for message `number`.
-    pub(super) fn with_number(&mut self, mut number: u64) -> &[u8] {
-        let digits = &mut self.bytes[self.number_at..self.number_at + Plan::TEXT_BYTES_MIN];
-        for digit in digits.iter_mut().rev() {
+    /// The request for message `number`, to be written at once.
+    pub(super) fn with_number(&mut self, mut number: u64) -> impl Buf {
+        let digits_at = self.head.len() - Plan::TEXT_BYTES_MIN;
+        for digit in self.head[digits_at..].iter_mut().rev() {
             // A remainder of ten fits.
             *digit = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        &self.bytes
+        self.head.as_slice().chain(&*self.rest)
     }
 }
 
@@ -45,11 +48,14 @@ mod tests {
     #[test]
     fn the_text_begins_with_the_number_and_has_the_length_asked_for() {
         let mut request = Request::new("127.0.0.1:5000".parse().unwrap(), 20);
-        let text = String::from_utf8(request.with_number(1_234).to_vec()).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let mut text = |number| {
+            let mut request = request.with_number(number);
+            String::from_utf8(request.copy_to_bytes(request.remaining()).to_vec()).unwrap()
+        };
+        let first = text(1_234);
+        let (head, body) = first.split_once("\r\n\r\n").unwrap();
         assert_eq!(body, r#"{"msg":"000000001234xxxxxxxx"}"#);
         assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
-        let next = String::from_utf8(request.with_number(7).to_vec()).unwrap();
-        assert!(next.ends_with(r#"{"msg":"000000000007xxxxxxxx"}"#));
+        assert!(text(7).ends_with(r#"{"msg":"000000000007xxxxxxxx"}"#));
     }
 }

@@ -1,0 +1,139 @@
+//! What `oncelog bench` is asked for.
+
+use std::{ops::RangeInclusive, str::FromStr, time::Duration};
+
+use clap::builder::FalseyValueParser;
+use faultlab::open_loop::{Arrivals, Plan};
+use http::Uri;
+use oncelog::{
+    limits,
+    settings::{Checks, WrongSettings},
+};
+
+use crate::send::DEFAULT_URL;
+
+/// The JSON around the text of a message: `{"msg":""}`.
+const JSON_AROUND_BYTES: u64 = 10;
+
+/// More connections than this the facade would not keep.
+const CONNECTIONS: RangeInclusive<usize> = 1..=limits::CONNECTIONS_MAX;
+
+/// Messages a second. More than this no single generator sends.
+const RATES: RangeInclusive<u32> = 1..=1_000_000;
+
+/// The fate of each message is remembered: an hour may take a few hundred megabytes.
+const DURATION_MAX: Duration = Duration::from_secs(3600);
+
+/// How to load which facade, and for how long.
+///
+/// Every message is a new one, and what is posted stays in the log.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the facade is. What is posted stays in its log
+    #[arg(env = "FACADE_URL", value_name = "URL", default_value = DEFAULT_URL)]
+    url: String,
+
+    /// Connections, each with one message under way at most
+    #[arg(long, value_name = "N", default_value = "64")]
+    connections: String,
+
+    /// How long to measure, such as 10s or 1m
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    duration: String,
+
+    /// How long to post before that, without measuring; 0s for not at all
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    warmup: String,
+
+    /// Messages a second, whatever the answers do; latencies count from the moment a message is due
+    /// [default: each connection posts when its last answer is there]
+    #[arg(long, value_name = "N")]
+    rate: Option<String>,
+
+    /// Bytes of the text of each message, such as 100 or 64KiB; with the JSON around it, a body is 1 MiB
+    /// at most
+    #[arg(long, value_name = "BYTES", default_value = "100")]
+    size: String,
+
+    /// Print one JSON object, with latencies in microseconds, instead of a table
+    #[arg(long, env = "ONCELOG_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+}
+
+/// The same, understood.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) url: Uri,
+    pub(super) connections: usize,
+    pub(super) duration: Duration,
+    pub(super) warmup: Duration,
+    pub(super) rate: Option<u32>,
+    pub(super) size: usize,
+    pub(super) json: bool,
+}
+
+impl Settings {
+    pub(super) fn arrivals(&self) -> Arrivals {
+        match self.rate {
+            Some(rate) => Arrivals::Open { per_second: f64::from(rate) },
+            None => Arrivals::Closed,
+        }
+    }
+}
+
+impl TryFrom<Args> for Settings {
+    type Error = WrongSettings;
+
+    fn try_from(args: Args) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        let url = checks.service_url("URL", &args.url);
+        let connections = within(&mut checks, "--connections", &args.connections, CONNECTIONS);
+        let duration = duration(&mut checks, "--duration", &args.duration);
+        let warmup = match humantime::parse_duration(&args.warmup) {
+            Ok(Duration::ZERO) => Some(Duration::ZERO),
+            Ok(_) | Err(_) => self::duration(&mut checks, "--warmup", &args.warmup),
+        };
+        let rate = match &args.rate {
+            Some(rate) => within(&mut checks, "--rate", rate, RATES).map(Some),
+            None => Some(None),
+        };
+        let sizes =
+            Plan::TEXT_BYTES_MIN as u64..=limits::HTTP_BODY_BYTES_MAX as u64 - JSON_AROUND_BYTES;
+        let size = checks.byte_size("--size", &args.size, sizes);
+        let size = size.and_then(|size| usize::try_from(size).ok());
+        match (url, connections, duration, warmup, rate, size) {
+            (
+                Some(url),
+                Some(connections),
+                Some(duration),
+                Some(warmup),
+                Some(rate),
+                Some(size),
+            ) => Ok(Self { url, connections, duration, warmup, rate, size, json: args.json }),
+            _ => Err(checks.wrong()),
+        }
+    }
+}
+
+fn within<T>(checks: &mut Checks, flag: &str, value: &str, allowed: RangeInclusive<T>) -> Option<T>
+where
+    T: FromStr<Err: std::fmt::Display> + PartialOrd + std::fmt::Display,
+{
+    let number: T = checks.parse(flag, value)?;
+    if !allowed.contains(&number) {
+        let (least, most) = allowed.into_inner();
+        checks.problem(flag, value, format_args!("must be {least} to {most}"));
+        return None;
+    }
+    Some(number)
+}
+
+fn duration(checks: &mut Checks, flag: &str, value: &str) -> Option<Duration> {
+    let duration = checks.duration(flag, value)?;
+    if duration > DURATION_MAX {
+        let longest = humantime::format_duration(DURATION_MAX);
+        checks.problem(flag, value, format_args!("must be at most {longest}"));
+        return None;
+    }
+    Some(duration)
+}
