@@ -58,15 +58,21 @@ pub(crate) fn say(what: &str) {
     let _ = writeln!(io::stderr(), "{what}");
 }
 
-/// Prints the goals, or why there are none, and says how it ended.
-pub(crate) fn conclude(goals: Result<Goals, CannotRun>) -> ExitCode {
+/// Shows a result.
+pub(crate) fn show(result: &impl fmt::Display) {
+    // As above.
+    let _ = writeln!(io::stdout(), "{result}");
+}
+
+/// Shows the goals, or why there are none, and says how it ended.
+pub(crate) fn conclude<E: fmt::Display>(goals: Result<Goals, E>) -> ExitCode {
     match goals {
         Ok(goals) => {
-            let _ = write!(io::stdout(), "{goals}");
+            show(&goals);
             u8::from(!goals.reached()).into()
         }
         Err(error) => {
-            say(&fmt::format(format_args!("{error}")));
+            say(&error.to_string());
             2.into()
         }
     }

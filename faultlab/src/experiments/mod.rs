@@ -23,16 +23,10 @@ pub mod scale;
 pub mod storm;
 pub mod sweep;
 
-use std::{
-    fmt,
-    io::{self, Write as _},
-    process::ExitCode,
-};
-
-use tempfile::TempDir;
+use std::{fmt, process::ExitCode};
 
 pub use self::common::CannotRun;
-pub(crate) use self::common::{Scratch, conclude, say};
+pub(crate) use self::common::{Scratch, conclude, say, show};
 
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
@@ -115,30 +109,6 @@ impl fmt::Display for Goals {
             writeln!(f, "{figure:<44} {found:>22}   goal {goal:<22} {verdict}")?;
         }
         Ok(())
-    }
-}
-
-/// A directory for one run, which is gone afterwards.
-fn scratch(name: &str) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix(&format!("faultlab-{name}-")).tempdir()
-}
-
-/// Shows `text` to whoever runs this. Without anybody to read it, the exit code still says it.
-fn print(text: &impl fmt::Display) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
-/// Shows the goals, or why there are none, and says it as an exit code.
-fn verdict<E: fmt::Display>(goals: Result<Goals, E>) -> ExitCode {
-    match goals {
-        Ok(goals) => {
-            print(&goals);
-            if goals.reached() { 0.into() } else { 1.into() }
-        }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "could not run: {error}");
-            2.into()
-        }
     }
 }
 

@@ -112,9 +112,12 @@ impl Course {
         let overload = open(self.factor, self.overload, self.connections, busy.end());
         let overload = Plan { starts_in: OPENING, ..overload };
         let first = busy.end() + overload.messages();
-        // Its connections are open before the overload begins: it starts to the moment.
-        let after = Plan { starts_in: OPENING + self.overload, ..calm(first) };
-        let (overload, after) = tokio::try_join!(overload.run(), after.run())?;
+        // Its connections open while the overload ends, and not before: idle ones would be closed.
+        let after = async {
+            tokio::time::sleep(self.overload).await;
+            Plan { starts_in: OPENING, ..calm(first) }.run().await
+        };
+        let (overload, after) = tokio::try_join!(overload.run(), after)?;
         let runs = [&warming, &closed, &busy, &overload, &after];
         let audit = Audit::of(&trio.client(), &runs).await?;
         let [facade_memory, logging_memory] =

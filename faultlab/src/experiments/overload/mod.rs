@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use self::course::{Course, CourseError, Found};
-use super::verdict;
+use super::{Scratch, conclude, show};
 use crate::trio::{Programs, Trio};
 
 /// How much, and on what.
@@ -45,11 +45,11 @@ pub struct Args {
 
 /// Measures, and prints the figures beside the goals.
 pub async fn run(args: Args) -> ExitCode {
-    verdict(measure(&args).await)
+    conclude(measure(&args).await)
 }
 
 async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
-    let dir = super::scratch("overload")?;
+    let dir = Scratch::new("overload")?;
     let mut programs = Programs::built()?;
     if args.sync_delay > 0 {
         programs.logging = with_slow_sync(programs.logging, args.sync_delay)?;
@@ -63,7 +63,7 @@ async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
         ..Course::default()
     };
     let found = course.run(&trio).await?;
-    super::print(&found);
+    show(&found);
     Ok(found.goals())
 }
 

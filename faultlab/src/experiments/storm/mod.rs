@@ -15,7 +15,7 @@ use std::{io, process::ExitCode, time::Duration};
 
 use self::counter::{Arrived, Backend, Counter};
 pub use self::found::{Found, Harm};
-use super::{Goals, verdict};
+use super::{Goals, Scratch, conclude, show};
 use crate::{
     nemesis::Link,
     open_loop::{Arrivals, Audit, Fate, Measured, Plan, Unreadable},
@@ -41,11 +41,11 @@ pub struct Args {
 
 /// Measures, and prints the figures beside the goals.
 pub async fn run(args: Args) -> ExitCode {
-    verdict(measure(&args).await)
+    conclude(measure(&args).await)
 }
 
 async fn measure(args: &Args) -> Result<Goals, StormError> {
-    let dir = super::scratch("storm")?;
+    let dir = Scratch::new("storm")?;
     let trio = Trio::start(Programs::built()?, dir.path()).await?;
     let weather = Weather {
         outage: Duration::from_secs(args.duration),
@@ -54,7 +54,7 @@ async fn measure(args: &Args) -> Result<Goals, StormError> {
         calm: Duration::from_secs(5),
     };
     let found = weather.run(&trio).await?;
-    super::print(&found);
+    show(&found);
     Ok(found.goals())
 }
 
