@@ -69,6 +69,9 @@ pub const QUEUE_BATCHES_MIN: usize = 2;
 /// too few to overload anything. [`QUEUE_BYTES_MAX`] holds for them as well.
 pub const QUEUE_MESSAGES_MIN: usize = 64;
 
+/// How many times more than the last one an attempt may carry, after one that brought no receipts.
+pub const PACE_GROWTH_MAX: usize = 8;
+
 /// How many times its usual time a batch is waited for, but no longer than [`ATTEMPT_TIMEOUT`]. Then it
 /// is an outage and not slowness, and messages wait for its end.
 pub const OUTAGE_BATCH_TIMES: u32 = 4;

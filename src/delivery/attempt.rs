@@ -3,6 +3,7 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -22,11 +23,13 @@ use super::{
 pub(super) struct Attempt<S> {
     logging: S,
     shared: Arc<Shared>,
+    timeout: Duration,
 }
 
 impl<S> Attempt<S> {
-    pub(super) fn new(logging: S, shared: Arc<Shared>) -> Self {
-        Self { logging, shared }
+    /// Somebody else ends it after `timeout`.
+    pub(super) fn new(logging: S, shared: Arc<Shared>, timeout: Duration) -> Self {
+        Self { logging, shared, timeout }
     }
 }
 
@@ -48,6 +51,7 @@ where
     fn call(&mut self, batch: Batch) -> Self::Future {
         // A clone has to become ready by itself; this one was never asked.
         let (logging, shared) = (self.logging.clone(), Arc::clone(&self.shared));
+        let timeout = self.timeout;
         Box::pin(async move {
             let live = batch.begin_attempt();
             if live.is_empty() {
@@ -57,11 +61,7 @@ where
             shared.queue.sent(sent, began);
             let response = logging.oneshot(batch.request(&live)).await?;
             let outcomes = batch.outcomes(&live, response)?;
-            if batch.sends_one_ahead() {
-                shared.queue.answered_ahead();
-            } else {
-                shared.queue.answered(sent, began.elapsed());
-            }
+            shared.queue.answered(sent, began.elapsed(), timeout);
             Ok(outcomes)
         })
     }

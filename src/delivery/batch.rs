@@ -57,11 +57,6 @@ impl Batch {
         self.one_ahead = true;
     }
 
-    /// Whether the next attempt carries one message, ahead of the others.
-    pub(super) fn sends_one_ahead(&self) -> bool {
-        self.one_ahead && self.entries.len() > 1
-    }
-
     /// Begins an attempt with the messages somebody still waits for, by their positions.
     pub(super) fn begin_attempt(&self) -> Vec<usize> {
         (0..self.entries.len())

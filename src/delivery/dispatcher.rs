@@ -37,7 +37,7 @@ where
         // One attempt, with connecting. This one is retried.
         .layer(TimeoutLayer::new(options.attempt_timeout))
         // Leaves out the messages nobody waits for.
-        .service(Attempt::new(logging, Arc::clone(&shared)));
+        .service(Attempt::new(logging, Arc::clone(&shared), options.attempt_timeout));
     while let Some(waiting) = shared.queue.next_batch().await {
         deliver(&mut layers, waiting, &shared).await;
     }
@@ -47,13 +47,17 @@ where
 ///
 /// A batch that is refused for its content is halved until the message that spoils it is alone, so
 /// that it cannot fail its neighbours. After a retry with one message that went ahead, the others
-/// follow.
+/// follow, as many at a time as the way can take.
 async fn deliver<L>(layers: &mut L, waiting: Vec<Waiting>, shared: &Shared)
 where
     L: Service<Batch, Response = Outcomes, Error = BoxError>,
 {
     let mut parts = vec![waiting];
     while let Some(mut waiting) = parts.pop() {
+        let fits = shared.queue.fits(&waiting);
+        if fits < waiting.len() {
+            parts.push(waiting.split_off(fits));
+        }
         let batch = Batch::new(waiting.iter().map(|waiting| Arc::clone(&waiting.entry)));
         let result = match layers.ready().await {
             Ok(ready) => ready.call(batch).await,

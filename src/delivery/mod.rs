@@ -20,6 +20,7 @@ mod classify;
 mod client;
 mod dispatcher;
 mod entry;
+mod pace;
 mod queue;
 mod retry;
 mod room;

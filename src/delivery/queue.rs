@@ -11,11 +11,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
-
 use super::{
     Delivered, DeliveryError,
     entry::Entry,
+    pace::Pace,
     room::{Amount, Room},
 };
 
@@ -29,6 +28,12 @@ pub(super) struct Waiting {
     kind: Kind,
     pub(super) entry: Arc<Entry>,
     pub(super) answer: Answer,
+}
+
+impl Waiting {
+    fn body_bytes(&self) -> usize {
+        self.entry.message.body.len()
+    }
 }
 
 /// Whose message it is.
@@ -64,6 +69,7 @@ struct Line {
     /// Of them, those that the room is for.
     singles: Amount,
     room: Room,
+    pace: Pace,
     next_ticket: u64,
     closed: bool,
 }
@@ -111,18 +117,27 @@ impl Queue {
         self.line().room.sent(sent, now);
     }
 
-    /// Takes note of an attempt with `sent` that `took` so long and brought receipts: the way is open.
-    pub(super) fn answered(&self, sent: Amount, took: Duration) {
-        let mut line = self.line();
-        let waiting = line.singles;
-        line.room.answered(sent, took, waiting);
+    /// Takes note of an attempt that brought no receipts.
+    pub(super) fn failed(&self) {
+        self.line().pace.failed();
     }
 
-    /// As [`Queue::answered`], for one message that went ahead of its batch.
-    pub(super) fn answered_ahead(&self) {
+    /// Takes note of an attempt with `sent` that `took` so long of `attempt_timeout` and brought
+    /// receipts: the way is open.
+    pub(super) fn answered(&self, sent: Amount, took: Duration, attempt_timeout: Duration) {
         let mut line = self.line();
         let waiting = line.singles;
-        line.room.answered_ahead(waiting);
+        if line.pace.answered(sent, took, attempt_timeout) {
+            // It carried less than there could have been.
+            line.room.answered_in_part(waiting);
+        } else {
+            line.room.answered(sent, took, waiting);
+        }
+    }
+
+    /// How many of these, in their order, the next attempt may carry.
+    pub(super) fn fits(&self, batch: &[Waiting]) -> usize {
+        self.line().pace.fits(batch.iter().map(Waiting::body_bytes))
     }
 
     /// Waits for messages and takes as many as fit one batch, in the order they came.
@@ -187,17 +202,7 @@ impl Line {
     }
 
     fn take_batch(&mut self) -> Vec<Waiting> {
-        let mut count = 0;
-        let mut body_bytes = 0;
-        for waiting in self.waiting.iter().take(BATCH_MESSAGES_MAX) {
-            let size = waiting.entry.message.body.len();
-            // A single message always goes, whatever its size: nothing may block the line.
-            if count > 0 && body_bytes + size > BATCH_BYTES_MAX {
-                break;
-            }
-            count += 1;
-            body_bytes += size;
-        }
+        let count = self.pace.fits(self.waiting.iter().map(Waiting::body_bytes));
         let batch: Vec<Waiting> = self.waiting.drain(..count).collect();
         for waiting in &batch {
             self.count(waiting.kind, |amount| amount.remove(waiting.entry.message.body.len()));

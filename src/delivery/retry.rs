@@ -77,6 +77,9 @@ impl RetryPolicy {
         batch.end_attempt(fate);
         let text = describe(&**error, self.attempt_timeout);
         self.shared.record_failure(&text);
+        if remedy == Remedy::Retry {
+            self.shared.queue.failed();
+        }
         match remedy {
             Remedy::Retry if batch.is_abandoned() => return None,
             Remedy::Retry => {}

@@ -139,9 +139,9 @@ impl Room {
         };
     }
 
-    /// One message that went ahead of its batch after an outage was answered, and `waiting` is in the
-    /// queue. It says that the way is open, and nothing about how long a batch takes.
-    pub(super) fn answered_ahead(&mut self, waiting: Amount) {
+    /// An attempt that carried little because one before it had failed was answered, and `waiting` is in
+    /// the queue. It says that the way is open, and nothing about how long a batch takes.
+    pub(super) fn answered_in_part(&mut self, waiting: Amount) {
         self.owed_since = None;
         let backlog = |waiting: usize, batch: usize, within: usize| within.max(waiting + batch);
         self.within = Amount {
@@ -235,7 +235,7 @@ mod tests {
             room.answered(BATCH, millis(100), waiting(backlog));
             assert_eq!(room.within.messages, within);
         }
-        room.answered_ahead(waiting(10_000));
+        room.answered_in_part(waiting(10_000));
         assert_eq!(room.within.messages, 11_024, "the rest of the batch comes first");
     }
 

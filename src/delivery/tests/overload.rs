@@ -134,3 +134,20 @@ async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
         waiter.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_way_too_slow_for_full_batches_gets_smaller_ones() {
+    // A full batch takes twice as long as an attempt may.
+    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let log = FakeLog::scripted(vec![Step::AnswerEach(each); 100]);
+    let delivery = start(&log);
+    let waiters: Vec<_> = (0..2 * BATCH_MESSAGES_MAX as u128)
+        .map(|id| append(&delivery, message(100 + id)))
+        .collect();
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
+    let full = sizes.iter().filter(|size| **size == BATCH_MESSAGES_MAX).count();
+    assert!(full <= 1, "{sizes:?}");
+}

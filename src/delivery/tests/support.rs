@@ -26,6 +26,8 @@ pub(crate) type Answered = Result<Delivered, DeliveryError>;
 pub(crate) enum Step {
     /// Stores and answers, after a while.
     Answer(Duration),
+    /// Stores and answers, after this for each message.
+    AnswerEach(Duration),
     /// No connection.
     Unreachable,
     /// Never stores, never answers.
@@ -116,6 +118,11 @@ impl FakeLog {
         match step {
             Step::Answer(after) => {
                 tokio::time::sleep(after).await;
+                Ok(self.store(&request))
+            }
+            Step::AnswerEach(after) => {
+                let messages = u32::try_from(request.messages.len()).unwrap();
+                tokio::time::sleep(after * messages).await;
                 Ok(self.store(&request))
             }
             Step::Unreachable => Err(unreachable_status()),
