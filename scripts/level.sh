@@ -7,7 +7,7 @@
 #     scripts/level.sh L3    each night, for hours: every planted bug, every system call, power cuts, long fuzzing
 #     scripts/level.sh L4    each release, for many hours: 10,000,000 messages under 10,000 faults
 #
-# A part that cannot run here says NOT RUN and fails its level: nothing passes in silence.
+# An experiment that cannot run here says NOT RUN and fails its level. Tests that cannot say NOT RUN.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
