@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use logging_service::settings::{Args, Settings};
 use oncelog::{exit::Exit, server, settings, telemetry};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let _last_lines = telemetry::init();

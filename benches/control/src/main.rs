@@ -28,6 +28,10 @@ async fn answer(Json(post): Json<Post>) -> Json<Posted> {
     Json(Posted { status: "success", uuid: Uuid::now_v7(), sequence })
 }
 
+/// The same as in the services.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 #[allow(clippy::print_stdout)] // The line a benchmark waits for.
 async fn main() -> std::io::Result<()> {
