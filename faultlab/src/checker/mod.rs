@@ -4,7 +4,7 @@
 //! - [`Judge`]: is told everything, one thing after the other, and gives a [`Verdict`]
 //! - `facts`: what it keeps of what it is told; `rules`: what it makes of that
 //!
-//! Each rule has a hand-made bad history in `tests/checker_exam.rs` that it must catch. `check.py` beside
+//! Each rule has a hand-made bad history in `tests/checker_exam` that it must catch. `check.py` beside
 //! the package is a second judge, which shares no line with this one; `second` asks it, and
 //! `tests/agreement.rs` holds them against each other.
 

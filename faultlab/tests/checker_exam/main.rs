@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
+mod hidden;
+
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use faultlab::{
@@ -354,7 +356,7 @@ fn a_repeat_after_the_faults_that_gets_no_receipt_is_caught() {
     history.attempts.push(attempt("c", "kc", [36, 37], Outcome::NotStored));
     let expected = Violation::Unresolved { message: "c".to_owned() };
     assert_eq!(judge(&history, &log), [expected]);
-    history.attempts.push(attempt("c", "kc", [38, 39], Outcome::Conflict));
+    history.attempts.push(attempt("c", "kc", [38, 39], Outcome::Refused));
     assert_eq!(judge(&history, &log), [], "it was turned down");
 }
 
