@@ -93,6 +93,7 @@ async fn a_facade_that_lies_is_found_out_whatever_the_lie() {
         (Lie::SharesKeys, "doubled"),
         (Lie::ChangesReceipts, "doubled"),
         (Lie::ShowsItBackwards, "reordered"),
+        (Lie::DeniesIt, "untrue or missing answers"),
     ];
     let audits = lies.map(|(lie, broken)| async move {
         let dir = tempfile::tempdir().unwrap();
