@@ -25,6 +25,7 @@ import zlib
 FORMAT = 1
 
 TABLES = """
+CREATE TABLE head (part INT);
 CREATE TABLE attempt (message TEXT, key TEXT, invoked INT, ended INT, outcome TEXT,
                       uuid TEXT, sequence INT, replayed INT);
 CREATE TABLE read (began INT, ended INT, complete INT, count INT);
@@ -86,7 +87,9 @@ RULES = [
         SELECT 1 FROM attempt AS other WHERE other.message = replay.message
         AND other.rowid <> replay.rowid AND other.invoked <= replay.ended
         AND other.outcome IN ('acknowledged', 'unknown'))"""),
-    ("I6", "SELECT 1 FROM log WHERE sequence <> place"),
+    ("I6", "SELECT 1 FROM log WHERE sequence <> place AND NOT EXISTS (SELECT 1 FROM head WHERE part)"),
+    ("I6", """SELECT 1 FROM (SELECT sequence, lag(sequence, 1, 0) OVER (ORDER BY place) AS before
+        FROM log) WHERE sequence <= before"""),
     # The earliest receipt among the records that come later.
     ("I7", """SELECT 1 FROM (
         SELECT invoked, min(receipt_at) OVER (ORDER BY place DESC
@@ -185,6 +188,7 @@ def rows_of(event):
     elif kind == "head":
         if it["format"] > FORMAT:
             raise ValueError(f"format {it['format']} is newer than {FORMAT}")
+        yield "head", (it.get("part", False),)
     else:
         raise ValueError(f"no event: {kind}")
 
@@ -230,10 +234,11 @@ def judge(directory):
     load(database, directory)
     broken = {name for name, query in RULES if database.execute(query + " LIMIT 1").fetchone()}
     account = {name: database.execute(query).fetchone()[0] for name, query in ACCOUNT.items()}
+    part = database.execute("SELECT 1 FROM head WHERE part").fetchone()
     database.close()
     if account["stored"] != account["acknowledged"] + account["unknown_stored"]:
         broken.add("I12")
-    vacuous = account["unknown"] == 0 or account["absorbed"] == 0
+    vacuous = account["absorbed"] == 0 or (account["unknown"] == 0 and not part)
     ordered = sorted(broken, key=lambda name: int(name[1:]))
     return {"dir": directory, "broken": ordered, "vacuous": vacuous, "account": account}
 

@@ -133,6 +133,8 @@ pub struct Judge {
     pub(super) peaks: Vec<Peak>,
     pub(super) account: Account,
     pub(super) nonsense: Vec<Violation>,
+    /// Whether the log has other records, too.
+    pub(super) part: bool,
 }
 
 impl Judge {
@@ -160,6 +162,12 @@ impl Judge {
     fn place(&mut self, record: &Record) -> Place {
         let (message, uuid) = (self.message(&record.message), self.id(&record.uuid));
         Place { sequence: record.sequence, message, uuid }
+    }
+
+    /// The log has other records, too, which it is not told.
+    pub const fn of_a_part(mut self) -> Self {
+        self.part = true;
+        self
     }
 
     /// The faults were over.

@@ -82,7 +82,16 @@ impl Verdict {
 /// All there is to say about `history`, given the whole `log` as it is in the end.
 #[must_use]
 pub fn verdict(history: &History, log: &[Record]) -> Verdict {
-    let mut judge = Judge::default();
+    verdict_by(Judge::default(), history, log)
+}
+
+/// The same, if `log` has only the records of this run, and others wrote to it, too.
+#[must_use]
+pub fn verdict_of_part(history: &History, log: &[Record]) -> Verdict {
+    verdict_by(Judge::default().of_a_part(), history, log)
+}
+
+fn verdict_by(mut judge: Judge, history: &History, log: &[Record]) -> Verdict {
     history.healed.iter().for_each(|healed| judge.healed(*healed));
     history.peaks.iter().for_each(|peak| judge.peak(peak.clone()));
     history.attempts.iter().for_each(|attempt| judge.attempt(attempt));
@@ -100,6 +109,7 @@ pub fn verdict_of_kept(kept: &Kept) -> io::Result<Verdict> {
     let mut judge = Judge::default();
     for event in kept.events()? {
         match event? {
+            Event::Head(head) if head.part => judge = judge.of_a_part(),
             Event::Head(_) => {}
             Event::Healed(healed) => judge.healed(healed),
             Event::Peak(peak) => judge.peak(peak),

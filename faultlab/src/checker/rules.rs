@@ -35,7 +35,7 @@ impl Judge {
         violations.extend(self.unresolved());
         violations.extend(accounts(&self.account));
         violations.extend(self.bounded());
-        violations.extend(vacuous(&self.account));
+        violations.extend(vacuous(&self.account, self.part));
         violations
     }
 
@@ -66,11 +66,15 @@ impl Judge {
     }
 
     fn dense(&self) -> Vec<Violation> {
-        let numbered = (1..).zip(&self.log);
-        numbered
-            .filter(|(expected, place)| place.sequence != *expected)
-            .map(|(expected, place)| Violation::Gap { expected, found: place.sequence })
-            .collect()
+        let mut violations = Vec::new();
+        let mut expected = 1;
+        for Place { sequence: found, .. } in &self.log {
+            if *found < expected || (*found > expected && !self.part) {
+                violations.push(Violation::Gap { expected, found: *found });
+            }
+            expected = if self.part { found.saturating_add(1) } else { expected + 1 };
+        }
+        violations
     }
 
     fn once(&self) -> Vec<Violation> {
@@ -384,7 +388,7 @@ fn accounts(account: &Account) -> Option<Violation> {
     (stored != explained).then_some(Violation::Unaccounted { stored, explained })
 }
 
-fn vacuous(account: &Account) -> Option<Violation> {
+fn vacuous(account: &Account, part: bool) -> Option<Violation> {
     let (unknown, absorbed) = (account.unknown, account.absorbed);
-    (unknown == 0 || absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed })
+    ((unknown == 0 && !part) || absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed })
 }

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 mod hidden;
+mod parts;
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use faultlab::{
-    checker::{Account, Invariant, Promise, SecondJudge, Violation, verdict},
+    checker::{
+        Account, Invariant, Promise, SecondJudge, Verdict, Violation, verdict, verdict_of_part,
+    },
     history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
 
@@ -62,12 +65,17 @@ static SECOND: LazyLock<Mutex<SecondJudge>> =
 /// What both judges say, in memory and on the kept run.
 #[track_caller]
 fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
-    let dir = tempfile::tempdir().unwrap();
-    history.keep(&Head::new(1, "exam"), log, dir.path()).unwrap();
-    let mut second = SECOND.lock().unwrap_or_else(PoisonError::into_inner);
-    let agreed = second.agreed(dir.path()).unwrap();
+    let agreed = agreed(&Head::new(1, "exam"), history, log);
     assert_eq!(agreed, verdict(history, log));
     agreed.violations
+}
+
+#[track_caller]
+fn agreed(head: &Head, history: &History, log: &[Record]) -> Verdict {
+    let dir = tempfile::tempdir().unwrap();
+    history.keep(head, log, dir.path()).unwrap();
+    let mut second = SECOND.lock().unwrap_or_else(PoisonError::into_inner);
+    second.agreed(dir.path()).unwrap()
 }
 
 fn account(history: &History, log: &[Record]) -> Account {
