@@ -49,7 +49,7 @@ CREATE TABLE sent AS
         min(CASE WHEN outcome = 'acknowledged' THEN ended END) AS receipt_at,
         min(CASE WHEN outcome = 'acknowledged' THEN rowid END) AS first_receipt,
         sum(outcome = 'acknowledged') AS receipts, sum(outcome = 'unknown') AS unknown,
-        sum(outcome = 'conflict') AS conflicts,
+        sum(outcome = 'conflict') AS conflicts, sum(outcome = 'refused') AS refusals,
         sum(outcome IN ('conflict', 'refused', 'nonsense')) AS turned_down,
         max(CASE WHEN key IS NOT NULL THEN invoked END) AS last_keyed
     FROM attempt INDEXED BY attempt_message GROUP BY message;
@@ -120,6 +120,7 @@ RULES = [
         AND NOT EXISTS (SELECT 1 FROM attempt AS owner WHERE owner.outcome = 'acknowledged'
             AND owner.uuid = refused.key AND owner.message <> refused.message)"""),
     ("I10", "SELECT 1 FROM attempt WHERE outcome = 'nonsense'"),
+    ("I10", "SELECT 1 FROM sent WHERE receipts > 0 AND refusals > 0"),
     ("I11", """SELECT 1 FROM healed
         WHERE EXISTS (SELECT 1 FROM sent WHERE first_sent >= at)
         AND NOT EXISTS (SELECT 1 FROM sent JOIN attempt USING (message) WHERE first_sent >= at

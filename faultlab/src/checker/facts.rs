@@ -29,6 +29,7 @@ pub(super) struct Message {
     pub(super) place: u32,
     pub(super) receipts_differ: bool,
     pub(super) conflict: bool,
+    pub(super) refused: bool,
     /// It was called a conflict or wrong, or the answer makes no sense.
     pub(super) turned_down: bool,
     /// It was sent with a key after the last healing.
@@ -49,6 +50,7 @@ impl Message {
             place: NONE,
             receipts_differ: false,
             conflict: false,
+            refused: false,
             turned_down: false,
             retried: false,
         }
@@ -272,7 +274,7 @@ impl Judge {
             }
             Outcome::Refused => {
                 self.account.refused += 1;
-                message.turned_down = true;
+                (message.refused, message.turned_down) = (true, true);
             }
             Outcome::Nonsense { answer } => {
                 message.turned_down = true;

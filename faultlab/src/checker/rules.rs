@@ -135,6 +135,9 @@ impl Judge {
             if message.conflict {
                 violations.push(Violation::FalseConflict { message: text() });
             }
+            if message.refused {
+                violations.push(Violation::FalseRefusal { message: text() });
+            }
             let (sequence, uuid) = (message.sequence, message.uuid);
             if !self.has(Place { sequence, message: number, uuid }, further) {
                 let (message, seen_in) = (text(), FINAL_LOG);

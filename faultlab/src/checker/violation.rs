@@ -102,6 +102,11 @@ pub enum Violation {
         /// The text.
         message: String,
     },
+    /// What has a receipt was refused as wrong at another time: what is wrong stays so.
+    FalseRefusal {
+        /// The text.
+        message: String,
+    },
     /// An answer is none of success, surely not stored and unknown.
     Nonsense {
         /// The text.
@@ -174,6 +179,7 @@ impl Violation {
             | Self::ReplayOfNothing { .. }
             | Self::ConflictAccepted { .. }
             | Self::FalseConflict { .. }
+            | Self::FalseRefusal { .. }
             | Self::Nonsense { .. }
             | Self::Unaccounted { .. }
             | Self::Stalled { .. }
@@ -198,7 +204,7 @@ impl Violation {
             Self::KeySharedBy { .. }
             | Self::ConflictAccepted { .. }
             | Self::FalseConflict { .. } => Invariant::I9,
-            Self::Nonsense { .. } => Invariant::I10,
+            Self::FalseRefusal { .. } | Self::Nonsense { .. } => Invariant::I10,
             Self::Stalled { .. } | Self::Unresolved { .. } => Invariant::I11,
             Self::Unaccounted { .. } => Invariant::I12,
             Self::Unbounded(_) => Invariant::I14,

@@ -47,6 +47,14 @@ fn a_conflict_with_nobody_is_caught() {
 }
 
 #[test]
+fn a_repeat_of_what_is_stored_that_is_refused_as_wrong_is_caught() {
+    let (mut history, log) = good();
+    history.attempts.push(attempt("a", "ka", [60, 61], Outcome::Refused));
+    let expected = Violation::FalseRefusal { message: "a".to_owned() };
+    assert_eq!(judge(&history, &log), [expected]);
+}
+
+#[test]
 fn the_id_of_a_message_without_a_key_is_a_key_that_has_an_owner() {
     let (mut history, log) = good();
     history.attempts.push(attempt("c", "E", [60, 61], Outcome::Conflict));
