@@ -25,11 +25,12 @@ import zlib
 FORMAT = 1
 
 TABLES = """
+CREATE TABLE head (part INT);
 CREATE TABLE attempt (message TEXT, key TEXT, invoked INT, ended INT, outcome TEXT,
                       uuid TEXT, sequence INT, replayed INT);
 CREATE TABLE read (began INT, ended INT, complete INT, count INT);
 CREATE TABLE mark (count INT, chain INT);
-CREATE TABLE lookup (uuid TEXT, began INT, found INT, sequence INT, found_uuid TEXT, message TEXT);
+CREATE TABLE lookup (uuid TEXT, began INT, ended INT, found INT, sequence INT, found_uuid TEXT, message TEXT);
 CREATE TABLE healed (at INT, within INT);
 CREATE TABLE peak (found INT, cap INT);
 CREATE TABLE log (place INTEGER PRIMARY KEY, sequence INT, uuid TEXT, message TEXT);
@@ -43,16 +44,20 @@ CREATE INDEX log_uuid ON log (uuid);
 CREATE INDEX attempt_message ON attempt (message, invoked);
 CREATE INDEX attempt_uuid ON attempt (uuid) WHERE outcome = 'acknowledged';
 CREATE TABLE sent AS
-    SELECT message, min(invoked) AS invoked,
+    SELECT message, min(invoked) AS first_sent,
+        min(CASE WHEN outcome IN ('acknowledged', 'unknown') THEN invoked END) AS invoked,
         min(CASE WHEN outcome = 'acknowledged' THEN ended END) AS receipt_at,
         min(CASE WHEN outcome = 'acknowledged' THEN rowid END) AS first_receipt,
         sum(outcome = 'acknowledged') AS receipts, sum(outcome = 'unknown') AS unknown,
-        sum(outcome = 'conflict') AS conflicts,
+        sum(outcome = 'conflict') AS conflicts, sum(outcome = 'refused') AS refusals,
         sum(outcome IN ('conflict', 'refused', 'nonsense')) AS turned_down,
         max(CASE WHEN key IS NOT NULL THEN invoked END) AS last_keyed
     FROM attempt INDEXED BY attempt_message GROUP BY message;
 CREATE UNIQUE INDEX sent_message ON sent (message);
 CREATE TABLE keyed AS SELECT DISTINCT key, message FROM attempt WHERE key IS NOT NULL;
+CREATE INDEX keyed_key ON keyed (key);
+CREATE TABLE found AS SELECT uuid, min(ended) AS ended FROM lookup WHERE found GROUP BY uuid;
+CREATE UNIQUE INDEX found_uuid ON found (uuid);
 CREATE TABLE placed AS SELECT message, min(place) AS place FROM log GROUP BY message;
 CREATE UNIQUE INDEX placed_message ON placed (message);
 """
@@ -80,8 +85,11 @@ RULES = [
         HAVING count(DISTINCT uuid || ' ' || sequence) > 1"""),
     ("I5", """SELECT 1 FROM attempt AS replay WHERE replayed AND NOT EXISTS (
         SELECT 1 FROM attempt AS other WHERE other.message = replay.message
-        AND other.rowid <> replay.rowid AND other.invoked <= replay.ended)"""),
-    ("I6", "SELECT 1 FROM log WHERE sequence <> place"),
+        AND other.rowid <> replay.rowid AND other.invoked <= replay.ended
+        AND other.outcome IN ('acknowledged', 'unknown'))"""),
+    ("I6", "SELECT 1 FROM log WHERE sequence <> place AND NOT EXISTS (SELECT 1 FROM head WHERE part)"),
+    ("I6", """SELECT 1 FROM (SELECT sequence, lag(sequence, 1, 0) OVER (ORDER BY place) AS before
+        FROM log) WHERE sequence <= before"""),
     # The earliest receipt among the records that come later.
     ("I7", """SELECT 1 FROM (
         SELECT invoked, min(receipt_at) OVER (ORDER BY place DESC
@@ -94,14 +102,28 @@ RULES = [
     ("I8", """SELECT 1 FROM lookup WHERE found AND (found_uuid <> uuid OR NOT EXISTS (
         SELECT 1 FROM log WHERE log.message = lookup.message AND log.uuid = lookup.uuid
         AND log.sequence = lookup.sequence))"""),
+    # A record that an earlier lookup or read had found: missing in a lookup, or in a whole read.
+    ("I8", """SELECT 1 FROM lookup AS later JOIN found USING (uuid)
+        WHERE NOT later.found AND found.ended < later.began"""),
+    ("I8", """SELECT 1 FROM lookup JOIN log USING (uuid) WHERE NOT found AND place <= (
+        SELECT max(count) FROM read WHERE read.ended < lookup.began)"""),
+    ("I8", """SELECT 1 FROM read JOIN found ON found.ended < read.began WHERE complete
+        AND count < (SELECT min(place) FROM log WHERE log.uuid = found.uuid)"""),
     ("I9", "SELECT 1 FROM keyed JOIN placed USING (message) GROUP BY key HAVING count(*) > 1"),
     ("I9", """SELECT 1 FROM keyed JOIN sent USING (message) WHERE receipts > 0
         GROUP BY key HAVING count(*) > 1"""),
     ("I9", "SELECT 1 FROM sent WHERE receipts > 0 AND conflicts > 0"),
+    # A conflict, and no other message may be stored under that key, or has it for an id.
+    ("I9", """SELECT 1 FROM attempt AS refused WHERE outcome = 'conflict'
+        AND NOT EXISTS (SELECT 1 FROM keyed JOIN sent USING (message) WHERE keyed.key = refused.key
+            AND keyed.message <> refused.message AND sent.invoked IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM attempt AS owner WHERE owner.outcome = 'acknowledged'
+            AND owner.uuid = refused.key AND owner.message <> refused.message)"""),
     ("I10", "SELECT 1 FROM attempt WHERE outcome = 'nonsense'"),
+    ("I10", "SELECT 1 FROM sent WHERE receipts > 0 AND refusals > 0"),
     ("I11", """SELECT 1 FROM healed
-        WHERE EXISTS (SELECT 1 FROM attempt WHERE invoked >= at)
-        AND NOT EXISTS (SELECT 1 FROM attempt WHERE invoked >= at
+        WHERE EXISTS (SELECT 1 FROM sent WHERE first_sent >= at)
+        AND NOT EXISTS (SELECT 1 FROM sent JOIN attempt USING (message) WHERE first_sent >= at
             AND outcome = 'acknowledged' AND ended <= at + within)"""),
     ("I11", """SELECT 1 FROM sent WHERE receipts = 0 AND turned_down = 0
         AND last_keyed >= (SELECT max(at) FROM healed)"""),
@@ -158,7 +180,7 @@ def rows_of(event):
         yield from (("mark", tuple(mark)) for mark in found)
     elif kind == "lookup":
         found = it["found"] or {}
-        yield "lookup", (it["uuid"], it["began"], bool(found), found.get("sequence"),
+        yield "lookup", (it["uuid"], it["began"], it["ended"], bool(found), found.get("sequence"),
                          found.get("uuid"), found.get("message"))
     elif kind == "healed":
         yield "healed", (it["at"], it["within"])
@@ -167,6 +189,7 @@ def rows_of(event):
     elif kind == "head":
         if it["format"] > FORMAT:
             raise ValueError(f"format {it['format']} is newer than {FORMAT}")
+        yield "head", (it.get("part", False),)
     else:
         raise ValueError(f"no event: {kind}")
 
@@ -212,10 +235,11 @@ def judge(directory):
     load(database, directory)
     broken = {name for name, query in RULES if database.execute(query + " LIMIT 1").fetchone()}
     account = {name: database.execute(query).fetchone()[0] for name, query in ACCOUNT.items()}
+    part = database.execute("SELECT 1 FROM head WHERE part").fetchone()
     database.close()
     if account["stored"] != account["acknowledged"] + account["unknown_stored"]:
         broken.add("I12")
-    vacuous = account["unknown"] == 0 or account["absorbed"] == 0
+    vacuous = account["absorbed"] == 0 or (account["unknown"] == 0 and not part)
     ordered = sorted(broken, key=lambda name: int(name[1:]))
     return {"dir": directory, "broken": ordered, "vacuous": vacuous, "account": account}
 

@@ -10,6 +10,8 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use faultlab::checker::SecondJudge;
+
 use self::support::{
     liar::{self, Lie},
     nobody, oncelog, stderr, stdout,
@@ -58,7 +60,7 @@ async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone()
     let audits = async {
         // The same seed again posts other messages: the first ones are still there.
         let outputs = [
-            audit(dir.path(), &url, &["--seed=7"]).await,
+            audit(dir.path(), &url, &["--seed=7", "--keep=kept"]).await,
             audit(dir.path(), &format!("{url}/"), &["--seed=7"]).await,
         ];
         stop.store(true, Ordering::Relaxed);
@@ -80,6 +82,9 @@ async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone()
         assert_eq!(figure(&table, "stored"), figure(&table, "acknowledged"), "{table}");
         assert!(table.contains(&url) && !table.contains("faults"), "{table}");
     }
+    // The kept run is judged again, by two judges: records of others are no gaps.
+    let verdict = SecondJudge::start().unwrap().agreed(&dir.path().join("kept")).unwrap();
+    assert_eq!(verdict.violations, []);
     let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("is stored exactly once"));
 }
@@ -93,6 +98,7 @@ async fn a_facade_that_lies_is_found_out_whatever_the_lie() {
         (Lie::SharesKeys, "doubled"),
         (Lie::ChangesReceipts, "doubled"),
         (Lie::ShowsItBackwards, "reordered"),
+        (Lie::DeniesIt, "untrue or missing answers"),
     ];
     let audits = lies.map(|(lie, broken)| async move {
         let dir = tempfile::tempdir().unwrap();

@@ -46,6 +46,7 @@ class Plant:
         head = path.read_text().split("\ndiff --git ", 1)[0]
         fields = re.findall(r"^(Breaks|Invariant|Test|Quick): (.+)$", head, re.MULTILINE)
         self.tests = [shlex.split(value) for key, value in fields if key == "Test"]
+        self.invariant = dict(fields).get("Invariant")
         self.quick = ("Quick", "yes") in fields
         missing = {"Breaks", "Invariant", "Test"} - {key for key, _ in fields}
         if missing:
@@ -185,6 +186,8 @@ def main():
         caught += verdict == "caught"
         print(f"{plant.number + ' ' + plant.name:<42} {verdict:<14} {built:5.1f} s {tested:5.1f} s  {first}",
               flush=True)
+        if verdict == "caught":
+            print(f"   fails: {plant.invariant}", flush=True)
     renew_tree()
     print(f"\n{caught} of {len(plants)} caught, {time.monotonic() - started:.0f} s in all")
     sys.exit(0 if caught == len(plants) else 1)

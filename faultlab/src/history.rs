@@ -10,7 +10,7 @@
 //!
 //! | line | is | members |
 //! |---|---|---|
-//! | `head` | [`Head`]; the first line, once | `format`, `seed`, `program` |
+//! | `head` | [`Head`]; the first line, once | `format`, `seed`, `program`, `part` if it is one |
 //! | `healed` | [`Healed`]; before the first attempt | `at`, `within` |
 //! | `peak` | [`Peak`]; before the first attempt | `service`, `what`, `found`, `cap` |
 //! | `attempt` | [`Attempt`] | `message`, `key`, `invoked`, `ended`, `outcome` |
@@ -20,7 +20,7 @@
 //! Attempts of one message are in the order in which their clients noted them. [`Shown`] says how the
 //! records of a read become a few numbers.
 //!
-//! `log.jsonl`: the whole log as it was in the end, a [`Record`] a line, in the order of the log.
+//! `log.jsonl`: the whole log, or the part of it that the run stored, as it was in the end, a [`Record`] a line, in the order of the log.
 //!
 //! Format 0 is what was kept before there was a head: no `head`, `healed` or `peak`; a read has all its
 //! `records` in place of `shown`; the log is one JSON array in `log.json`. It can still be read.

@@ -42,6 +42,7 @@ fn assert_served(finding: &Finding) {
     assert!(finding.recovered.is_some());
     assert!(finding.resident_bytes() < RESIDENT_BYTES_MAX, "{finding:?}");
     for (attack, fate) in &finding.fates {
+        assert!(fate.dropped + fate.held > 0, "{} did not take place: {fate:?}", attack.name);
         if attack.dropped_within.is_some_and(|within| within < TIME) {
             assert!(fate.dropped > 0, "{}: {fate:?}", attack.name);
         }

@@ -1,6 +1,6 @@
 //! The logging service with too few open files, too small files and too little memory.
 
-#![allow(clippy::print_stderr)] // What is not run is said aloud.
+mod support;
 
 use faultlab::experiments::{CannotRun, limits::measure};
 
@@ -11,7 +11,7 @@ async fn limits_of_the_operating_system_lose_nothing_and_do_not_starve_the_journ
             assert_eq!(limits.wrong, Vec::<String>::new());
             assert!(limits.goals().reached());
         }
-        Err(error @ CannotRun::Missing(_)) => eprintln!("{error}"),
+        Err(error @ CannotRun::Missing(_)) => support::not_run(&error),
         Err(error) => panic!("{error}"),
     }
 }

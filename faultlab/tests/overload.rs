@@ -62,6 +62,7 @@ async fn an_outage_is_not_answered_with_a_storm() {
     println!("{found}{}", found.goals());
     for outage in found.harms.iter().filter(|harm| harm.is_outage()) {
         assert!(outage.posted >= 100);
+        assert!(outage.arrivals() > 0, "nothing was counted: {found}");
         assert!(outage.amplification() <= 1.2, "{}", outage.amplification());
     }
     assert_eq!(found.audit.violations(), 0, "{}", found.audit);

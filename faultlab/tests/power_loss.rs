@@ -1,6 +1,6 @@
 //! A few images of the disk, taken while clients post, and a control that must lose something.
 
-#![allow(clippy::print_stderr)] // What is not run is said aloud.
+mod support;
 
 use faultlab::experiments::{CannotRun, power_loss::sample};
 
@@ -9,7 +9,7 @@ async fn what_was_acknowledged_is_on_the_disk_when_the_power_is_cut() {
     let (real, control) = match sample(4, 2).await {
         Ok(images) => images,
         // A container without loop devices, or a person without rights.
-        Err(error @ CannotRun::Missing(_)) => return eprintln!("{error}"),
+        Err(error @ CannotRun::Missing(_)) => return support::not_run(&error),
         Err(error) => panic!("{error}"),
     };
     assert_eq!(real.wrong, Vec::<String>::new());

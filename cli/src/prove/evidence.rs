@@ -64,13 +64,16 @@ pub(super) struct Outcome {
     pub(super) history: History,
     pub(super) log: Vec<Record>,
     pub(super) faults: Vec<Done>,
+    /// Whether the log has records of others, too.
+    pub(super) part: bool,
 }
 
 impl Outcome {
     /// Keeps what was seen in `dir`.
     pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
         let program = concat!("oncelog ", env!("CARGO_PKG_VERSION"));
-        self.history.keep(&Head::new(self.seed, program), &self.log, dir)?;
+        let head = Head { part: self.part, ..Head::new(self.seed, program) };
+        self.history.keep(&head, &self.log, dir)?;
         let mut file = BufWriter::new(File::create(dir.join(FAULTS_FILE))?);
         for done in &self.faults {
             writeln!(file, "{done}")?;

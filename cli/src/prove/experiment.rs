@@ -79,7 +79,7 @@ impl Experiment {
         history.peaks = watch.peaks(&Caps::of_a_service(self.asked.clients, log.len()));
         let seed = self.asked.seed;
         let report = Report::new(self.asked, &history, &log, faults.clone(), unresolved);
-        Ok(Outcome { report, seed, history, log, faults })
+        Ok(Outcome { report, seed, history, log, faults, part: false })
     }
 
     async fn under_fire<'a>(

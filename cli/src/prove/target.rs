@@ -91,7 +91,7 @@ impl Audit {
         disorder.extend(violations);
         let seed = self.asked.seed;
         let report = Report::new(self.asked, &history, &log, Vec::new(), disorder);
-        Ok(Outcome { report, seed, history, log, faults: Vec::new() })
+        Ok(Outcome { report, seed, history, log, faults: Vec::new(), part: true })
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Lie {
     ChangesReceipts,
     /// Two neighbours are shown in another order now and then.
     ShowsItBackwards,
+    /// Some new messages are stored, and said surely not to be.
+    DeniesIt,
 }
 
 struct Record {
@@ -135,6 +137,10 @@ async fn store(State(liar): State<Liar>, headers: HeaderMap, body: Bytes) -> Res
     let mut log = liar.log.lock().unwrap();
     let Some((sequence, first)) = log.receipts.get(&uuid).cloned() else {
         let sequence = liar.append(&mut log, &uuid, message);
+        if sequence > 1 && liar.lies(&mut log, Lie::DeniesIt) {
+            let failure = json!({"status": "failure", "uuid": uuid, "stored": "no"});
+            return (StatusCode::SERVICE_UNAVAILABLE, failure.to_string()).into_response();
+        }
         return success(&uuid, sequence).into_response();
     };
     if first != message {

@@ -12,7 +12,9 @@ pub(super) const NEVER: Micros = Micros::MAX;
 /// A message, by its text.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
-    /// The two earliest times it was sent.
+    /// When it was first sent.
+    pub(super) sent: Micros,
+    /// The two earliest times an attempt was sent that may have stored it.
     pub(super) invoked: [Micros; 2],
     /// When the first receipt was there.
     pub(super) acknowledged: Micros,
@@ -27,6 +29,7 @@ pub(super) struct Message {
     pub(super) place: u32,
     pub(super) receipts_differ: bool,
     pub(super) conflict: bool,
+    pub(super) refused: bool,
     /// It was called a conflict or wrong, or the answer makes no sense.
     pub(super) turned_down: bool,
     /// It was sent with a key after the last healing.
@@ -36,6 +39,7 @@ pub(super) struct Message {
 impl Message {
     const fn new() -> Self {
         Self {
+            sent: NEVER,
             invoked: [NEVER; 2],
             acknowledged: NEVER,
             uuid: NONE,
@@ -46,13 +50,19 @@ impl Message {
             place: NONE,
             receipts_differ: false,
             conflict: false,
+            refused: false,
             turned_down: false,
             retried: false,
         }
     }
 
     /// Whether anybody sent it.
-    pub(super) const fn sent(&self) -> bool {
+    pub(super) const fn was_sent(&self) -> bool {
+        self.sent != NEVER
+    }
+
+    /// Whether an attempt may have stored it.
+    pub(super) const fn may_be_stored(&self) -> bool {
         self.invoked[0] != NEVER
     }
 }
@@ -64,6 +74,8 @@ pub(super) struct Id {
     pub(super) messages: [u32; 2],
     /// When the first receipt with it was there.
     pub(super) acknowledged: Micros,
+    /// When a lookup had first found it.
+    pub(super) found: Micros,
     /// Its first place in the log, from 0.
     pub(super) place: u32,
 }
@@ -93,11 +105,11 @@ pub(super) struct LookedUp {
 }
 
 /// What came after a healing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Recovery {
     pub(super) healed: Healed,
-    pub(super) attempted: bool,
-    pub(super) acknowledged: bool,
+    /// Messages with a receipt in time, new ones and others.
+    pub(super) acknowledged: Vec<u32>,
 }
 
 /// Is told all of a run, and judges it. Healings come before attempts; apart from that, and from the order
@@ -115,12 +127,16 @@ pub struct Judge {
     /// Keys of messages that were sent with more than one.
     pub(super) more_keys: Vec<(u32, u32)>,
     pub(super) replays: Vec<Replay>,
+    /// Messages that were called a conflict, each with the key or [`NONE`].
+    pub(super) conflicts: Vec<(u32, u32)>,
     pub(super) reads: Vec<Read>,
     pub(super) lookups: Vec<LookedUp>,
     pub(super) recoveries: Vec<Recovery>,
     pub(super) peaks: Vec<Peak>,
     pub(super) account: Account,
     pub(super) nonsense: Vec<Violation>,
+    /// Whether the log has other records, too.
+    pub(super) part: bool,
 }
 
 impl Judge {
@@ -135,7 +151,12 @@ impl Judge {
     fn id(&mut self, uuid: &str) -> u32 {
         let number = self.uuids.number(uuid);
         if self.ids.len() == number as usize {
-            self.ids.push(Id { messages: [NONE; 2], acknowledged: NEVER, place: NONE });
+            self.ids.push(Id {
+                messages: [NONE; 2],
+                acknowledged: NEVER,
+                found: NEVER,
+                place: NONE,
+            });
         }
         number
     }
@@ -145,9 +166,15 @@ impl Judge {
         Place { sequence: record.sequence, message, uuid }
     }
 
+    /// The log has other records, too, which it is not told.
+    pub const fn of_a_part(mut self) -> Self {
+        self.part = true;
+        self
+    }
+
     /// The faults were over.
     pub fn healed(&mut self, healed: Healed) {
-        self.recoveries.push(Recovery { healed, attempted: false, acknowledged: false });
+        self.recoveries.push(Recovery { healed, acknowledged: Vec::new() });
     }
 
     /// A service used that much.
@@ -164,6 +191,10 @@ impl Judge {
     pub fn lookup(&mut self, lookup: &Lookup) {
         let uuid = self.id(&lookup.uuid);
         let found = lookup.found.as_ref().map(|found| self.place(found));
+        if found.is_some() {
+            let id = &mut self.ids[uuid as usize];
+            id.found = id.found.min(lookup.ended);
+        }
         self.lookups.push(LookedUp { uuid, began: lookup.began, found });
     }
 
@@ -191,18 +222,20 @@ impl Judge {
         }
         for recovery in &mut self.recoveries {
             let Healed { at, within } = recovery.healed;
-            if attempt.invoked >= at {
-                let receipt = matches!(attempt.outcome, Outcome::Acknowledged { .. });
-                recovery.attempted = true;
-                recovery.acknowledged |= receipt && attempt.ended <= at.saturating_add(within);
+            let receipt = matches!(attempt.outcome, Outcome::Acknowledged { .. });
+            if receipt && attempt.invoked >= at && attempt.ended <= at.saturating_add(within) {
+                recovery.acknowledged.push(number);
             }
         }
         let message = &mut self.messages[number as usize];
-        let [first, second] = &mut message.invoked;
-        if attempt.invoked < *first {
-            *second = std::mem::replace(first, attempt.invoked);
-        } else {
-            *second = attempt.invoked.min(*second);
+        message.sent = message.sent.min(attempt.invoked);
+        if matches!(attempt.outcome, Outcome::Acknowledged { .. } | Outcome::Unknown) {
+            let [first, second] = &mut message.invoked;
+            if attempt.invoked < *first {
+                *second = std::mem::replace(first, attempt.invoked);
+            } else {
+                *second = attempt.invoked.min(*second);
+            }
         }
         self.outcome(number, attempt);
     }
@@ -236,10 +269,12 @@ impl Judge {
             Outcome::Conflict => {
                 self.account.conflicts += 1;
                 (message.conflict, message.turned_down) = (true, true);
+                let key = attempt.key.as_ref().map_or(NONE, |key| self.keys.number(key));
+                self.conflicts.push((number, key));
             }
             Outcome::Refused => {
                 self.account.refused += 1;
-                message.turned_down = true;
+                (message.refused, message.turned_down) = (true, true);
             }
             Outcome::Nonsense { answer } => {
                 message.turned_down = true;
@@ -279,7 +314,7 @@ impl Judge {
     fn count(&mut self) {
         let account = &mut self.account;
         account.stored = self.log.len();
-        for message in self.messages.iter().filter(|message| message.sent()) {
+        for message in self.messages.iter().filter(|message| message.was_sent()) {
             account.messages += 1;
             let (unknown, receipts) = (message.unknown > 0, message.receipts as usize);
             account.uncertain += usize::from(unknown);

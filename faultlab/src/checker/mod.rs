@@ -4,7 +4,7 @@
 //! - [`Judge`]: is told everything, one thing after the other, and gives a [`Verdict`]
 //! - `facts`: what it keeps of what it is told; `rules`: what it makes of that
 //!
-//! Each rule has a hand-made bad history in `tests/checker_exam.rs` that it must catch. `check.py` beside
+//! Each rule has a hand-made bad history in `tests/checker_exam` that it must catch. `check.py` beside
 //! the package is a second judge, which shares no line with this one; `second` asks it, and
 //! `tests/agreement.rs` holds them against each other.
 
@@ -82,7 +82,16 @@ impl Verdict {
 /// All there is to say about `history`, given the whole `log` as it is in the end.
 #[must_use]
 pub fn verdict(history: &History, log: &[Record]) -> Verdict {
-    let mut judge = Judge::default();
+    verdict_by(Judge::default(), history, log)
+}
+
+/// The same, if `log` has only the records of this run, and others wrote to it, too.
+#[must_use]
+pub fn verdict_of_part(history: &History, log: &[Record]) -> Verdict {
+    verdict_by(Judge::default().of_a_part(), history, log)
+}
+
+fn verdict_by(mut judge: Judge, history: &History, log: &[Record]) -> Verdict {
     history.healed.iter().for_each(|healed| judge.healed(*healed));
     history.peaks.iter().for_each(|peak| judge.peak(peak.clone()));
     history.attempts.iter().for_each(|attempt| judge.attempt(attempt));
@@ -100,6 +109,7 @@ pub fn verdict_of_kept(kept: &Kept) -> io::Result<Verdict> {
     let mut judge = Judge::default();
     for event in kept.events()? {
         match event? {
+            Event::Head(head) if head.part => judge = judge.of_a_part(),
             Event::Head(_) => {}
             Event::Healed(healed) => judge.healed(healed),
             Event::Peak(peak) => judge.peak(peak),

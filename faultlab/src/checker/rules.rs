@@ -1,6 +1,6 @@
 //! The rules. Each looks at all facts, and says what breaks it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Account, Judge, Violation,
@@ -27,13 +27,15 @@ impl Judge {
         violations.extend(self.missed_by_reads());
         violations.extend(self.shrunk());
         violations.extend(self.lookups(&further));
+        violations.extend(self.vanished());
         violations.extend(self.one_message_a_key());
+        violations.extend(self.conflicts_with_nobody());
         violations.append(&mut self.nonsense);
         violations.extend(self.progress());
         violations.extend(self.unresolved());
         violations.extend(accounts(&self.account));
         violations.extend(self.bounded());
-        violations.extend(vacuous(&self.account));
+        violations.extend(vacuous(&self.account, self.part));
         violations
     }
 
@@ -64,11 +66,15 @@ impl Judge {
     }
 
     fn dense(&self) -> Vec<Violation> {
-        let numbered = (1..).zip(&self.log);
-        numbered
-            .filter(|(expected, place)| place.sequence != *expected)
-            .map(|(expected, place)| Violation::Gap { expected, found: place.sequence })
-            .collect()
+        let mut violations = Vec::new();
+        let mut expected = 1;
+        for Place { sequence: found, .. } in &self.log {
+            if *found < expected || (*found > expected && !self.part) {
+                violations.push(Violation::Gap { expected, found: *found });
+            }
+            expected = if self.part { found.saturating_add(1) } else { expected + 1 };
+        }
+        violations
     }
 
     fn once(&self) -> Vec<Violation> {
@@ -94,7 +100,7 @@ impl Judge {
         let mut violations = Vec::new();
         for place in &self.log {
             let message = self.of(*place);
-            if message.receipts == 0 && message.unknown == 0 {
+            if !message.may_be_stored() {
                 let (message, sequence) = (self.text(place.message), place.sequence);
                 violations.push(Violation::Phantom { message, sequence });
             }
@@ -129,6 +135,9 @@ impl Judge {
             if message.conflict {
                 violations.push(Violation::FalseConflict { message: text() });
             }
+            if message.refused {
+                violations.push(Violation::FalseRefusal { message: text() });
+            }
             let (sequence, uuid) = (message.sequence, message.uuid);
             if !self.has(Place { sequence, message: number, uuid }, further) {
                 let (message, seen_in) = (text(), FINAL_LOG);
@@ -156,7 +165,7 @@ impl Judge {
         let mut earliest = (NEVER, NONE);
         for place in self.log.iter().rev() {
             let message = self.of(*place);
-            if message.sent() && earliest.0 < message.invoked[0] {
+            if message.may_be_stored() && earliest.0 < message.invoked[0] {
                 violations.push(Violation::OutOfOrder {
                     acknowledged: self.text(earliest.1),
                     sent_later: self.text(place.message),
@@ -206,20 +215,24 @@ impl Judge {
         violations
     }
 
-    fn shrunk(&self) -> Vec<Violation> {
+    /// The ends of reads, in order, each with the most that was shown by then.
+    fn most_shown(&self) -> Vec<(Micros, u64)> {
         let mut ended: Vec<(Micros, u64)> =
             self.reads.iter().map(|read| (read.ended, read.shown.count())).collect();
         ended.sort_unstable();
-        // The most that was shown by then.
         let mut most = 0;
         for (_, count) in &mut ended {
             most = most.max(*count);
             *count = most;
         }
+        ended
+    }
+
+    fn shrunk(&self) -> Vec<Violation> {
+        let shown = self.most_shown();
         let mut violations = Vec::new();
         for read in self.reads.iter().filter(|read| read.complete) {
-            let earlier = ended.partition_point(|(ended, _)| *ended < read.began);
-            let before = earlier.checked_sub(1).map_or(0, |last| ended[last].1);
+            let before = before(&shown, read.began);
             let after = read.shown.count();
             if before > after {
                 violations.push(Violation::Shrunk { before, after });
@@ -250,13 +263,42 @@ impl Judge {
         violations
     }
 
+    /// What a lookup or a read had found, and a later one of the other kind, or a later lookup, does not.
+    fn vanished(&self) -> Vec<Violation> {
+        let shown = self.most_shown();
+        let place = |uuid: u32| match self.ids[uuid as usize].place {
+            NONE => None,
+            place => Some(u64::from(place)),
+        };
+        let missing = self.lookups.iter().filter(|lookup| lookup.found.is_none());
+        let missing = missing.filter(|lookup| {
+            let was_read = place(lookup.uuid) < Some(before(&shown, lookup.began));
+            let found = self.ids[lookup.uuid as usize].found;
+            found < lookup.began || was_read && place(lookup.uuid).is_some()
+        });
+        let mut vanished: BTreeSet<u32> = missing.map(|lookup| lookup.uuid).collect();
+        for read in self.reads.iter().filter(|read| read.complete) {
+            let found = self.lookups.iter().filter(|lookup| {
+                self.ids[lookup.uuid as usize].found < read.began
+                    && place(lookup.uuid) >= Some(read.shown.count())
+            });
+            vanished.extend(found.map(|lookup| lookup.uuid));
+        }
+        let violation = |uuid| Violation::Vanished { uuid: self.uuids.name(uuid) };
+        vanished.into_iter().map(violation).collect()
+    }
+
+    /// Each key with each message that was sent with it.
+    fn messages_by_key(&self) -> impl Iterator<Item = (u32, u32)> {
+        let first = (0..).zip(&self.messages).map(|(number, message)| (message.key, number));
+        first.filter(|(key, _)| *key != NONE).chain(self.more_keys.iter().copied())
+    }
+
     fn one_message_a_key(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         let mut stored: HashMap<u32, u32> = HashMap::new();
         let mut acknowledged: HashMap<u32, u32> = HashMap::new();
-        let first = (0..).zip(&self.messages).map(|(number, message)| (message.key, number));
-        let keyed = first.filter(|(key, _)| *key != NONE).chain(self.more_keys.iter().copied());
-        for (key, number) in keyed {
+        for (key, number) in self.messages_by_key() {
             let message = &self.messages[number as usize];
             if message.place != NONE {
                 let owner = *stored.entry(key).or_insert(number);
@@ -278,9 +320,41 @@ impl Judge {
         violations
     }
 
+    /// Messages without a receipt that were called a conflict, though no other one may be stored under
+    /// their key, or has it for an id.
+    fn conflicts_with_nobody(&self) -> Vec<Violation> {
+        // Of each key in question, two messages that may be stored.
+        let mut owners: HashMap<u32, [u32; 2]> = HashMap::new();
+        owners.extend(self.conflicts.iter().map(|(_, key)| (*key, [NONE; 2])));
+        for (key, number) in self.messages_by_key() {
+            let may_own = self.messages[number as usize].may_be_stored();
+            match owners.get_mut(&key) {
+                Some([first, _]) if may_own && *first == NONE => *first = number,
+                Some([first, second]) if may_own && *first != number => *second = number,
+                Some(_) | None => {}
+            }
+        }
+        let mut violations = Vec::new();
+        for (number, key) in &self.conflicts {
+            let id = (*key != NONE).then(|| self.uuids.find(&self.keys.name(*key))).flatten();
+            let with_id = id.map_or([NONE; 2], |id| self.ids[id as usize].messages);
+            let mut others = owners[key].into_iter().chain(with_id);
+            let has_owner = others.any(|other| ![NONE, *number].contains(&other));
+            if !has_owner && self.messages[*number as usize].receipts == 0 {
+                violations.push(Violation::FalseConflict { message: self.text(*number) });
+            }
+        }
+        violations
+    }
+
     fn progress(&self) -> Vec<Violation> {
-        let stalled =
-            self.recoveries.iter().filter(|recovery| recovery.attempted && !recovery.acknowledged);
+        let stalled = self.recoveries.iter().filter(|recovery| {
+            let at = recovery.healed.at;
+            let is_new = |message: &Message| message.was_sent() && message.sent >= at;
+            let mut stored = recovery.acknowledged.iter();
+            self.messages.iter().any(is_new)
+                && !stored.any(|number| is_new(&self.messages[*number as usize]))
+        });
         stalled
             .map(|recovery| {
                 let Healed { at, within } = recovery.healed;
@@ -305,13 +379,19 @@ impl Judge {
     }
 }
 
+/// The most that was `shown` by reads that ended before `began`.
+fn before(shown: &[(Micros, u64)], began: Micros) -> u64 {
+    let earlier = shown.partition_point(|(ended, _)| *ended < began);
+    earlier.checked_sub(1).map_or(0, |last| shown[last].1)
+}
+
 fn accounts(account: &Account) -> Option<Violation> {
     let explained = account.acknowledged + account.unknown_stored;
     let stored = account.stored;
     (stored != explained).then_some(Violation::Unaccounted { stored, explained })
 }
 
-fn vacuous(account: &Account) -> Option<Violation> {
+fn vacuous(account: &Account, part: bool) -> Option<Violation> {
     let (unknown, absorbed) = (account.unknown, account.absorbed);
-    (unknown == 0 || absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed })
+    ((unknown == 0 && !part) || absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed })
 }

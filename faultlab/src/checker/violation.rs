@@ -77,6 +77,11 @@ pub enum Violation {
         /// Records of the later one.
         after: u64,
     },
+    /// A record that a read or a lookup had found is missing in a later one.
+    Vanished {
+        /// Its id.
+        uuid: String,
+    },
     /// Two different messages with one key are stored.
     KeySharedBy {
         /// The key.
@@ -91,8 +96,14 @@ pub enum Violation {
         /// Their texts.
         messages: [String; 2],
     },
-    /// A repeat of the very message that is stored under this key was called another message.
+    /// A repeat of the very message that is stored under this key was called another message, or
+    /// nothing can be stored under it.
     FalseConflict {
+        /// The text.
+        message: String,
+    },
+    /// What has a receipt was refused as wrong at another time: what is wrong stays so.
+    FalseRefusal {
         /// The text.
         message: String,
     },
@@ -162,11 +173,13 @@ impl Violation {
             Self::Gap { .. }
             | Self::OutOfOrder { .. }
             | Self::NotAPrefix { .. }
-            | Self::Shrunk { .. } => Promise::NothingReordered,
+            | Self::Shrunk { .. }
+            | Self::Vanished { .. } => Promise::NothingReordered,
             Self::Phantom { .. }
             | Self::ReplayOfNothing { .. }
             | Self::ConflictAccepted { .. }
             | Self::FalseConflict { .. }
+            | Self::FalseRefusal { .. }
             | Self::Nonsense { .. }
             | Self::Unaccounted { .. }
             | Self::Stalled { .. }
@@ -187,11 +200,11 @@ impl Violation {
             Self::ReceiptsDiffer { .. } | Self::ReplayOfNothing { .. } => Invariant::I5,
             Self::Gap { .. } => Invariant::I6,
             Self::OutOfOrder { .. } => Invariant::I7,
-            Self::NotAPrefix { .. } | Self::Shrunk { .. } => Invariant::I8,
+            Self::NotAPrefix { .. } | Self::Shrunk { .. } | Self::Vanished { .. } => Invariant::I8,
             Self::KeySharedBy { .. }
             | Self::ConflictAccepted { .. }
             | Self::FalseConflict { .. } => Invariant::I9,
-            Self::Nonsense { .. } => Invariant::I10,
+            Self::FalseRefusal { .. } | Self::Nonsense { .. } => Invariant::I10,
             Self::Stalled { .. } | Self::Unresolved { .. } => Invariant::I11,
             Self::Unaccounted { .. } => Invariant::I12,
             Self::Unbounded(_) => Invariant::I14,

@@ -82,7 +82,8 @@ fn measure_all(args: &Args) -> io::Result<Goals> {
     let (verdict, first) = first_judge(dir.path())?;
     let second = if args.second { Some(second_judge(dir.path())?) } else { None };
     let mut goals = Goals::default();
-    goals.note("attempts judged", args.attempts, verdict.account.attempts, true);
+    let judged = verdict.account.attempts;
+    goals.note("attempts judged", args.attempts, judged, judged as u64 == args.attempts);
     let broken = verdict.violations.len();
     goals.note("violations in a good run", 0, broken, broken == 0);
     let (most, minutes) = (args.memory * GIB, Duration::from_secs(args.minutes * 60));

@@ -31,6 +31,10 @@ pub struct Head {
     pub seed: u64,
     /// The program that ran, with its version.
     pub program: String,
+    /// Whether the log has other records, too, which are not kept: its numbers grow, but not by one, and
+    /// nobody harmed it, so that an outcome need not be unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
 }
 
 /// One line of a history.
@@ -55,7 +59,7 @@ impl Head {
     /// That of a history that is written now.
     #[must_use]
     pub fn new(seed: u64, program: impl Into<String>) -> Self {
-        Self { format: FORMAT, seed, program: program.into() }
+        Self { format: FORMAT, seed, program: program.into(), part: false }
     }
 }
 

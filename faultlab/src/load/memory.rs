@@ -21,12 +21,17 @@ pub(super) struct Sent {
     pub(super) key: Option<String>,
     pub(super) uuid: Option<String>,
     pub(super) settled: bool,
+    /// Whether an attempt ended in an outcome nobody told.
+    pub(super) uncertain: bool,
+    /// Whether its client lets it be when it is told that surely nothing was stored. A repeat could
+    /// cover up that this was a lie.
+    pub(super) trusting: bool,
 }
 
 impl Sent {
     /// Whether it can and shall be repeated until there is a receipt.
     pub(super) const fn is_open(&self) -> bool {
-        !self.settled && self.key.is_some()
+        !self.settled && self.key.is_some() && (self.uncertain || !self.trusting)
     }
 }
 
@@ -119,7 +124,16 @@ mod tests {
 
     fn sent(number: usize, settled: bool) -> Sent {
         let message = number.to_string();
-        Sent { key: Some(message.clone()), message, uuid: None, settled }
+        let key = Some(message.clone());
+        Sent { key, message, uuid: None, settled, uncertain: false, trusting: false }
+    }
+
+    #[test]
+    fn who_trusts_a_refusal_does_not_repeat_unless_an_attempt_is_uncertain() {
+        let trusting = Sent { trusting: true, ..sent(1, false) };
+        assert!(!trusting.is_open());
+        assert!(Sent { uncertain: true, ..trusting }.is_open());
+        assert!(sent(1, false).is_open());
     }
 
     #[test]

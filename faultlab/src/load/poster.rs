@@ -124,7 +124,7 @@ impl<'a> Poster<'a> {
                 45..65 => self.post_new(false).await,
                 65..73 => self.post_new_twice_at_once().await,
                 73..85 => self.repeat(|sent| sent.settled).await,
-                85..91 => self.repeat(|sent| !sent.settled).await,
+                85..91 => self.repeat(Sent::is_open).await,
                 91..94 => self.reuse_a_key().await,
                 94..96 => self.post_nonsense().await,
                 _ => self.look_up().await,
@@ -143,7 +143,9 @@ impl<'a> Poster<'a> {
     /// repeated, each until it is settled or `within` has passed.
     pub async fn settle(mut self, within: Duration, nth: usize) -> Settled {
         let deadline = Instant::now() + within;
-        self.post_new(true).await;
+        let mut last = Sent { trusting: false, ..self.new_message(true) };
+        self.post(&mut last).await;
+        self.sent.remember(last, &mut self.rng);
         let open = std::mem::take(&mut self.sent).into_open();
         let mut unresolved = Vec::new();
         for mut sent in open.step_by(nth) {
@@ -218,7 +220,8 @@ impl<'a> Poster<'a> {
         self.ids.fill(&mut bytes);
         let uuid = Builder::from_random_bytes(bytes).into_uuid().to_string();
         let key = if self.rng.bool() { uuid } else { message.replace(' ', "/") };
-        Sent { message, key: keyed.then_some(key), uuid: None, settled: false }
+        let (key, trusting) = (keyed.then_some(key), number.is_multiple_of(2));
+        Sent { message, key, uuid: None, settled: false, uncertain: false, trusting }
     }
 
     /// The key in one of the ways to write it.
@@ -248,6 +251,7 @@ impl<'a> Poster<'a> {
         self.run.attempts.fetch_add(1, Ordering::Relaxed);
         self.run.acknowledged.fetch_add(u64::from(acknowledged), Ordering::Relaxed);
         sent.settled |= acknowledged;
+        sent.uncertain |= attempt.outcome == Outcome::Unknown;
         self.setback |= matches!(attempt.outcome, Outcome::NotStored | Outcome::Unknown);
         // The id in a failed answer is the key to repeat it with.
         sent.key = sent.key.take().or_else(|| uuid.clone());

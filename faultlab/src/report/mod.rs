@@ -15,7 +15,9 @@ use std::{
 };
 
 use crate::{
-    checker::{Account, Invariant, Promise, Verdict as Judgement, Violation, verdict},
+    checker::{
+        Account, Invariant, Promise, Verdict as Judgement, Violation, verdict, verdict_of_part,
+    },
     history::{History, Peak, Record},
     nemesis::{Done, Fault},
     resources::Resource,
@@ -90,14 +92,10 @@ impl Report {
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let Judgement { account, mut violations } = verdict(history, log);
-        if matches!(asked.subject, Subject::Running { .. }) {
-            let whole_log = |violation: &Violation| matches!(violation, Violation::Gap { .. });
-            let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
-            violations.retain(|violation| !whole_log(violation) && !vacuous(violation));
-            let (unknown, absorbed) = (account.unknown, account.absorbed);
-            violations.extend((absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed }));
-        }
+        let Judgement { account, mut violations } = match &asked.subject {
+            Subject::Private { .. } => verdict(history, log),
+            Subject::Running { .. } => verdict_of_part(history, log),
+        };
         for other in others {
             if !violations.contains(&other) {
                 violations.push(other);

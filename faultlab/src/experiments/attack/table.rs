@@ -101,6 +101,7 @@ impl Table {
                 finding.newcomers.acknowledged() > 0 && finding.newcomers.quantile(1.0) <= SERVED
             }),
         );
+        all_of("attacks whose abusers were connected", self.count(took_place));
         all_of("attacks whose abusers were dropped in time", self.count(dropped_in_time));
         all_of(
             "attacks after which a new client came in 1 s",
@@ -120,6 +121,11 @@ impl Table {
         );
         goals
     }
+}
+
+/// Whether each attack had a connection: abusers who cannot connect do no harm.
+fn took_place(finding: &Finding) -> bool {
+    finding.fates.iter().all(|(_, fate)| fate.dropped + fate.held > 0)
 }
 
 /// Whether no connection of an abuser grew older than its attack may.

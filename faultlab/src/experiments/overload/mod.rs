@@ -76,7 +76,7 @@ fn with_slow_sync(
     let strace: PathBuf = env::split_paths(&path)
         .map(|directory| directory.join("strace"))
         .find(|strace| Path::is_file(strace))
-        .ok_or_else(|| io::Error::other("strace is not installed; it is what slows the disk"))?;
+        .ok_or_else(|| io::Error::other("NOT RUN: it needs `strace`, which slows the disk"))?;
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", millis * 1000);
     // The service stays the child, and strace hangs on to it: signals reach the service.
     let flags = ["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"];

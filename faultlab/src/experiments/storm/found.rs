@@ -60,6 +60,12 @@ impl Harm {
         self.copies / self.posted.max(1) as f64
     }
 
+    /// Calls and connections that arrived at the logging service. None: nothing was counted.
+    #[must_use]
+    pub fn arrivals(&self) -> usize {
+        self.arrived.calls.len() + self.arrived.connections.len()
+    }
+
     /// Calls at the logging service, for each message posted.
     #[must_use]
     pub fn calls_per_message(&self) -> f64 {
@@ -94,7 +100,13 @@ impl Found {
         let mut goals = Goals::default();
         for harm in self.harms.iter().filter(|harm| harm.is_outage()) {
             let (calls, connections) = harm.together();
-            let found = harm.amplification();
+            let (found, arrivals) = (harm.amplification(), harm.arrivals());
+            goals.note(
+                "calls and connections that were counted",
+                "more than 0",
+                format!("{arrivals} ({})", harm.name),
+                arrivals > 0,
+            );
             goals.note(
                 "copies at the backend for each message",
                 format!("at most {AMPLIFICATION_MAX}"),

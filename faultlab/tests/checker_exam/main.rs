@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
+mod hidden;
+mod parts;
+
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use faultlab::{
-    checker::{Account, Invariant, Promise, SecondJudge, Violation, verdict},
+    checker::{
+        Account, Invariant, Promise, SecondJudge, Verdict, Violation, verdict, verdict_of_part,
+    },
     history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
 
@@ -60,12 +65,17 @@ static SECOND: LazyLock<Mutex<SecondJudge>> =
 /// What both judges say, in memory and on the kept run.
 #[track_caller]
 fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
-    let dir = tempfile::tempdir().unwrap();
-    history.keep(&Head::new(1, "exam"), log, dir.path()).unwrap();
-    let mut second = SECOND.lock().unwrap_or_else(PoisonError::into_inner);
-    let agreed = second.agreed(dir.path()).unwrap();
+    let agreed = agreed(&Head::new(1, "exam"), history, log);
     assert_eq!(agreed, verdict(history, log));
     agreed.violations
+}
+
+#[track_caller]
+fn agreed(head: &Head, history: &History, log: &[Record]) -> Verdict {
+    let dir = tempfile::tempdir().unwrap();
+    history.keep(head, log, dir.path()).unwrap();
+    let mut second = SECOND.lock().unwrap_or_else(PoisonError::into_inner);
+    second.agreed(dir.path()).unwrap()
 }
 
 fn account(history: &History, log: &[Record]) -> Account {
@@ -354,7 +364,7 @@ fn a_repeat_after_the_faults_that_gets_no_receipt_is_caught() {
     history.attempts.push(attempt("c", "kc", [36, 37], Outcome::NotStored));
     let expected = Violation::Unresolved { message: "c".to_owned() };
     assert_eq!(judge(&history, &log), [expected]);
-    history.attempts.push(attempt("c", "kc", [38, 39], Outcome::Conflict));
+    history.attempts.push(attempt("c", "kc", [38, 39], Outcome::Refused));
     assert_eq!(judge(&history, &log), [], "it was turned down");
 }
 
