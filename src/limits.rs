@@ -72,6 +72,10 @@ pub const QUEUE_MESSAGES_MIN: usize = 64;
 /// How many times more than the last one an attempt may carry, after one that brought no receipts.
 pub const PACE_GROWTH_MAX: usize = 8;
 
+/// Up to this many bytes an attempt doubles however long the one before took. On a link that takes longer
+/// than an attempt may for so little, nothing would get through.
+pub const PACE_DOUBLED_BYTES_MAX: usize = 16 * 1024;
+
 /// How many times its usual time a batch is waited for, but no longer than [`ATTEMPT_TIMEOUT`]. Then it
 /// is an outage and not slowness, and messages wait for its end.
 pub const OUTAGE_BATCH_TIMES: u32 = 4;

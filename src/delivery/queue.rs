@@ -119,7 +119,9 @@ impl Queue {
 
     /// Takes note of an attempt that brought no receipts.
     pub(super) fn failed(&self) {
-        self.line().pace.failed();
+        let mut line = self.line();
+        line.pace.failed();
+        line.room.failed();
     }
 
     /// Takes note of an attempt with `sent` that `took` so long of `attempt_timeout` and brought
@@ -135,7 +137,13 @@ impl Queue {
         }
     }
 
-    /// How many of these, in their order, the next attempt may carry.
+    /// Whether the next attempt carries one message and the others follow, because the last attempt
+    /// brought no receipts.
+    pub(super) fn sends_one_ahead(&self) -> bool {
+        self.line().pace.sends_one_ahead()
+    }
+
+    /// How many of these, in their order, belong to the next batch.
     pub(super) fn fits(&self, batch: &[Waiting]) -> usize {
         self.line().pace.fits(batch.iter().map(Waiting::body_bytes))
     }

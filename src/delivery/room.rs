@@ -14,7 +14,8 @@
 //!
 //! An outage is not overload. While no batch is stored at all, messages wait as many as the queue holds
 //! and as long as their total timeout allows, and a restart of the logging service refuses nobody. The
-//! difference is whether batches come back: [`Room::is_outage`]. What has gathered when the outage is
+//! difference is whether batches come back: [`Room::is_outage`]. An attempt that failed tells it at once,
+//! and silence after a while. What has gathered when the outage is
 //! over stays welcome: the room then shrinks with the queue, a quarter as fast as batches are taken, so
 //! that clients who load the log to less than three quarters are still not refused, and a crowd that
 //! would keep the queue long is.
@@ -43,6 +44,10 @@ impl Amount {
     pub(super) const QUEUE: Self =
         Self { messages: QUEUE_MESSAGES_MAX, body_bytes: QUEUE_BYTES_MAX };
 
+    /// What one batch holds at most.
+    pub(super) const BATCH: Self =
+        Self { messages: BATCH_MESSAGES_MAX, body_bytes: BATCH_BYTES_MAX };
+
     /// What fits `count` batches, and the queue.
     fn of_batches(count: usize) -> Self {
         Self {
@@ -64,6 +69,11 @@ impl Amount {
     /// Whether a message of `body_bytes` may come in addition.
     pub(super) fn has_room(self, within: Self, body_bytes: usize) -> bool {
         self.messages < within.messages && self.body_bytes + body_bytes <= within.body_bytes
+    }
+
+    /// Whether it is at least twice as much as `other`, in messages and in bytes.
+    pub(super) fn is_twice(self, other: Self) -> bool {
+        self.messages >= 2 * other.messages && self.body_bytes >= 2 * other.body_bytes
     }
 
     /// How many times as much work as `other` it is, at least once. Each batch is some work, however
@@ -94,6 +104,8 @@ pub(super) struct Room {
     sent: Amount,
     /// Since when there were attempts and no receipts.
     owed_since: Option<Instant>,
+    /// Whether one of them failed.
+    failed: bool,
 }
 
 impl Default for Room {
@@ -105,6 +117,7 @@ impl Default for Room {
             stored: Amount::default(),
             sent: Amount::default(),
             owed_since: None,
+            failed: false,
         }
     }
 }
@@ -122,9 +135,14 @@ impl Room {
         self.owed_since.get_or_insert(now);
     }
 
+    /// An attempt brought no receipts.
+    pub(super) fn failed(&mut self) {
+        self.failed = true;
+    }
+
     /// The batch `sent` was answered, in an attempt that `took` so long, and `waiting` is in the queue.
     pub(super) fn answered(&mut self, sent: Amount, took: Duration, waiting: Amount) {
-        self.owed_since = None;
+        (self.owed_since, self.failed) = (None, false);
         self.stored = sent;
         let time = self.batch_time.map_or(took, |before| (before + took) / 2);
         self.batch_time = Some(time);
@@ -142,7 +160,7 @@ impl Room {
     /// An attempt that carried little because one before it had failed was answered, and `waiting` is in
     /// the queue. It says that the way is open, and nothing about how long a batch takes.
     pub(super) fn answered_in_part(&mut self, waiting: Amount) {
-        self.owed_since = None;
+        (self.owed_since, self.failed) = (None, false);
         let backlog = |waiting: usize, batch: usize, within: usize| within.max(waiting + batch);
         self.within = Amount {
             messages: backlog(waiting.messages, BATCH_MESSAGES_MAX, self.within.messages),
@@ -152,6 +170,9 @@ impl Room {
 
     /// Whether no batch is stored, neither fast nor slowly.
     pub(super) fn is_outage(&self, now: Instant) -> bool {
+        if self.failed {
+            return true;
+        }
         let batch_time = self.batch_time.unwrap_or_default();
         // On a slow link a larger batch takes longer: that is no outage either.
         let batch_time = batch_time.saturating_mul(self.sent.times(self.stored));
