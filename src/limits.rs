@@ -181,6 +181,10 @@ pub const GRPC_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// From the head of a gRPC request to its last byte. Every request here is one message.
 pub const GRPC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A question to the reflection service, encoded: the name of a file or of a symbol. Without it a
+/// stranger could leave as much in memory as there are calls times 4 MiB, for as long as he likes.
+pub const REFLECTION_QUESTION_BYTES_MAX: usize = 1024;
+
 /// Header bytes of one HTTP/2 request.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 
