@@ -223,9 +223,20 @@ pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Readings of the log that one facade answers at a time: what readers who stop reading can take up.
 pub const LISTINGS_MAX: usize = 64;
 
+/// Pieces of the log that one facade turns into JSON at a time. Each takes a thread for some
+/// milliseconds, and many at once would take the processor from those who post.
+pub const RENDERED_AT_ONCE_MAX: usize = 2;
+
+/// A piece of fewer bytes is turned into JSON where it is: it takes less time than handing it over.
+pub const RENDERED_BESIDE_BYTES_MIN: usize = 16 * 1024;
+
 /// Reads of the log that the logging service serves at a time. With chunks of one large message, each
 /// may hold some megabytes in memory.
 pub const READS_MAX: usize = 96;
+
+/// Chunks of the log that are read from the disk at a time, for all reads together. Each takes a thread
+/// for some milliseconds, and many at once would take the processor from those who append.
+pub const SCANS_AT_ONCE_MAX: usize = 2;
 
 const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
 

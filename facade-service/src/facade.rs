@@ -100,6 +100,7 @@ struct Inner {
     uploads: Uploads,
     bodies: Arc<Semaphore>,
     listings: Arc<Semaphore>,
+    renders: Semaphore,
 }
 
 /// Room for the lines of all batch uploads together.
@@ -119,7 +120,8 @@ impl Facade {
         };
         let bodies = Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX));
         let listings = Arc::new(Semaphore::new(limits::LISTINGS_MAX));
-        Self(Arc::new(Inner { upstreams, options, uploads, bodies, listings }))
+        let renders = Semaphore::new(limits::RENDERED_AT_ONCE_MAX);
+        Self(Arc::new(Inner { upstreams, options, uploads, bodies, listings, renders }))
     }
 
     pub(crate) fn limits(&self) -> &EdgeLimits {
@@ -138,6 +140,11 @@ impl Facade {
     /// Room for answers that list the log: one permit each.
     pub(crate) fn listings(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.listings)
+    }
+
+    /// Turns for making large pieces of such answers: one permit each.
+    pub(crate) fn renders(&self) -> &Semaphore {
+        &self.0.renders
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {

@@ -36,6 +36,8 @@ pub(crate) enum ReadBroken {
     TimedOut(Duration),
     #[error("an answer that breaks the contract: {0}")]
     Contract(#[from] InvalidReceipt),
+    #[error("a piece of it could not be made")]
+    Render,
 }
 
 /// A read of the log under way.

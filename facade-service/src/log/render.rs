@@ -2,10 +2,11 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use oncelog::message::StoredMessage;
+use oncelog::{limits::RENDERED_BESIDE_BYTES_MIN, message::StoredMessage};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
-use super::rfc3339;
+use super::{ReadBroken, rfc3339};
 use crate::request::{accept::Format, page::Page};
 
 /// Turns records into the body of an answer. It keeps nothing but what the end needs.
@@ -57,8 +58,31 @@ impl Renderer {
         Self { format, page, text, begun: false, last_sequence: page.after }
     }
 
-    /// The next piece of the body.
-    pub(crate) fn records(&mut self, records: &[StoredMessage]) -> Bytes {
+    /// The next piece of the body, and this renderer again. A large piece is made beside the tasks of
+    /// the runtime, in its turn: many readers must not hold up those who post.
+    ///
+    /// # Errors
+    /// [`ReadBroken::Render`] if its thread panicked.
+    pub(crate) async fn piece(
+        mut self,
+        records: Vec<StoredMessage>,
+        turns: &Semaphore,
+    ) -> Result<(Self, Bytes), ReadBroken> {
+        let bytes: usize =
+            records.iter().map(|record| size_of_val(record) + record.message.body.len()).sum();
+        let render = move || {
+            let piece = self.records(&records);
+            (self, piece)
+        };
+        if bytes < RENDERED_BESIDE_BYTES_MIN {
+            return Ok(render());
+        }
+        // It is never closed, and without a turn the work would only be less fair.
+        let _turn = turns.acquire().await;
+        tokio::task::spawn_blocking(render).await.map_err(|_| ReadBroken::Render)
+    }
+
+    fn records(&mut self, records: &[StoredMessage]) -> Bytes {
         let bodies: usize = records.iter().map(|record| record.message.body.len()).sum();
         let mut piece = Vec::with_capacity(bodies + records.len() * 4 + 16);
         for record in records {

@@ -17,7 +17,7 @@ use super::App;
 use crate::{
     error::{Failure, ReadError},
     facade::Facade,
-    log::{LogReader, Renderer, messages_text},
+    log::{LogReader, ReadBroken, Renderer, messages_text},
     request::{accept::Format, page::Page},
 };
 
@@ -48,17 +48,21 @@ async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadE
     };
     let renderer = Renderer::new(format, page, text);
     // One piece is read when the one before it is on its way: memory does not grow with the log.
-    let pieces = stream::try_unfold(Some((log, renderer, place)), async |state| {
-        let Some((mut log, mut renderer, place)) = state else { return Ok(None) };
-        match log.next().await {
-            Ok(Some(records)) => {
-                let piece = renderer.records(&records);
-                Ok(Some((piece, Some((log, renderer, place)))))
+    let state = Some((log, renderer, facade.clone(), place));
+    let pieces = stream::try_unfold(state, async |state| {
+        let Some((mut log, renderer, facade, place)) = state else { return Ok(None) };
+        let next = async {
+            let Some(records) = log.next().await? else { return Ok((renderer.end(), None)) };
+            let (renderer, piece) = renderer.piece(records, facade.renders()).await?;
+            Ok((piece, Some(renderer)))
+        };
+        match next.await {
+            Ok((piece, renderer)) => {
+                Ok(Some((piece, renderer.map(|renderer| (log, renderer, facade, place)))))
             }
-            Ok(None) => Ok(Some((renderer.end(), None))),
             Err(broken) => {
                 tracing::warn!("an answer was broken off: the log broke off: {broken}");
-                Err(broken)
+                Err::<_, ReadBroken>(broken)
             }
         }
     });

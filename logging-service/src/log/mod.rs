@@ -20,10 +20,10 @@ use std::{
 
 use oncelog::{
     clock::Clock,
-    limits::APPEND_BYTES_WAITING_MAX,
+    limits::{APPEND_BYTES_WAITING_MAX, SCANS_AT_ONCE_MAX},
     message::{Message, MessageId, Outcome, Rejection, StoredMessage},
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use self::{
     appender::compare,
@@ -52,6 +52,8 @@ struct Shared {
     bytes_waiting: Arc<AtomicUsize>,
     index: Arc<Index>,
     reader: Arc<dyn Reader>,
+    /// Bounds the chunks that are read at a time.
+    scans: Arc<Semaphore>,
     state: watch::Sender<State>,
     last_sequence: watch::Receiver<u64>,
 }
@@ -100,6 +102,7 @@ impl Log {
             bytes_waiting,
             index,
             reader,
+            scans: Arc::new(Semaphore::new(SCANS_AT_ONCE_MAX)),
             state,
             last_sequence: watched_sequence,
         })))
@@ -195,6 +198,7 @@ impl Log {
             self.0.last_sequence.clone(),
             range,
             self.0.execution,
+            Arc::clone(&self.0.scans),
         )
     }
 

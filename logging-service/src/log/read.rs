@@ -7,7 +7,7 @@ use oncelog::{
     limits::{READ_CHUNK_BYTES_MAX, READ_CHUNK_MESSAGES_MAX, READ_CHUNKS_AHEAD_MAX},
     message::{StoredMessage, StreamName},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
@@ -49,11 +49,12 @@ pub(super) fn read(
     last_sequence: watch::Receiver<u64>,
     range: ReadRange,
     execution: Execution,
+    scans: Arc<Semaphore>,
 ) -> ReadStream {
     let end = if range.follow { u64::MAX } else { *last_sequence.borrow() };
     let (chunks, receiver) = mpsc::channel(READ_CHUNKS_AHEAD_MAX);
     tokio::spawn(async move {
-        let source = Source { reader, last_sequence, execution };
+        let source = Source { reader, last_sequence, execution, scans };
         tokio::select! {
             // A fixed order, so that a simulation repeats itself.
             biased;
@@ -74,11 +75,13 @@ struct Source {
     reader: Arc<dyn Reader>,
     last_sequence: watch::Receiver<u64>,
     execution: Execution,
+    /// One permit for each chunk that may be read at a time.
+    scans: Arc<Semaphore>,
 }
 
 async fn send_chunks(
     chunks: &mpsc::Sender<Result<Vec<StoredMessage>, ReadError>>,
-    Source { reader, mut last_sequence, execution }: Source,
+    Source { reader, mut last_sequence, execution, scans }: Source,
     mut range: ReadRange,
     end: u64,
 ) -> Result<(), ReadError> {
@@ -100,7 +103,10 @@ async fn send_chunks(
                 .map_or(READ_CHUNK_MESSAGES_MAX, |messages| messages.min(READ_CHUNK_MESSAGES_MAX)),
             bytes: READ_CHUNK_BYTES_MAX,
         };
+        // It is never closed, and without a permit the scan would only be less fair.
+        let permit = scans.acquire().await;
         let mut records = blocking(execution, move || reader.scan(after, limit)).await?;
+        drop(permit);
         // Nothing up to the end: all of it was lost before a repair. There may be more to come.
         range.after = records.last().map_or(last_known, |last| last.place.sequence);
         let wanted = |stream: &StreamName| range.stream.as_ref().is_none_or(|only| only == stream);

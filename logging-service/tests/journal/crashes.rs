@@ -76,6 +76,29 @@ fn a_crash_at_any_operation_of_a_recovery_loses_nothing_either() {
 }
 
 #[test]
+fn nothing_of_an_unfinished_write_is_left_once_the_journal_is_open() {
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).unwrap();
+    commit(&mut opened.journal, 1..=1).unwrap();
+    let before = disk.read(FIRST_SEGMENT).unwrap();
+    opened.journal.commit(&[message_of(2, 900)], time(2)).unwrap();
+    drop(opened);
+    let mut torn = disk.read(FIRST_SEGMENT).unwrap();
+    let begin = (0..torn.len()).find(|&at| before.get(at) != torn.get(at)).unwrap();
+    torn[begin..begin + 100].fill(0);
+    assert!(torn[begin..].iter().any(|&byte| byte != 0), "there is something to cut");
+    disk.put(FIRST_SEGMENT, &torn);
+
+    let opened = open(&disk).unwrap();
+
+    assert_holds(&opened, &messages(1..=1));
+    drop(opened);
+    let after = disk.read(FIRST_SEGMENT).unwrap();
+    assert_eq!(after[..begin], before[..begin]);
+    assert!(after[begin..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
 fn a_crash_keeps_what_is_synced_and_only_maybe_the_rest() {
     use logging_service::store::journal::disk::Disk as _;
     let (mut kept, mut lost) = (0, 0);
