@@ -21,6 +21,8 @@ pub(super) struct Pace {
     within: Amount,
     /// Whether the last attempt brought no receipts.
     failed: bool,
+    /// Whether more than this would take too long.
+    is_most: bool,
     /// Since then.
     answered: Option<Answered>,
 }
@@ -37,15 +39,15 @@ struct Answered {
 impl Default for Pace {
     /// As long as nothing has failed, a full batch.
     fn default() -> Self {
-        Self { within: Amount::BATCH, failed: false, answered: None }
+        Self { within: Amount::BATCH, failed: false, is_most: false, answered: None }
     }
 }
 
 impl Pace {
     /// An attempt brought no receipts.
     pub(super) fn failed(&mut self) {
-        *self =
-            Self { within: Amount { messages: 1, body_bytes: 0 }, failed: true, answered: None };
+        let within = Amount { messages: 1, body_bytes: 0 };
+        *self = Self { within, failed: true, is_most: false, answered: None };
     }
 
     /// Whether one message has to go ahead, because the last attempt brought no receipts.
@@ -63,12 +65,21 @@ impl Pace {
     ) -> bool {
         self.failed = false;
         let growth = self.growth(sent, took, attempt_timeout);
+        // A small attempt says nothing about a larger one.
+        if sent.is_more_than_half(self.within) {
+            self.is_most = growth == 1;
+        }
         let grown = |within: usize, sent: usize, most: usize| within.max(sent * growth).min(most);
         let next = Amount {
             messages: grown(self.within.messages, sent.messages, BATCH_MESSAGES_MAX),
             body_bytes: grown(self.within.body_bytes, sent.body_bytes, BATCH_BYTES_MAX),
         };
         std::mem::replace(&mut self.within, next) != next
+    }
+
+    /// What a batch is here at most.
+    pub(super) fn batch(&self) -> Amount {
+        if self.is_most { self.within } else { Amount::BATCH }
     }
 
     /// How many times as much as `sent` the next attempt may carry.

@@ -133,7 +133,8 @@ impl Queue {
             // It carried less than there could have been.
             line.room.answered_in_part(waiting);
         } else {
-            line.room.answered(sent, took, waiting);
+            let batch = line.pace.batch();
+            line.room.answered(sent, batch, took, waiting);
         }
     }
 

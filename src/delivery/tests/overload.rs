@@ -202,3 +202,20 @@ async fn a_disk_that_takes_long_for_each_batch_gets_full_ones_again_after_an_out
         assert!(*largest >= (millis as usize).min(BATCH_MESSAGES_MAX), "{millis} ms: {sizes:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn on_a_way_too_slow_for_full_batches_what_is_accepted_is_soon_stored_too() {
+    // A full batch takes twice as long as an attempt may, so a batch is less.
+    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let log = FakeLog::scripted(vec![Step::AnswerEach(each); 1_000]);
+    let delivery = start(&log);
+    // More than it takes, until what came before it was known how slow it is has been let go.
+    Crowd::new().arrive(&delivery, 1, 80_000).await;
+    let mut crowd = Crowd::new();
+    crowd.next_id = 1_000_000;
+    crowd.arrive(&delivery, 1, 10_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    let longest = accepted.iter().max().unwrap();
+    assert!(*longest <= 2 * ATTEMPT_TIMEOUT, "{longest:?}");
+    assert!(accepted.len() > 2_000 && !refused.is_empty(), "{}", accepted.len());
+}
