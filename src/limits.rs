@@ -72,6 +72,10 @@ pub const QUEUE_MESSAGES_MIN: usize = 64;
 /// How many times more than the last one an attempt may carry, after one that brought no receipts.
 pub const PACE_GROWTH_MAX: usize = 8;
 
+/// Up to this many bytes an attempt doubles however long the one before took. On a link that takes longer
+/// than an attempt may for so little, nothing would get through.
+pub const PACE_DOUBLED_BYTES_MAX: usize = 16 * 1024;
+
 /// How many times its usual time a batch is waited for, but no longer than [`ATTEMPT_TIMEOUT`]. Then it
 /// is an outage and not slowness, and messages wait for its end.
 pub const OUTAGE_BATCH_TIMES: u32 = 4;
@@ -180,6 +184,10 @@ pub const GRPC_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// From the head of a gRPC request to its last byte. Every request here is one message.
 pub const GRPC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A question to the reflection service, encoded: the name of a file or of a symbol. Without it a
+/// stranger could leave as much in memory as there are calls times 4 MiB, for as long as he likes.
+pub const REFLECTION_QUESTION_BYTES_MAX: usize = 1024;
 
 /// Header bytes of one HTTP/2 request.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;

@@ -45,6 +45,16 @@ impl Checks {
     /// Parses a duration such as `2s` or `500ms`: longer than zero, at most
     /// [`limits::TIMEOUT_MAX`].
     pub fn duration(&mut self, flag: &str, value: &str) -> Option<Duration> {
+        let duration = self.duration_or_zero(flag, value)?;
+        if duration.is_zero() {
+            self.problem(flag, value, "must be longer than zero");
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// Parses a duration such as `2s` or `0s`: at most [`limits::TIMEOUT_MAX`].
+    pub fn duration_or_zero(&mut self, flag: &str, value: &str) -> Option<Duration> {
         let is_too_long = |duration: &Duration| *duration > limits::TIMEOUT_MAX;
         // Each part before their sum, which in humantime 2.4.0 may panic: its carry is off by one.
         let mut parts =
@@ -54,7 +64,6 @@ impl Checks {
             None => humantime::parse_duration(value),
         };
         match parsed {
-            Ok(Duration::ZERO) => self.problem(flag, value, "must be longer than zero"),
             Ok(duration) if is_too_long(&duration) => {
                 let longest = humantime::format_duration(limits::TIMEOUT_MAX);
                 self.problem(flag, value, format_args!("must be at most {longest}"));
@@ -188,6 +197,13 @@ mod tests {
         for wrong in ["0s", "24h 1ns", "400000000000y", "-1s", "2", ""] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_duration_may_be_zero_where_that_means_not_at_all() {
+        let parse = |value| Checks::default().duration_or_zero("--warmup", value);
+        assert_eq!(parse("0s"), Some(Duration::ZERO));
+        assert_eq!(parse("18446744073709551615s 1000000000ns"), None);
     }
 
     #[test]

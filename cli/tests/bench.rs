@@ -198,7 +198,7 @@ fn every_wrong_flag_is_named_at_once() {
     let wrong = [
         ("--connections", "0"),
         ("--duration", "2h"),
-        ("--warmup", "soon"),
+        ("--warmup", "18446744073709551615s 1000000000ns"),
         ("--rate", "0"),
         ("--size", "1MiB"),
     ];

@@ -81,12 +81,15 @@ pub struct Options {
     pub ids: Arc<dyn IdSource>,
     /// Limits of connections and of what arrives on them.
     pub limits: EdgeLimits,
+    /// Whether large pieces of the log are turned into JSON on threads beside the tasks of the runtime. A
+    /// simulation does it in place: a run that waits for threads does not follow from its seed.
+    pub render_beside: bool,
 }
 
 impl Options {
     /// The limits of [`oncelog::limits`], and `ids`.
     pub fn new(ids: Arc<dyn IdSource>) -> Self {
-        Self { ids, limits: EdgeLimits::default() }
+        Self { ids, limits: EdgeLimits::default(), render_beside: true }
     }
 }
 
@@ -142,9 +145,10 @@ impl Facade {
         Arc::clone(&self.0.listings)
     }
 
-    /// Turns for making large pieces of such answers: one permit each.
-    pub(crate) fn renders(&self) -> &Semaphore {
-        &self.0.renders
+    /// Turns for making large pieces of such answers beside the tasks of the runtime: one permit each.
+    /// None if they are made in place.
+    pub(crate) fn renders(&self) -> Option<&Semaphore> {
+        self.0.options.render_beside.then_some(&self.0.renders)
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use oncelog::{
     limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX, READS_MAX},
@@ -79,7 +79,7 @@ impl LoggingService for Grpc {
         if *log.state().borrow() == State::Draining {
             return Err(append_status(AppendError::Draining));
         }
-        let ids: Vec<Bytes> = messages.iter().map(|message| message.id.clone()).collect();
+        let ids = copied_ids(&messages);
         let mut valid = Vec::with_capacity(messages.len());
         let checked: Vec<Result<(), Rejection>> = messages
             .into_iter()
@@ -189,6 +189,16 @@ fn checked_message(message: v1::Message) -> Result<Message, Rejection> {
     Ok(Message { body: Bytes::copy_from_slice(&message.body), ..message })
 }
 
+/// The ids as they were sent. Copied, for the same reason: receipts need them until the end of the call.
+fn copied_ids(messages: &[v1::Message]) -> Vec<Bytes> {
+    let mut all = BytesMut::with_capacity(messages.iter().map(|message| message.id.len()).sum());
+    for message in messages {
+        all.extend_from_slice(&message.id);
+    }
+    let mut all = all.freeze();
+    messages.iter().map(|message| all.split_to(message.id.len())).collect()
+}
+
 /// Marks a failure that stored nothing, so that a client may say so.
 fn surely_not_stored(mut status: Status) -> Status {
     status.metadata_mut().insert(STORED_TRAILER, tonic::metadata::MetadataValue::from_static("no"));
@@ -219,8 +229,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_does_not_keep_the_request_it_came_in() {
+    fn neither_a_message_nor_its_id_keeps_the_request_it_came_in() {
         let request = Bytes::from(vec![b'x'; 64 * 1024]);
+        let sent = [1, 0, 16].map(|len| v1::Message { id: request.slice(..len), ..<_>::default() });
+        let ids = copied_ids(&sent);
+        assert!(ids.iter().eq(sent.iter().map(|message| &message.id)), "{ids:?}");
+        drop(sent);
+        assert!(request.is_unique(), "the ids keep the request in memory");
         let message = Message {
             id: RandomIds.next_id(),
             stream: StreamName::facade(),

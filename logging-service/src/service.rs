@@ -116,9 +116,10 @@ where
     let stop_server = CancellationToken::new();
     let health = Health::new(&[SERVICE_NAME], stop_server.clone());
     let service = Grpc::new(Arc::clone(&phase), parts.store, stop_server.clone());
-    let service = Bodies::default().guard(grpc::server(service));
+    let bodies = Bodies::default();
+    let service = bodies.guard(grpc::server(service));
     let router = server::grpc_server().add_service(service);
-    let router = server::add_standard_services(router, &health)?;
+    let router = server::add_standard_services(router, &health, &bodies)?;
     let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
 
     let (tell, opened) = oneshot::channel();

@@ -34,9 +34,10 @@ where
     IE: Into<Box<dyn Error + Send + Sync>>,
 {
     let health = Health::new(&[SERVICE_NAME], stop.clone());
-    let messages = Bodies::default().guard(MessagesServiceServer::new(Messages));
+    let bodies = Bodies::default();
+    let messages = bodies.guard(MessagesServiceServer::new(Messages));
     let router = server::grpc_server().add_service(messages);
-    let router = server::add_standard_services(router, &health)?;
+    let router = server::add_standard_services(router, &health, &bodies)?;
     health.set_serving(true);
     Ok(server::serve_grpc(router, incoming, stop).await?)
 }

@@ -138,3 +138,20 @@ async fn reflection_lists_what_is_served_in_both_versions() {
         "{answer:?}"
     );
 }
+
+#[tokio::test]
+async fn a_question_about_the_contract_that_is_longer_than_any_name_is_not_taken_in() {
+    let service = start().await;
+    let ask = |name: &str| {
+        v1::server_reflection_request::MessageRequest::FileContainingSymbol(name.to_owned())
+    };
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(service.channel);
+    for (name, known) in [("oncelog.v1.MessagesService", true), (&*"x".repeat(64 * 1024), false)] {
+        let question =
+            v1::ServerReflectionRequest { host: String::new(), message_request: Some(ask(name)) };
+        let mut answers =
+            client.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
+        let answer = answers.message().await.unwrap();
+        assert_eq!(answer.is_some(), known, "{answer:?}");
+    }
+}

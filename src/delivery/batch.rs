@@ -15,9 +15,9 @@ use super::{
 
 /// The messages of one call with all its attempts. Clones are the same batch.
 ///
-/// The first attempt carries them all. A retry carries one of them, which goes ahead to see whether the
-/// way is open again: however long an outage is, the logging service gets each batch about once, and
-/// not once more with each retry.
+/// The first attempt carries them all. What follows an attempt that failed carries one of them, which
+/// goes ahead to see whether the way is open again: however long an outage is, the logging service gets
+/// each batch about once, and not once more with each retry.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
     entries: Arc<[Arc<Entry>]>,

@@ -46,7 +46,7 @@ where
 /// Sends one batch and answers its waiters.
 ///
 /// A batch that is refused for its content is halved until the message that spoils it is alone, so
-/// that it cannot fail its neighbours. After a retry with one message that went ahead, the others
+/// that it cannot fail its neighbours. After an attempt with one message that went ahead, the others
 /// follow, as many at a time as the way can take.
 async fn deliver<L>(layers: &mut L, waiting: Vec<Waiting>, shared: &Shared)
 where
@@ -58,7 +58,10 @@ where
         if fits < waiting.len() {
             parts.push(waiting.split_off(fits));
         }
-        let batch = Batch::new(waiting.iter().map(|waiting| Arc::clone(&waiting.entry)));
+        let mut batch = Batch::new(waiting.iter().map(|waiting| Arc::clone(&waiting.entry)));
+        if shared.queue.sends_one_ahead() {
+            batch.send_one_ahead();
+        }
         let result = match layers.ready().await {
             Ok(ready) => ready.call(batch).await,
             Err(error) => Err(error),

@@ -119,7 +119,9 @@ impl Queue {
 
     /// Takes note of an attempt that brought no receipts.
     pub(super) fn failed(&self) {
-        self.line().pace.failed();
+        let mut line = self.line();
+        line.pace.failed();
+        line.room.failed();
     }
 
     /// Takes note of an attempt with `sent` that `took` so long of `attempt_timeout` and brought
@@ -131,11 +133,18 @@ impl Queue {
             // It carried less than there could have been.
             line.room.answered_in_part(waiting);
         } else {
-            line.room.answered(sent, took, waiting);
+            let batch = line.pace.batch();
+            line.room.answered(sent, batch, took, waiting);
         }
     }
 
-    /// How many of these, in their order, the next attempt may carry.
+    /// Whether the next attempt carries one message and the others follow, because the last attempt
+    /// brought no receipts.
+    pub(super) fn sends_one_ahead(&self) -> bool {
+        self.line().pace.sends_one_ahead()
+    }
+
+    /// How many of these, in their order, belong to the next batch.
     pub(super) fn fits(&self, batch: &[Waiting]) -> usize {
         self.line().pace.fits(batch.iter().map(Waiting::body_bytes))
     }

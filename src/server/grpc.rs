@@ -62,22 +62,29 @@ where
 
 /// Adds what every gRPC server offers beside its own services: health, and reflection, so that any
 /// gRPC client can explore it. Reflection lists what this server serves, in both versions of the
-/// protocol that are in use.
+/// protocol that are in use. What arrives for health shares the room of `bodies`; reflection is asked
+/// in streams, and bounds each question.
 ///
 /// # Errors
 /// [`BrokenContract`].
-pub fn add_standard_services(router: Router, health: &Health) -> Result<Router, BrokenContract> {
+pub fn add_standard_services(
+    router: Router,
+    health: &Health,
+    bodies: &Bodies,
+) -> Result<Router, BrokenContract> {
     Ok(router
-        .add_service(Bodies::default().guard(health.service()))
+        .add_service(bodies.guard(health.service()))
         .add_service(
             descriptors(health)
                 .with_service_name("grpc.reflection.v1.ServerReflection")
-                .build_v1()?,
+                .build_v1()?
+                .max_decoding_message_size(limits::REFLECTION_QUESTION_BYTES_MAX),
         )
         .add_service(
             descriptors(health)
                 .with_service_name("grpc.reflection.v1alpha.ServerReflection")
-                .build_v1alpha()?,
+                .build_v1alpha()?
+                .max_decoding_message_size(limits::REFLECTION_QUESTION_BYTES_MAX),
         ))
 }
 

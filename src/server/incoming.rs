@@ -35,7 +35,7 @@ const QUIET_BYTES_MAX: usize = 32;
 
 /// The connections `listener` accepts, for ever.
 ///
-/// At most [`connections_max`] are open at a time; for the next client, the longest quiet ones are
+/// At most [`connections_max`] are served at a time; for the next client, the longest quiet ones are
 /// closed. A failure to accept is logged and tried again. Dropping the stream closes the port.
 pub fn incoming(
     listener: TcpListener,
@@ -57,9 +57,10 @@ where
     Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
 {
     stream::unfold((accept, Places::new(connections_max)), |(mut accept, places)| async move {
-        // Before accepting: a connection that cannot be served stays with the operating system.
-        let place = places.take().await;
         let tcp = accept_one(&mut accept, &places).await;
+        // Others give up theirs for a client that is there, and for no other. All further ones stay with
+        // the operating system meanwhile.
+        let place = places.take().await;
         Some((Ok(Connection::new(tcp, place)), (accept, places)))
     })
 }
@@ -295,8 +296,13 @@ mod tests {
         clients[1].write_all(&PONG).await.unwrap();
         accepted[1].read_exact(&mut buffer[..PONG.len()]).await.unwrap();
 
-        assert!(incoming.next().now_or_never().is_none(), "the cap of two was passed");
-        let error = accepted[1].read_u8().await.unwrap_err();
+        assert!(incoming.next().now_or_never().is_none(), "nobody came");
+        assert!(accepted[1].read_u8().now_or_never().is_none(), "it was closed for nobody");
+        let _third = TcpStream::connect(addr).await.unwrap();
+        let error = tokio::select! {
+            _ = incoming.next() => panic!("the cap of two was passed"),
+            read = accepted[1].read_u8() => read.unwrap_err(),
+        };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
         assert!(accepted[0].read_u8().now_or_never().is_none(), "the busy one ended, too");
     }

@@ -212,7 +212,9 @@ impl FacadeMachine {
         let upstreams = Upstreams::connect_with(&self.settings, jitter, |endpoint| {
             channel(endpoint, sockets.clone(), connecting.clone())
         });
-        let options = facade_service::Options::new(Arc::new(SeededIds::new(part("ids"))));
+        let ids = Arc::new(SeededIds::new(part("ids")));
+        let options =
+            facade_service::Options { render_beside: false, ..facade_service::Options::new(ids) };
         let facade = Facade::new(upstreams, options);
         let serve = async |stop| facade_service::serve(listener, facade, stop).await;
         if let Some(ended) = self.process.live(serve).await {

@@ -88,11 +88,10 @@ impl TryFrom<Args> for Settings {
         let mut checks = Checks::default();
         let url = checks.service_url("URL", &args.url);
         let connections = within(&mut checks, "--connections", &args.connections, CONNECTIONS);
-        let duration = duration(&mut checks, "--duration", &args.duration);
-        let warmup = match humantime::parse_duration(&args.warmup) {
-            Ok(Duration::ZERO) => Some(Duration::ZERO),
-            Ok(_) | Err(_) => self::duration(&mut checks, "--warmup", &args.warmup),
-        };
+        let duration = checks.duration("--duration", &args.duration);
+        let duration = at_most(&mut checks, "--duration", &args.duration, duration);
+        let warmup = checks.duration_or_zero("--warmup", &args.warmup);
+        let warmup = at_most(&mut checks, "--warmup", &args.warmup, warmup);
         let rate = match &args.rate {
             Some(rate) => within(&mut checks, "--rate", rate, RATES).map(Some),
             None => Some(None),
@@ -128,8 +127,13 @@ where
     Some(number)
 }
 
-fn duration(checks: &mut Checks, flag: &str, value: &str) -> Option<Duration> {
-    let duration = checks.duration(flag, value)?;
+fn at_most(
+    checks: &mut Checks,
+    flag: &str,
+    value: &str,
+    duration: Option<Duration>,
+) -> Option<Duration> {
+    let duration = duration?;
     if duration > DURATION_MAX {
         let longest = humantime::format_duration(DURATION_MAX);
         checks.problem(flag, value, format_args!("must be at most {longest}"));

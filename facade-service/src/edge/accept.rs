@@ -103,11 +103,12 @@ async fn accept_all<L, F>(
     let places = Places::new(connections_max);
     let mut failing = false;
     loop {
-        // A connection over the cap waits in the backlog: accepted, it would cost a descriptor.
-        let place = places.take().await;
         match listener.accept().await {
             Ok(io) => {
                 failing = false;
+                // Others give up theirs for a client that is there, and for no other. All further ones
+                // stay with the operating system meanwhile.
+                let place = places.take().await;
                 connections.spawn(serve(io, place));
             }
             Err(error) if is_of_one_connection(&error) => {}

@@ -97,7 +97,7 @@ async fn answer(
     request: Request<Incoming>,
     place: Arc<Place>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(&place))));
+    let request = request.map(|body| Body::new(RequestBody::new(body, &place)));
     let response = match AssertUnwindSafe(router.call(request)).catch_unwind().await {
         Ok(Ok(answered)) => answered,
         Err(_) => {

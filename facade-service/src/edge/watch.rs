@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
 };
 
@@ -15,25 +15,33 @@ use oncelog::server::places::Place;
 /// it any more.
 pub(super) struct RequestBody {
     body: Incoming,
-    place: Arc<Place>,
+    /// It may outlive its connection: the lines of an upload that arrived are delivered all the same. By
+    /// then the place belongs to another.
+    place: Weak<Place>,
 }
 
 impl RequestBody {
     /// The body of a request whose head has just become complete.
-    pub(super) fn new(body: Incoming, place: Arc<Place>) -> Self {
+    pub(super) fn new(body: Incoming, place: &Arc<Place>) -> Self {
         if body.is_end_stream() {
             place.works();
         } else {
             place.waits();
         }
-        Self { body, place }
+        Self { body, place: Arc::downgrade(place) }
+    }
+
+    fn tell(&self, what: impl FnOnce(&Place)) {
+        if let Some(place) = self.place.upgrade() {
+            what(&place);
+        }
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
-            self.place.works();
+            self.tell(Place::works);
         }
     }
 }
@@ -48,9 +56,10 @@ impl hyper::body::Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if frame.is_none() || self.body.is_end_stream() {
-            self.place.works();
+            self.tell(Place::works);
         } else if let Some(Ok(frame)) = &frame {
-            self.place.received(frame.data_ref().map_or(0, Bytes::len));
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.tell(|place| place.received(bytes));
         }
         Poll::Ready(frame)
     }

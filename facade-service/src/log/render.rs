@@ -59,14 +59,14 @@ impl Renderer {
     }
 
     /// The next piece of the body, and this renderer again. A large piece is made beside the tasks of
-    /// the runtime, in its turn: many readers must not hold up those who post.
+    /// the runtime, in its turn if there are `turns`: many readers must not hold up those who post.
     ///
     /// # Errors
     /// [`ReadBroken::Render`] if its thread panicked.
     pub(crate) async fn piece(
         mut self,
         records: Vec<StoredMessage>,
-        turns: &Semaphore,
+        turns: Option<&Semaphore>,
     ) -> Result<(Self, Bytes), ReadBroken> {
         let bytes: usize =
             records.iter().map(|record| size_of_val(record) + record.message.body.len()).sum();
@@ -74,9 +74,9 @@ impl Renderer {
             let piece = self.records(&records);
             (self, piece)
         };
-        if bytes < RENDERED_BESIDE_BYTES_MIN {
+        let Some(turns) = turns.filter(|_| bytes >= RENDERED_BESIDE_BYTES_MIN) else {
             return Ok(render());
-        }
+        };
         // It is never closed, and without a turn the work would only be less fair.
         let _turn = turns.acquire().await;
         tokio::task::spawn_blocking(render).await.map_err(|_| ReadBroken::Render)

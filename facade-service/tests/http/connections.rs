@@ -15,7 +15,7 @@ use oncelog::message::{IdSource, MessageId, RandomIds};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Plan, World, client::Client, logging::Appends, within};
+use crate::support::{Plan, World, client::Client, logging::Appends, until, within};
 
 const SHORT: Duration = Duration::from_millis(200);
 const HELLO: &str = r#"{"msg":"hello"}"#;
@@ -201,15 +201,18 @@ async fn answered(world: &World) -> Client {
 #[tokio::test]
 async fn the_connection_idle_for_longest_gives_its_place_to_a_new_client() {
     let world = Plan::limits(|limits| limits.connections = 3).start().await;
-    let first = answered(&world).await;
+    let mut first = answered(&world).await;
     let mut second = answered(&world).await;
     let mut third = answered(&world).await;
-    assert_eq!(assert_closed_in_time(first).await, b"");
-    for client in [&mut second, &mut third] {
+    // Nobody needs a place: all three keep theirs.
+    tokio::time::timeout(SHORT, first.closed()).await.unwrap_err();
+    for client in [&mut first, &mut second, &mut third] {
         client.request("GET /healthz", b"").await;
         assert_eq!(client.response().await.status, 200);
     }
     let _fourth = answered(&world).await;
+    assert_eq!(assert_closed_in_time(first).await, b"");
+    let _fifth = answered(&world).await;
     assert_eq!(assert_closed_in_time(second).await, b"");
 }
 
@@ -248,6 +251,24 @@ async fn a_connection_with_a_request_under_way_keeps_its_place() {
         assert_eq!(client.response().await.status, 200);
     }
     assert_eq!(third.response().await.status, 200);
+}
+
+#[tokio::test]
+async fn clients_that_left_their_uploads_keep_no_places() {
+    let world = Plan::limits(|limits| limits.connections = 2).start().await;
+    world.logging.on_append(Appends::Stall);
+    // More lines than may be under way: what comes after them is not read for now.
+    let lines = "{\"msg\":\"a\"}\n".repeat(3_000);
+    for _ in 0..2 {
+        let mut client = world.connect().await;
+        client.head("POST /facade/batch\ncontent-type: application/x-ndjson\ntransfer-encoding: chunked").await;
+        client.chunk(&lines).await;
+        assert_eq!(client.response_head().await.unwrap().status, 200);
+    }
+    until("the lines are under way", async || world.logging.waiting() > 0).await;
+    let begun = Instant::now();
+    assert_eq!(world.get("/healthz", "").await.status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "served after {:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl Plan {
             attempt_timeout: self.attempt_timeout,
             total_timeout: self.total_timeout,
         };
-        let options = Options { ids: self.ids, limits: self.limits };
+        let options = Options { limits: self.limits, ..Options::new(self.ids) };
         let facade = Facade::new(Upstreams::connect(&settings), options);
         let stop = CancellationToken::new();
         let (stopped, served) = (stop.clone(), facade.clone());

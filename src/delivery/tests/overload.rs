@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::support::*;
 use crate::{
     delivery::{Delivery, DeliveryError},
-    limits::{ATTEMPT_TIMEOUT, BATCH_MESSAGES_MAX, QUEUE_BATCHES_MIN},
+    limits::{ATTEMPT_TIMEOUT, BACKOFF_MAX, BATCH_MESSAGES_MAX, QUEUE_BATCHES_MIN, TOTAL_TIMEOUT},
 };
 
 /// What one batch takes here.
@@ -150,4 +150,72 @@ async fn a_way_too_slow_for_full_batches_gets_smaller_ones() {
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
     let full = sizes.iter().filter(|size| **size == BATCH_MESSAGES_MAX).count();
     assert!(full <= 1, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_down_refuses_nobody_from_the_first_failed_attempt_on() {
+    let outage = Duration::from_millis(500);
+    let down = Step::UnreachableUntil(Duration::from_millis(BATCH_MILLIS) + outage);
+    let log = FakeLog::scripted(slow(1).chain([down]).chain(slow(100)));
+    let delivery = warm(&log).await;
+    let mut crowd = Crowd::new();
+    // In the time in which silence would be taken for an outage, more come than may wait in overload.
+    let per_milli = BATCH_MESSAGES_MAX / BATCH_MILLIS as usize * 7 / 10;
+    crowd.arrive(&delivery, per_milli, outage.as_millis() as u64 + 1_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    assert_eq!(refused.len(), 0, "{:?}", refused.first());
+    assert!(accepted.len() > 4 * BATCH_MESSAGES_MAX, "{}", accepted.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_late_in_a_long_outage_waits_for_its_end_like_those_before() {
+    let end = TOTAL_TIMEOUT + Duration::from_secs(5);
+    let log = FakeLog::scripted([Step::UnreachableUntil(end)]);
+    let delivery = start(&log);
+    let mut waiters = Vec::new();
+    for id in 0..end.as_millis() {
+        waiters.push((log.elapsed(), append(&delivery, message(100 + id))));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let attempts = log.call_times().len();
+    assert!(attempts < 200, "{attempts} attempts while nobody was there");
+    for (posted, waiter) in waiters {
+        let answer = waiter.await.unwrap();
+        // The last delay before the end may be as long as any.
+        if posted + TOTAL_TIMEOUT > end + BACKOFF_MAX {
+            assert!(answer.is_ok(), "posted after {posted:?}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_long_for_each_batch_gets_full_ones_again_after_an_outage() {
+    for millis in [300, 600, 1_200, 1_900] {
+        let slow = vec![Step::Answer(Duration::from_millis(millis)); 1_000];
+        let log = FakeLog::scripted([Step::Unreachable].into_iter().chain(slow));
+        let delivery = start(&log);
+        let mut crowd = Crowd::new();
+        crowd.arrive(&delivery, 1, 30_000).await;
+        drop(crowd);
+        let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
+        let largest = sizes.iter().max().unwrap();
+        assert!(*largest >= (millis as usize).min(BATCH_MESSAGES_MAX), "{millis} ms: {sizes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_way_too_slow_for_full_batches_what_is_accepted_is_soon_stored_too() {
+    // A full batch takes twice as long as an attempt may, so a batch is less.
+    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let log = FakeLog::scripted(vec![Step::AnswerEach(each); 1_000]);
+    let delivery = start(&log);
+    // More than it takes, until what came before it was known how slow it is has been let go.
+    Crowd::new().arrive(&delivery, 1, 80_000).await;
+    let mut crowd = Crowd::new();
+    crowd.next_id = 1_000_000;
+    crowd.arrive(&delivery, 1, 10_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    let longest = accepted.iter().max().unwrap();
+    assert!(*longest <= 2 * ATTEMPT_TIMEOUT, "{longest:?}");
+    assert!(accepted.len() > 2_000 && !refused.is_empty(), "{}", accepted.len());
 }

@@ -30,6 +30,8 @@ pub(crate) enum Step {
     AnswerEach(Duration),
     /// No connection.
     Unreachable,
+    /// No connection for any call until so long after the start.
+    UnreachableUntil(Duration),
     /// Never stores, never answers.
     Hang,
     /// Stores at once, never answers.
@@ -125,7 +127,7 @@ impl FakeLog {
                 tokio::time::sleep(after * messages).await;
                 Ok(self.store(&request))
             }
-            Step::Unreachable => Err(unreachable_status()),
+            Step::Unreachable | Step::UnreachableUntil(_) => Err(unreachable_status()),
             Step::Hang => std::future::pending().await,
             Step::StoreAndHang => {
                 self.store(&request);
@@ -174,7 +176,13 @@ impl Service<v1::AppendRequest> for FakeLog {
             ids: request.messages.iter().map(id_of).collect(),
             body_bytes: request.messages.iter().map(|message| message.body.len()).sum(),
         });
-        let step = seen.script.pop_front().unwrap_or(Step::Answer(Duration::ZERO));
+        if matches!(seen.script.front(), Some(Step::UnreachableUntil(until)) if at >= *until) {
+            seen.script.pop_front();
+        }
+        let step = match seen.script.front() {
+            Some(down @ Step::UnreachableUntil(_)) => down.clone(),
+            Some(_) | None => seen.script.pop_front().unwrap_or(Step::Answer(Duration::ZERO)),
+        };
         drop(seen);
         Box::pin(self.clone().perform(step, request))
     }
