@@ -9,6 +9,7 @@ missing). Takes about ten minutes; `--rounds 1 --seconds 2` takes two. A quiet m
 What is compared (`--cases` takes some of them):
 
     control     a bare axum handler with the same JSON and runtime settings; stores nothing
+    control-all the same with a thread for each processor, as Tokio does by itself
     memory      Oncelog, messages in memory only
     quiet       Oncelog, durable; the console shows sizes and ids instead of messages
     journal     Oncelog, durable, as it comes
@@ -41,7 +42,7 @@ from pathlib import Path
 from bench import BODY, RELEASE, ROOT, Service, post, tree_cpu_seconds, trio, wrk
 from rivals.postgres import Missing, postgres
 
-DEFAULT_CASES = "control,memory,quiet,journal,postgres,postgres-2"
+DEFAULT_CASES = "control,control-all,memory,quiet,journal,postgres,postgres-2"
 PROGRAMS = ["oncelog-control", "facade-service", "logging-service", "messages-service",
             "oncelog-rival-postgres"]
 WARM_UP_SECONDS = 1
@@ -66,7 +67,7 @@ class Lab:
         self.scratch, self.database = scratch, database
         oncelog = {"memory": ["--store", "memory", "--hide-bodies"], "quiet": ["--hide-bodies"],
                    "journal": []}
-        self.cases = {"control": self.control}
+        self.cases = {"control": self.control, "control-all": self.control_on_all}
         for name, flags in oncelog.items():
             self.cases[name] = lambda flags=flags: self.oncelog(*flags)
         for in_flight in (1, 2):
@@ -81,6 +82,15 @@ class Lab:
             yield service.addr, {"control": service.cpu_seconds}
         finally:
             service.stop()
+
+    @contextlib.contextmanager
+    def control_on_all(self):
+        os.environ["TOKIO_WORKER_THREADS"] = str(os.cpu_count())
+        try:
+            with self.control() as control:
+                yield control
+        finally:
+            del os.environ["TOKIO_WORKER_THREADS"]
 
     @contextlib.contextmanager
     def oncelog(self, *logging_flags):

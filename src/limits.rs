@@ -139,10 +139,6 @@ pub const LOG_LINES_WAITING_MAX: usize = 8 * 1024;
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
 
-/// The console shows what has come together in this time: nobody reads faster, and waking it for each
-/// batch would take the processor from the next one.
-pub const CONSOLE_PAUSE: Duration = Duration::from_millis(5);
-
 /// Body bytes held by console lines that wait to be printed.
 pub const CONSOLE_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 

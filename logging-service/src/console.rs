@@ -18,7 +18,7 @@ use std::{
 use oncelog::{
     limits::{
         CONSOLE_BODY_CHARS_MAX, CONSOLE_BYTES_WAITING_MAX, CONSOLE_FLUSH_TIMEOUT,
-        CONSOLE_LINES_WAITING_MAX, CONSOLE_PAUSE,
+        CONSOLE_LINES_WAITING_MAX,
     },
     message::Message,
 };
@@ -103,8 +103,7 @@ fn body_bytes(messages: &[Message]) -> usize {
 
 fn print(chunks: &Receiver<Vec<Message>>, shared: &Shared, mut out: impl Write, bodies: Bodies) {
     let mut text = String::new();
-    while let Ok(first) = chunks.recv() {
-        let messages: Vec<Message> = first.into_iter().chain(chunks.try_iter().flatten()).collect();
+    for messages in chunks {
         text.clear();
         match shared.lines_dropped.swap(0, Ordering::Relaxed) {
             0 => {}
@@ -129,7 +128,6 @@ fn print(chunks: &Receiver<Vec<Message>>, shared: &Shared, mut out: impl Write, 
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         shared.bytes_waiting.fetch_sub(body_bytes(&messages), Ordering::Release);
         shared.lines_waiting.fetch_sub(messages.len(), Ordering::Release);
-        thread::sleep(CONSOLE_PAUSE);
     }
 }
 

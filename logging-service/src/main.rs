@@ -5,16 +5,9 @@ use std::process::ExitCode;
 use logging_service::settings::{Args, Settings};
 use oncelog::{exit::Exit, server, settings, telemetry};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let _last_lines = telemetry::init();
-    match run().await {
-        Ok(()) => Exit::Success.into(),
-        Err(exit) => exit.into(),
-    }
+    server::run(run())
 }
 
 async fn run() -> Result<(), Exit> {

@@ -8,6 +8,7 @@ mod health;
 mod incoming;
 mod open_files;
 pub mod places;
+mod runtime;
 mod signal;
 
 use std::{
@@ -23,6 +24,7 @@ pub use self::{
     health::Health,
     incoming::{Connection, incoming},
     open_files::{connections_max, open_files_max, raise_open_files, tell_open_files},
+    runtime::run,
     signal::stop_on_signal,
 };
 

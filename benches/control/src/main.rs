@@ -1,9 +1,13 @@
 //! The control of the benchmarks: a bare axum server with the same JSON in and out, the same runtime
 //! settings, and nothing behind it. It stores nothing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use axum::{Json, Router, routing::post};
+use oncelog::{exit::Exit, server};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,13 +32,12 @@ async fn answer(Json(post): Json<Post>) -> Json<Posted> {
     Json(Posted { status: "success", uuid: Uuid::now_v7(), sequence })
 }
 
-/// The same as in the services.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+fn main() -> ExitCode {
+    server::run(async { serve().await.map_err(|error| Exit::Failure.because(error)) })
+}
 
-#[tokio::main]
 #[allow(clippy::print_stdout)] // The line a benchmark waits for.
-async fn main() -> std::io::Result<()> {
+async fn serve() -> std::io::Result<()> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let listener = tokio::net::TcpListener::bind(addr).await?;
     println!("listening addr={}", listener.local_addr()?);

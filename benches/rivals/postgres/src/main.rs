@@ -10,8 +10,9 @@
 mod http;
 mod store;
 
-use std::{env, sync::Arc};
+use std::{env, process::ExitCode, sync::Arc};
 
+use oncelog::{exit::Exit, server};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc},
@@ -23,9 +24,12 @@ const WAITING_MAX: usize = 16 * 1024;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-#[tokio::main]
+fn main() -> ExitCode {
+    server::run(async { serve().await.map_err(|error| Exit::Failure.because(error)) })
+}
+
 #[allow(clippy::print_stdout)] // The line a benchmark waits for.
-async fn main() -> Result<(), Failure> {
+async fn serve() -> Result<(), Failure> {
     let mut args = env::args().skip(1);
     let listen = args.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let url = args.next().ok_or("usage: oncelog-rival-postgres <listen> <url> [<connections>]")?;
