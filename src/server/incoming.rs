@@ -23,6 +23,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 use super::{
     connections_max,
     flood::FloodGuard,
+    open_files::is_shortage,
     places::{Place, Places},
 };
 use crate::limits;
@@ -86,7 +87,9 @@ where
                     tracing::warn!(%error, "cannot accept connections; trying on");
                     warned = true;
                 }
-                places.spare_descriptors();
+                if is_shortage(&error) {
+                    places.spare_descriptors();
+                }
                 sleep(limits::ACCEPT_RETRY_PAUSE).await;
             }
         }

@@ -23,7 +23,7 @@ pub use self::{
     grpc::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
     health::Health,
     incoming::{Connection, incoming},
-    open_files::{connections_max, open_files_max, raise_open_files, tell_open_files},
+    open_files::{connections_max, is_shortage, open_files_max, raise_open_files, tell_open_files},
     runtime::run,
     signal::stop_on_signal,
 };

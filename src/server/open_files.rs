@@ -3,7 +3,12 @@
 //! A service that runs out of file descriptors must turn away clients, not fail at its own work. So
 //! it takes all the operating system grants, gives half of it to connections and keeps the rest.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
+
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use crate::limits;
 
@@ -47,6 +52,16 @@ pub fn connections_max() -> usize {
     connections_of(open_files_max())
 }
 
+/// Whether `error` says that the process or the system has no descriptor or memory left for one more
+/// connection, so that closing others helps.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
 /// One of this many files may be a client's connection.
 const CONNECTIONS_SHARE: usize = 2;
 
@@ -58,6 +73,15 @@ const fn connections_of(open_files_max: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_are_closed_for_a_shortage_and_not_for_a_network_that_is_down() {
+        let is_shortage = |errno: Errno| is_shortage(&errno.into());
+        assert!(
+            [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(is_shortage) == [true; 4]
+        );
+        assert!([Errno::HOSTUNREACH, Errno::PERM, Errno::NETDOWN].map(is_shortage) == [false; 3]);
+    }
 
     #[test]
     fn connections_never_take_all_files() {

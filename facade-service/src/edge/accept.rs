@@ -5,7 +5,10 @@ use std::{future::Future, io, net::SocketAddr};
 use axum::Router;
 use oncelog::{
     limits::ACCEPT_RETRY_PAUSE,
-    server::places::{Place, Places},
+    server::{
+        is_shortage,
+        places::{Place, Places},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -117,7 +120,9 @@ async fn accept_all<L, F>(
                     tracing::warn!("cannot accept connections, trying on: {error}");
                 }
                 failing = true;
-                places.spare_descriptors();
+                if is_shortage(&error) {
+                    places.spare_descriptors();
+                }
                 tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
