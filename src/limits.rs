@@ -130,6 +130,9 @@ pub const READ_CHUNKS_AHEAD_MAX: usize = 1;
 /// last batch looks like an unfinished write.
 pub const IDLE_MARK_DELAY: Duration = Duration::from_millis(50);
 
+/// On a slow disk the idle mark comes later: after so many times the time of the last commit.
+pub const IDLE_MARK_COMMIT_TIMES: u32 = 4;
+
 /// How often a full disk is looked at for new room.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -10,12 +10,12 @@ use tower::{
 use crate::wire::v1::{AppendRequest, AppendResponse};
 
 use super::{
-    DeliveryOptions, answer,
+    Delivered, DeliveryError, DeliveryOptions, answer,
     attempt::Attempt,
     batch::{Batch, Outcomes},
     classify::{Remedy, classify},
     entry::State,
-    queue::Waiting,
+    queue::{Answer, Waiting},
     retry::{RetryPolicy, retry_budget},
     shared::Shared,
 };
@@ -68,9 +68,14 @@ where
         };
         match result {
             Ok(outcomes) => {
-                let rest = answer_outcomes(waiting, outcomes);
+                let (answers, rest) = sort(waiting, outcomes);
                 if !rest.is_empty() {
                     parts.push(rest);
+                }
+                if parts.is_empty() && shared.queue.is_empty() {
+                    answers.into_iter().for_each(Answered::send);
+                } else {
+                    tokio::spawn(send_behind_the_next_batch(answers));
                 }
             }
             Err(error) if waiting.len() > 1 && classify(&*error).remedy == Remedy::Split => {
@@ -82,9 +87,31 @@ where
     }
 }
 
-/// Answers those whose outcome is known, and returns the others that somebody waits for.
-fn answer_outcomes(waiting: Vec<Waiting>, outcomes: Outcomes) -> Vec<Waiting> {
-    let mut rest = Vec::new();
+/// An answer, and whose it is.
+struct Answered(Answer, Result<Delivered, DeliveryError>);
+
+impl Answered {
+    fn send(self) {
+        // Whoever left does not need it.
+        let _ = self.0.send(self.1);
+    }
+}
+
+/// Each answer makes its connection ready, and all of them would run before the next batch is on its
+/// way, while the disk has nothing to do.
+async fn send_behind_the_next_batch(answers: Vec<Answered>) {
+    for _ in 0..TASKS_OF_A_CALL {
+        tokio::task::yield_now().await;
+    }
+    answers.into_iter().for_each(Answered::send);
+}
+
+/// A call passes through so many tasks until it is written: its channel, and its connection.
+const TASKS_OF_A_CALL: usize = 2;
+
+/// The answers to those whose outcome is known, and the others that somebody waits for.
+fn sort(waiting: Vec<Waiting>, outcomes: Outcomes) -> (Vec<Answered>, Vec<Waiting>) {
+    let (mut answers, mut rest) = (Vec::with_capacity(waiting.len()), Vec::new());
     // Without an outcome there was no attempt, and nobody for whom to make another one.
     let known = !outcomes.is_empty();
     let mut outcomes = outcomes.into_iter().peekable();
@@ -92,12 +119,12 @@ fn answer_outcomes(waiting: Vec<Waiting>, outcomes: Outcomes) -> Vec<Waiting> {
         // Positions ascend. Those left out have to follow, or nobody waits for them.
         if let Some((_, outcome)) = outcomes.next_if(|(at, _)| *at == position) {
             let answer = answer::of_outcome(outcome, waiting.entry.state());
-            let _ = waiting.answer.send(answer);
+            answers.push(Answered(waiting.answer, answer));
         } else if known && waiting.entry.state() != State::Gone {
             rest.push(waiting);
         }
     }
-    rest
+    (answers, rest)
 }
 
 fn answer_failure(waiting: Vec<Waiting>, error: &BoxError, shared: &Shared) {

@@ -144,6 +144,11 @@ impl Queue {
         self.line().pace.sends_one_ahead()
     }
 
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.line().waiting.is_empty()
+    }
+
     /// How many of these, in their order, belong to the next batch.
     pub(super) fn fits(&self, batch: &[Waiting]) -> usize {
         self.line().pace.fits(batch.iter().map(Waiting::body_bytes))

@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use oncelog::{
@@ -95,6 +96,7 @@ impl Log {
             console,
             marked: true,
             room_check_at: None,
+            commit_time: Duration::ZERO,
         };
         Ok(Self(Arc::new(Shared {
             driver: Driver::start(owner, execution)?,

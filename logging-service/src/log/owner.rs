@@ -16,7 +16,10 @@ use std::{
 };
 
 use oncelog::{
-    limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, IDLE_MARK_DELAY, ROOM_CHECK_INTERVAL},
+    limits::{
+        FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, IDLE_MARK_COMMIT_TIMES, IDLE_MARK_DELAY,
+        ROOM_CHECK_INTERVAL,
+    },
     message::{Message, Outcome, Rejection},
 };
 use tokio::{
@@ -60,13 +63,15 @@ pub(super) struct Owner {
     pub(super) marked: bool,
     /// When a full disk is looked at again; `None` while there is room.
     pub(super) room_check_at: Option<Instant>,
+    /// How long the last commit took.
+    pub(super) commit_time: Duration,
 }
 
 impl Owner {
     /// How long to wait for work before there is something to do without any; `None`: for ever.
     pub(super) fn patience(&self) -> Option<Duration> {
         match (self.marked, self.room_check_at) {
-            (false, _) => Some(IDLE_MARK_DELAY),
+            (false, _) => Some(idle_mark_delay(self.commit_time)),
             (true, Some(_)) => Some(ROOM_CHECK_INTERVAL),
             (true, None) => None,
         }
@@ -84,7 +89,9 @@ impl Owner {
         let stopping = match event {
             Event::Work(Work::Append(first)) => {
                 let (appends, stop) = self.gather(first, waiting);
+                let began = Instant::now();
                 self.append_all(appends)?;
+                self.commit_time = began.elapsed();
                 self.marked = false;
                 stop
             }
@@ -210,5 +217,22 @@ impl Owner {
             Ok(()) | Err(CommitError::NoSpace(_)) => Ok(true),
             Err(CommitError::Failed(error)) => Err(error),
         }
+    }
+}
+
+/// How long nothing may come before an idle mark, where a commit takes `commit_time`. On a slow disk it
+/// would hold up who comes a little later by as much as a commit.
+fn idle_mark_delay(commit_time: Duration) -> Duration {
+    IDLE_MARK_DELAY.max(commit_time.saturating_mul(IDLE_MARK_COMMIT_TIMES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_slow_disk_the_idle_mark_keeps_out_of_the_way() {
+        assert_eq!(idle_mark_delay(Duration::from_micros(200)), IDLE_MARK_DELAY);
+        assert_eq!(idle_mark_delay(Duration::from_millis(250)), Duration::from_secs(1));
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tonic::Status;
+use tower::{ServiceExt as _, service_fn};
 
 use super::support::*;
 use crate::{
-    delivery::DeliveryError,
+    delivery::{Delivery, DeliveryError, DeliveryOptions},
     limits::{
         BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX, QUEUE_BYTES_MAX,
         QUEUE_MESSAGES_MAX,
@@ -39,6 +40,33 @@ async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arr
     }
     assert_eq!(log.call_ids(), [vec![1], vec![5, 3, 9, 2]]);
     assert_eq!(log.call_times(), [0, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_batch_is_on_its_way_before_the_last_one_is_answered() {
+    let log = FakeLog::scripted([SLOW, SLOW]);
+    // As in production, a call passes through a task for the channel and one for the connection.
+    let through_tasks = service_fn({
+        let log = log.clone();
+        move |request| {
+            let log = log.clone();
+            let connection = async { tokio::spawn(log.oneshot(request)).await.unwrap() };
+            async { tokio::spawn(connection).await.unwrap() }
+        }
+    });
+    let delivery = Delivery::start(through_tasks, DeliveryOptions::default());
+    let first = tokio::spawn({
+        let (delivery, log) = (delivery.clone(), log.clone());
+        async move {
+            delivery.append(message(1)).await.unwrap();
+            log.call_ids()
+        }
+    });
+    settle().await;
+    let second = append(&delivery, message(2));
+    settle().await;
+    assert_eq!(first.await.unwrap(), [[1], [2]]);
+    second.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
