@@ -16,6 +16,10 @@ use self::{client::Client, logging::FakeLogging, messages::FakeMessages};
 /// Nothing in these tests takes this long, unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Where the end of a message's time falls into an attempt, that one is not waited for and what became
+/// of the message is unknown. With so many messages one is surely not stored.
+pub(crate) const TRIES_UNTIL_SURE: usize = 20;
+
 /// The facade and what is behind it.
 pub(crate) struct World {
     pub(crate) addr: SocketAddr,
