@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.bytes(["."]);
     tonic_prost_build::configure()
         .codec_path("crate::wire::codec::BoundedCodec")
+        .extern_path(".oncelog.v1.Message", "crate::wire::message::Message")
         .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

@@ -3,11 +3,14 @@
 //! Only the edges use these; everything inside speaks [`crate::message`].
 
 mod codec;
+mod message;
 
 /// Package `oncelog.v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications)]
 pub mod v1 {
     tonic::include_proto!("oncelog.v1");
+
+    pub use super::message::Message;
 }
 
 /// The encoded `FileDescriptorSet` of `proto/` and its imports, as server reflection serves it.

@@ -87,7 +87,7 @@ fn append_response(input: Bytes) {
 
 fn read_request(input: Bytes) {
     let Some(request) = decode::<v1::ReadRequest>(input) else { return };
-    if let Ok(stream) = StreamName::try_from(request.stream.clone()) {
+    if let Ok(stream) = request.stream.parse::<StreamName>() {
         assert_eq!(stream.as_str(), request.stream);
         assert_eq!(stream.as_str().parse(), Ok(stream));
     }

@@ -115,7 +115,7 @@ impl LoggingService for Grpc {
         let only = match request.stream {
             name if name.is_empty() => None,
             name => Some(
-                StreamName::try_from(name)
+                name.parse::<StreamName>()
                     .map_err(|error| Status::invalid_argument(error.to_string()))?,
             ),
         };

@@ -114,8 +114,8 @@ async fn a_bad_message_is_rejected_alone() {
         v1::Message { id: vec![1; 15].into(), ..good.clone() },
         v1::Message { id: vec![0; 16].into(), ..good.clone() },
         v1::Message { id: Vec::new().into(), ..good.clone() },
-        v1::Message { stream: "No Such Name".to_owned(), ..good.clone() },
-        v1::Message { content_type: String::new(), ..good.clone() },
+        v1::Message { stream: "No Such Name".into(), ..good.clone() },
+        v1::Message { content_type: "".into(), ..good.clone() },
         v1::Message { body: vec![0; 1024 * 1024 + 1].into(), ..good.clone() },
     ];
     let mut messages = bad.to_vec();

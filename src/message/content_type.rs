@@ -1,17 +1,20 @@
 //! The media type of a body.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use crate::limits::CONTENT_TYPE_BYTES_MAX;
 
+/// The media type of plain text in UTF-8.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
 /// 1 to 127 visible ASCII characters or spaces. It is kept for readers and not interpreted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ContentType(String);
+pub struct ContentType(Cow<'static, str>);
 
 impl ContentType {
     /// Plain text in UTF-8.
-    pub fn text() -> Self {
-        Self("text/plain; charset=utf-8".to_owned())
+    pub const fn text() -> Self {
+        Self(Cow::Borrowed(TEXT))
     }
 
     /// The media type.
@@ -20,15 +23,15 @@ impl ContentType {
     }
 
     /// The media type, to keep.
-    pub fn into_string(self) -> String {
+    pub fn into_text(self) -> Cow<'static, str> {
         self.0
     }
 }
 
-impl TryFrom<String> for ContentType {
+impl TryFrom<Cow<'static, str>> for ContentType {
     type Error = InvalidContentType;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: Cow<'static, str>) -> Result<Self, Self::Error> {
         let allowed = |byte: u8| matches!(byte, b' '..=b'~');
         if (1..=CONTENT_TYPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text))
@@ -42,7 +45,10 @@ impl FromStr for ContentType {
     type Err = InvalidContentType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(text.to_owned())
+        if text == TEXT {
+            return Ok(Self::text());
+        }
+        Self::try_from(Cow::Owned(text.to_owned()))
     }
 }
 

@@ -34,6 +34,13 @@ impl MessageId {
         }
     }
 
+    /// The UUID in its usual spelling: ASCII, lower case, with hyphens.
+    pub fn to_text(&self) -> [u8; 36] {
+        let mut text = [0; 36];
+        Uuid::from_bytes(self.0).hyphenated().encode_lower(&mut text);
+        text
+    }
+
     /// The 16 bytes, in network order.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

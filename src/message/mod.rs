@@ -5,6 +5,8 @@ mod id;
 mod stream;
 mod wire;
 
+pub(crate) use self::{content_type::TEXT, stream::FACADE};
+
 use std::time::SystemTime;
 
 use bytes::Bytes;

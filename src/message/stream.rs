@@ -1,17 +1,20 @@
 //! The name of a stream.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::limits::STREAM_NAME_BYTES_MAX;
 
+/// The name of the stream that the facade writes to and reads from.
+pub(crate) const FACADE: &str = "facade";
+
 /// 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StreamName(String);
+pub struct StreamName(Cow<'static, str>);
 
 impl StreamName {
     /// The stream that the facade writes to and reads from.
-    pub fn facade() -> Self {
-        Self("facade".to_owned())
+    pub const fn facade() -> Self {
+        Self(Cow::Borrowed(FACADE))
     }
 
     /// The name.
@@ -20,15 +23,15 @@ impl StreamName {
     }
 
     /// The name, to keep.
-    pub fn into_string(self) -> String {
+    pub fn into_text(self) -> Cow<'static, str> {
         self.0
     }
 }
 
-impl TryFrom<String> for StreamName {
+impl TryFrom<Cow<'static, str>> for StreamName {
     type Error = InvalidStreamName;
 
-    fn try_from(name: String) -> Result<Self, Self::Error> {
+    fn try_from(name: Cow<'static, str>) -> Result<Self, Self::Error> {
         let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
         if (1..=STREAM_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
             Ok(Self(name))
@@ -42,7 +45,10 @@ impl FromStr for StreamName {
     type Err = InvalidStreamName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::try_from(name.to_owned())
+        if name == FACADE {
+            return Ok(Self::facade());
+        }
+        Self::try_from(Cow::Owned(name.to_owned()))
     }
 }
 

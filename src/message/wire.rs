@@ -48,8 +48,8 @@ impl From<Message> for v1::Message {
     fn from(message: Message) -> Self {
         Self {
             id: Bytes::copy_from_slice(message.id.as_bytes()),
-            stream: message.stream.into_string(),
-            content_type: message.content_type.into_string(),
+            stream: message.stream.into_text(),
+            content_type: message.content_type.into_text(),
             body: message.body,
         }
     }

@@ -64,7 +64,7 @@ impl LogReader {
         let mut client = LoggingServiceClient::new(channel)
             .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX);
         let request = ReadRequest {
-            stream: query.stream.clone().map_or_else(String::new, StreamName::into_string),
+            stream: query.stream.as_ref().map_or_else(String::new, StreamName::to_string),
             after: query.after,
             limit: query.limit,
             follow: query.follow,

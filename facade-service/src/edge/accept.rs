@@ -2,7 +2,6 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
-use axum::Router;
 use oncelog::{
     limits::ACCEPT_RETRY_PAUSE,
     server::{
@@ -17,6 +16,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{EdgeLimits, connection};
+use crate::routes::Resources;
 
 /// Where connections come from: a TCP listener, or a simulated one.
 pub trait Listener: Send {
@@ -64,7 +64,7 @@ impl Listener for TcpListener {
 /// Accepts until `stop`, then drains.
 pub(super) async fn run<L: Listener>(
     listener: L,
-    router: Router,
+    resources: Resources,
     limits: EdgeLimits,
     stop: CancellationToken,
 ) {
@@ -74,9 +74,9 @@ pub(super) async fn run<L: Listener>(
         listener,
         &connections,
         |io, place| {
-            let router = connection::Placed::new(router.clone(), place);
+            let placed = connection::Placed::new(resources.clone(), place);
             // A token of its own: the lock of a shared one would be taken on every wake-up.
-            connection::serve(io, router, &limits, L::reset, stop.child_token(), cut.clone())
+            connection::serve(io, placed, &limits, L::reset, stop.child_token(), cut.clone())
         },
         limits.connections,
     );

@@ -3,7 +3,6 @@
 use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use axum::{
-    Router,
     body::Body,
     response::{IntoResponse as _, Response},
 };
@@ -14,25 +13,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use oncelog::server::places::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tower::Service as _;
 
 use super::{
     EdgeLimits,
     io::ClientIo,
     watch::{RequestBody, ResponseBody},
 };
-use crate::error::{Failure, RouteError};
+use crate::{
+    error::{Failure, RouteError},
+    routes::Resources,
+};
 
 /// The resources, for the one connection that has this place.
 pub(super) struct Placed {
-    router: Router,
+    resources: Resources,
     place: Arc<Place>,
 }
 
 impl Placed {
-    pub(super) fn new(router: Router, place: Place) -> Self {
+    pub(super) fn new(resources: Resources, place: Place) -> Self {
         place.waits();
-        Self { router, place: Arc::new(place) }
+        Self { resources, place: Arc::new(place) }
     }
 }
 
@@ -54,10 +55,10 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(ClientIo::new(io, limits.response_stall, limits.linger, reset));
-    let Placed { router, place } = placed;
+    let Placed { resources, place } = placed;
     let answering = Arc::clone(&place);
     let service =
-        service_fn(move |request| answer(router.clone(), request, Arc::clone(&answering)));
+        service_fn(move |request| answer(resources.clone(), request, Arc::clone(&answering)));
     // This timer runs from the first moment of a connection, and again from the end of each answer,
     // until a head is complete: so it bounds the first byte and idle connections too.
     let connection = http1::Builder::new()
@@ -92,19 +93,19 @@ where
 }
 
 /// A panic ends its own request and no other.
-async fn answer(
-    mut router: Router,
+fn answer(
+    resources: Resources,
     request: Request<Incoming>,
     place: Arc<Place>,
-) -> Result<Response<ResponseBody>, Infallible> {
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
     let request = request.map(|body| Body::new(RequestBody::new(body, &place)));
-    let response = match AssertUnwindSafe(router.call(request)).catch_unwind().await {
-        Ok(Ok(answered)) => answered,
-        Err(_) => {
+    let answer = AssertUnwindSafe(async move { resources.answer(request).await });
+    answer.catch_unwind().map(move |answered| {
+        let response = answered.unwrap_or_else(|_| {
             // The panic hook has told where.
             tracing::error!("a request handler panicked; its client got a 500");
             Failure::from(RouteError::Panicked).into_response()
-        }
-    };
-    Ok(response.map(|body| ResponseBody::new(body, place)))
+        });
+        Ok(response.map(|body| ResponseBody::new(body, place)))
+    })
 }

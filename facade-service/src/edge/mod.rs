@@ -24,7 +24,7 @@ use oncelog::{limits, server::connections_max};
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;
-use crate::{Facade, router};
+use crate::{Facade, routes::Resources};
 
 /// The limits of connections. The default is [`oncelog::limits`]; tests use shorter ones.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub async fn serve<L: Listener>(
 ) -> Result<(), ServeError> {
     let limits = facade.limits().clone();
     tracing::info!("serving addr={} connections_max={}", listener.addr()?, limits.connections);
-    accept::run(listener, router(facade, stop.clone()), limits, stop).await;
+    accept::run(listener, Resources::new(facade, stop.clone()), limits, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

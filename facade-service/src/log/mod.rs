@@ -62,7 +62,7 @@ impl LogReader {
 
     async fn open_within(facade: &Facade, page: Page, pause: Duration) -> Result<Self, ReadBroken> {
         let request = v1::ReadRequest {
-            stream: StreamName::facade().into_string(),
+            stream: StreamName::facade().as_str().to_owned(),
             after: page.after.unwrap_or(0),
             limit: page.limit.unwrap_or(0),
             follow: false,

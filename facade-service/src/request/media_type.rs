@@ -26,7 +26,9 @@ pub(crate) fn expect(headers: &HeaderMap, wanted: &'static str) -> Result<(), Wr
     let Some(found) = headers.get(CONTENT_TYPE) else {
         return Err(WrongMediaType::Missing(wanted));
     };
-    if !essence(found.as_bytes()).eq_ignore_ascii_case(wanted.as_bytes()) {
+    // Most clients send just this.
+    let exactly = found.as_bytes() == wanted.as_bytes();
+    if !exactly && !essence(found.as_bytes()).eq_ignore_ascii_case(wanted.as_bytes()) {
         return Err(WrongMediaType::Other { found: shown(found), wanted });
     }
     match headers.get(CONTENT_ENCODING) {

@@ -1,12 +1,13 @@
 //! `POST /facade`: stores one message. The hot path.
 
-use std::{io::Write as _, sync::Arc};
+use std::{future::Future, io::Write as _, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use oncelog::{delivery::Delivered, message::MessageId};
 
 use super::{App, json};
@@ -24,23 +25,38 @@ use crate::{
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Answers with success only once the message is on disk.
-pub(super) async fn post(
+///
+/// The head goes before anything waits: as long as a part of it is there, the connection's read buffer
+/// is taken, and each message would need a new one.
+pub(super) fn post(
     State(app): State<Arc<App>>,
     request: Request,
-) -> Result<Response, Failure> {
-    let (id, delivered) = store(&app.facade, request).await?;
-    let mut response = json(StatusCode::OK, receipt(id, &delivered));
-    if delivered.replayed {
-        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+) -> impl Future<Output = Result<Response, Failure>> + Send {
+    let (head, body) = request.into_parts();
+    let key_id = check(&head.headers);
+    drop(head);
+    async move {
+        let (id, delivered) = store(&app.facade, key_id?, body).await?;
+        let mut response = json(StatusCode::OK, receipt(id, &delivered));
+        if delivered.replayed {
+            response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        }
+        Ok(response)
     }
-    Ok(response)
 }
 
-async fn store(facade: &Facade, request: Request) -> Result<(MessageId, Delivered), PostError> {
-    let (head, body) = request.into_parts();
-    media_type::expect(&head.headers, JSON)?;
-    let key = Key::from_headers(&head.headers)?;
-    let key_id = key.map(|key| key.id()).transpose()?;
+/// The id that the client chose, if it did.
+fn check(headers: &HeaderMap) -> Result<Option<MessageId>, PostError> {
+    media_type::expect(headers, JSON)?;
+    let key = Key::from_headers(headers)?;
+    Ok(key.map(|key| key.id()).transpose()?)
+}
+
+async fn store(
+    facade: &Facade,
+    key_id: Option<MessageId>,
+    body: Body,
+) -> Result<(MessageId, Delivered), PostError> {
     let limits = facade.limits();
     let limits = BodyLimits { pause: limits.body_read, whole: limits.body_whole };
     let body = read_whole(body, limits, facade.bodies()).await?;
@@ -56,11 +72,9 @@ async fn store(facade: &Facade, request: Request) -> Result<(MessageId, Delivere
 fn receipt(id: MessageId, delivered: &Delivered) -> Vec<u8> {
     // Longer than any receipt: one allocation.
     let mut json = Vec::with_capacity(112);
+    json.extend_from_slice(br#"{"status":"success","uuid":""#);
+    json.extend_from_slice(&id.to_text());
     // Writing into memory cannot fail.
-    let _ = write!(
-        json,
-        r#"{{"status":"success","uuid":"{id}","sequence":{}}}"#,
-        delivered.place.sequence
-    );
+    let _ = write!(json, r#"","sequence":{}}}"#, delivered.place.sequence);
     json
 }

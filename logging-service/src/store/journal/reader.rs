@@ -237,11 +237,10 @@ impl<'a> Source<'a> {
 
 /// The message a record holds; `None` if it breaks the rules for messages.
 pub(super) fn message(record: &Record<'_>, body: Bytes) -> Option<Message> {
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
     Some(Message {
         id: MessageId::try_from(record.id).ok()?,
-        stream: text(record.stream)?.try_into().ok()?,
-        content_type: text(record.content_type)?.try_into().ok()?,
+        stream: str::from_utf8(record.stream).ok()?.parse().ok()?,
+        content_type: str::from_utf8(record.content_type).ok()?.parse().ok()?,
         body,
     })
 }
