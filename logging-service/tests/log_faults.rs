@@ -232,7 +232,7 @@ async fn another_stream_or_content_type_under_a_used_id_is_a_conflict() {
     let log = log(store);
     let first = message(1, "same");
     let stream = Message { stream: "orders".parse().unwrap(), ..first.clone() };
-    let content_type = "application/json".to_owned().try_into().unwrap();
+    let content_type = "application/json".parse().unwrap();
     let content_type = Message { content_type, ..first.clone() };
     assert_eq!(log.append(vec![first]).await.unwrap(), [stored(1)]);
     assert_eq!(log.append(vec![stream]).await.unwrap(), [Outcome::Conflict]);

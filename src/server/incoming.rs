@@ -17,7 +17,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{Sleep, sleep},
 };
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::{
@@ -105,7 +104,6 @@ pub struct Connection {
     opening: Option<Opening>,
     flood: FloodGuard,
     place: Place,
-    leave: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 struct Opening {
@@ -117,9 +115,8 @@ impl Connection {
     fn new(tcp: TcpStream, place: Place) -> Self {
         let timeout = Box::pin(sleep(limits::HEADER_READ_TIMEOUT));
         let opening = Some(Opening { timeout, bytes_left: PREFACE_BYTES });
-        let leave = Box::pin(place.leave().clone().cancelled_owned());
         place.waits();
-        Self { tcp, opening, flood: FloodGuard::new(), place, leave }
+        Self { tcp, opening, flood: FloodGuard::new(), place }
     }
 
     /// Fails until the client has spoken, if that takes it too long.
@@ -134,7 +131,7 @@ impl Connection {
     fn sent(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => self.flood.sent(bytes),
-            Poll::Pending if self.place.leave().is_cancelled() => {
+            Poll::Pending if self.place.leave().is_given() => {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             Poll::Pending | Poll::Ready(Err(_)) => {}
@@ -180,7 +177,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.leave.as_mut().poll(cx).is_ready() {
+        if self.place.leave().poll_given(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let filled_before = buf.filled().len();

@@ -6,6 +6,7 @@ mod flood;
 mod grpc;
 mod health;
 mod incoming;
+mod notice;
 mod open_files;
 pub mod places;
 mod runtime;

@@ -16,8 +16,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
+pub use super::notice::Notice;
 use crate::limits;
 
 /// Neither waits for its client.
@@ -48,7 +48,7 @@ struct Taken {
 struct Occupant {
     /// Microseconds from the beginning to the moment since when it waits for its client.
     waits_since: AtomicU64,
-    leave: CancellationToken,
+    leave: Notice,
 }
 
 impl Places {
@@ -85,9 +85,15 @@ impl Places {
         self.make_room(open / 8 + 1);
     }
 
+    /// Asks all connections to leave, those at work as well.
+    pub fn close(&self) {
+        for occupant in self.0.taken().occupants.values() {
+            occupant.leave.give();
+        }
+    }
+
     fn occupy(&self, free: OwnedSemaphorePermit) -> Place {
-        let occupant =
-            Arc::new(Occupant { waits_since: WORKING.into(), leave: CancellationToken::new() });
+        let occupant = Arc::new(Occupant { waits_since: WORKING.into(), leave: Notice::default() });
         let mut taken = self.0.taken();
         let number = taken.next;
         taken.next += 1;
@@ -113,7 +119,7 @@ impl Places {
             // One that got work just now stays.
             if waits.compare_exchange(*since, LEAVING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
             {
-                occupant.leave.cancel();
+                occupant.leave.give();
             }
         }
         drop(waiting);
@@ -179,8 +185,14 @@ impl Place {
         self.occupant.waits_since.load(Ordering::Relaxed) == WORKING
     }
 
-    /// Cancelled when it is asked to leave.
-    pub fn leave(&self) -> &CancellationToken {
+    /// Since when it waits for its client, if it does.
+    pub fn waits_since(&self) -> Option<Instant> {
+        let since = self.occupant.waits_since.load(Ordering::Relaxed);
+        (since < LEAVING).then(|| self.shared.began + Duration::from_micros(since))
+    }
+
+    /// Given when it is asked to leave.
+    pub fn leave(&self) -> &Notice {
         &self.occupant.leave
     }
 }
@@ -208,7 +220,7 @@ mod tests {
     }
 
     fn asked(places: &[&Place]) -> Vec<bool> {
-        places.iter().map(|place| place.leave().is_cancelled()).collect()
+        places.iter().map(|place| place.leave().is_given()).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,6 +234,16 @@ mod tests {
         assert_eq!(asked(&[&oldest, &older, &newest]), [false, true, false]);
         drop(older);
         assert!(places.take().now_or_never().is_some(), "the place was not free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_are_asked_to_leave_at_the_end() {
+        let places = Places::new(3);
+        let waits = waiting(&places).await;
+        let works = waiting(&places).await;
+        works.works();
+        places.close();
+        assert_eq!(asked(&[&waits, &works]), [true, true]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,18 +69,19 @@ pub(super) async fn run<L: Listener>(
     stop: CancellationToken,
 ) {
     let connections = TaskTracker::new();
+    let places = Places::new(limits.connections);
     let cut = CancellationToken::new();
     let accepting = accept_all(
         listener,
         &connections,
         |io, place| {
             let placed = connection::Placed::new(resources.clone(), place);
-            // A token of its own: the lock of a shared one would be taken on every wake-up.
-            connection::serve(io, placed, &limits, L::reset, stop.child_token(), cut.clone())
+            connection::serve(io, placed, &limits, L::reset, stop.clone(), cut.clone())
         },
-        limits.connections,
+        &places,
     );
     let _ = stop.run_until_cancelled(accepting).await;
+    places.close();
     connections.close();
     if tokio::time::timeout(limits.drain, connections.wait()).await.is_err() {
         tracing::warn!(
@@ -98,12 +99,11 @@ async fn accept_all<L, F>(
     listener: L,
     connections: &TaskTracker,
     serve: impl Fn(L::Io, Place) -> F,
-    connections_max: usize,
+    places: &Places,
 ) where
     L: Listener,
     F: Future<Output = ()> + Send + 'static,
 {
-    let places = Places::new(connections_max);
     let mut failing = false;
     loop {
         match listener.accept().await {

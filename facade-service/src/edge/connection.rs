@@ -1,6 +1,12 @@
 //! One connection.
 
-use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+};
 
 use axum::{
     body::Body,
@@ -9,13 +15,14 @@ use axum::{
 use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use oncelog::server::places::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     EdgeLimits,
+    exchange::Exchange,
     io::ClientIo,
     watch::{RequestBody, ResponseBody},
 };
@@ -27,13 +34,12 @@ use crate::{
 /// The resources, for the one connection that has this place.
 pub(super) struct Placed {
     resources: Resources,
-    place: Arc<Place>,
+    exchange: Arc<Exchange>,
 }
 
 impl Placed {
     pub(super) fn new(resources: Resources, place: Place) -> Self {
-        place.waits();
-        Self { resources, place: Arc::new(place) }
+        Self { resources, exchange: Arc::new(Exchange::new(place)) }
     }
 }
 
@@ -54,31 +60,29 @@ pub(super) fn serve<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let io = TokioIo::new(ClientIo::new(io, limits.response_stall, limits.linger, reset));
-    let Placed { resources, place } = placed;
-    let answering = Arc::clone(&place);
+    let Placed { resources, exchange } = placed;
+    let io = ClientIo::new(io, Arc::clone(&exchange), limits, reset);
+    let answering = Arc::clone(&exchange);
     let service =
         service_fn(move |request| answer(resources.clone(), request, Arc::clone(&answering)));
-    // This timer runs from the first moment of a connection, and again from the end of each answer,
-    // until a head is complete: so it bounds the first byte and idle connections too.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read)
         .max_buf_size(limits.header_bytes)
-        .serve_connection(io, service);
+        .serve_connection(TokioIo::new(io), service);
+    let header_read = limits.header_read;
     async move {
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => Some(ended),
-            () = stop.cancelled() => {
+            // It bounds the first byte and idle connections too.
+            () = exchange.head_overdue(header_read) => {
                 connection.as_mut().graceful_shutdown();
-                cut.run_until_cancelled(connection).await
+                connection.now_or_never()
             }
-            () = place.leave().cancelled() => {
+            () = poll_fn(|cx| exchange.place().leave().poll_given(cx)) => {
                 connection.as_mut().graceful_shutdown();
-                if place.is_at_work() {
-                    // It got a request after it was chosen.
+                if stop.is_cancelled() || exchange.place().is_at_work() {
+                    // Or it got a request after it was chosen.
                     cut.run_until_cancelled(connection).await
                 } else {
                     // An idle one closes in good order now, and any other breaks off.
@@ -96,9 +100,9 @@ where
 fn answer(
     resources: Resources,
     request: Request<Incoming>,
-    place: Arc<Place>,
+    exchange: Arc<Exchange>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
-    let request = request.map(|body| Body::new(RequestBody::new(body, &place)));
+    let request = request.map(|body| Body::new(RequestBody::new(body, &exchange)));
     let answer = AssertUnwindSafe(async move { resources.answer(request).await });
     answer.catch_unwind().map(move |answered| {
         let response = answered.unwrap_or_else(|_| {
@@ -106,6 +110,6 @@ fn answer(
             tracing::error!("a request handler panicked; its client got a 500");
             Failure::from(RouteError::Panicked).into_response()
         });
-        Ok(response.map(|body| ResponseBody::new(body, place)))
+        Ok(response.map(|body| ResponseBody::new(body, exchange)))
     })
 }

@@ -4,6 +4,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,9 +14,12 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::{EdgeLimits, exchange::Exchange};
+
 /// Wraps a connection.
 pub(super) struct ClientIo<IO> {
     io: IO,
+    exchange: Arc<Exchange>,
     /// Called if it is dropped without having been shut down.
     reset: fn(&IO),
     stall_limit: Duration,
@@ -29,11 +33,12 @@ pub(super) struct ClientIo<IO> {
 impl<IO> ClientIo<IO> {
     pub(super) fn new(
         io: IO,
-        stall_limit: Duration,
-        linger_limit: Duration,
+        exchange: Arc<Exchange>,
+        limits: &EdgeLimits,
         reset: fn(&IO),
     ) -> Self {
-        Self { io, reset, stall_limit, linger_limit, stalled: None, lingering: None }
+        let (stall_limit, linger_limit) = (limits.response_stall, limits.linger);
+        Self { io, exchange, reset, stall_limit, linger_limit, stalled: None, lingering: None }
     }
 
     fn watch<T>(
@@ -42,10 +47,13 @@ impl<IO> ClientIo<IO> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.exchange.set_stalls(false);
+            }
             return written;
         }
         let limit = self.stall_limit;
+        self.exchange.set_stalls(true);
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))

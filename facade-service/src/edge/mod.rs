@@ -15,6 +15,7 @@
 
 mod accept;
 mod connection;
+mod exchange;
 mod io;
 mod watch;
 

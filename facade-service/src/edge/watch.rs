@@ -1,4 +1,4 @@
-//! Bodies that tell the place of their connection who waits for whom.
+//! Bodies that tell their connection who waits for whom.
 
 use std::{
     pin::Pin,
@@ -11,29 +11,27 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use oncelog::server::places::Place;
 
+use super::exchange::Exchange;
+
 /// A request's body. The connection waits for its client until all of it is there, or nobody wants
 /// it any more.
 pub(super) struct RequestBody {
     body: Incoming,
     /// It may outlive its connection: the lines of an upload that arrived are delivered all the same. By
     /// then the place belongs to another.
-    place: Weak<Place>,
+    exchange: Weak<Exchange>,
 }
 
 impl RequestBody {
     /// The body of a request whose head has just become complete.
-    pub(super) fn new(body: Incoming, place: &Arc<Place>) -> Self {
-        if body.is_end_stream() {
-            place.works();
-        } else {
-            place.waits();
-        }
-        Self { body, place: Arc::downgrade(place) }
+    pub(super) fn new(body: Incoming, exchange: &Arc<Exchange>) -> Self {
+        exchange.requested(body.is_end_stream());
+        Self { body, exchange: Arc::downgrade(exchange) }
     }
 
     fn tell(&self, what: impl FnOnce(&Place)) {
-        if let Some(place) = self.place.upgrade() {
-            what(&place);
+        if let Some(exchange) = self.exchange.upgrade() {
+            what(exchange.place());
         }
     }
 }
@@ -76,18 +74,18 @@ impl hyper::body::Body for RequestBody {
 /// An answer's body. Once all of it is on its way, the connection waits for its client again.
 pub(super) struct ResponseBody {
     body: Body,
-    place: Arc<Place>,
+    exchange: Arc<Exchange>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, place: Arc<Place>) -> Self {
-        Self { body, place }
+    pub(super) fn new(body: Body, exchange: Arc<Exchange>) -> Self {
+        Self { body, exchange }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.place.waits();
+        self.exchange.answered();
     }
 }
 

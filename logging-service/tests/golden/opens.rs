@@ -15,8 +15,8 @@ const LARGE_BYTES: usize = 40_000;
 fn message(number: u8, stream: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Message {
     Message {
         id: vec![number; 16].into(),
-        stream: stream.to_owned(),
-        content_type: content_type.to_owned(),
+        stream: stream.to_owned().into(),
+        content_type: content_type.to_owned().into(),
         body: body.into().into(),
     }
 }
