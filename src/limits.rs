@@ -87,6 +87,10 @@ pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
 /// queue and starve single posts.
 pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
 
+/// Lines of one batch upload that are delivered as one group: so that one group is under way while the
+/// next one gathers.
+pub const UPLOAD_LINES_TOGETHER_MAX: usize = UPLOAD_IN_FLIGHT_MAX / 2;
+
 /// Messages of all batch uploads together that may be under way. With one post on each other
 /// connection they still fit into the queue.
 pub const UPLOADS_MESSAGES_MAX: usize = 4096;
@@ -94,12 +98,13 @@ pub const UPLOADS_MESSAGES_MAX: usize = 4096;
 /// Bytes of all batch uploads together that may be under way: a quarter of the queue.
 pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Outcome lines of one batch upload that may wait for the client to read them, in groups as they
-/// became ready together.
+/// Outcome lines of one batch upload that may wait for the client to read them, in pieces as they
+/// became known together.
 pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
 
 const _: () = assert!(UPLOADS_MESSAGES_MAX + CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
 const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
+const _: () = assert!(UPLOAD_IN_FLIGHT_MAX <= UPLOADS_MESSAGES_MAX);
 const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
 
 // --- The logging service's queue ---

@@ -1,17 +1,20 @@
 //! The media type of a body.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use crate::limits::CONTENT_TYPE_BYTES_MAX;
 
 /// 1 to 127 visible ASCII characters or spaces. It is kept for readers and not interpreted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ContentType(String);
+pub struct ContentType(Cow<'static, str>);
+
+/// The one that nearly every message has takes no memory.
+const TEXT: &str = "text/plain; charset=utf-8";
 
 impl ContentType {
     /// Plain text in UTF-8.
-    pub fn text() -> Self {
-        Self("text/plain; charset=utf-8".to_owned())
+    pub const fn text() -> Self {
+        Self(Cow::Borrowed(TEXT))
     }
 
     /// The media type.
@@ -21,7 +24,7 @@ impl ContentType {
 
     /// The media type, to keep.
     pub fn into_string(self) -> String {
-        self.0
+        self.0.into_owned()
     }
 }
 
@@ -30,8 +33,10 @@ impl TryFrom<String> for ContentType {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let allowed = |byte: u8| matches!(byte, b' '..=b'~');
-        if (1..=CONTENT_TYPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text))
+        if text == TEXT {
+            Ok(Self::text())
+        } else if (1..=CONTENT_TYPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(Cow::Owned(text)))
         } else {
             Err(InvalidContentType)
         }

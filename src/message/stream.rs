@@ -1,17 +1,20 @@
 //! The name of a stream.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::limits::STREAM_NAME_BYTES_MAX;
 
 /// 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StreamName(String);
+pub struct StreamName(Cow<'static, str>);
+
+/// The one that nearly every message has takes no memory.
+const FACADE: &str = "facade";
 
 impl StreamName {
     /// The stream that the facade writes to and reads from.
-    pub fn facade() -> Self {
-        Self("facade".to_owned())
+    pub const fn facade() -> Self {
+        Self(Cow::Borrowed(FACADE))
     }
 
     /// The name.
@@ -21,7 +24,7 @@ impl StreamName {
 
     /// The name, to keep.
     pub fn into_string(self) -> String {
-        self.0
+        self.0.into_owned()
     }
 }
 
@@ -30,8 +33,10 @@ impl TryFrom<String> for StreamName {
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
         let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-        if (1..=STREAM_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
-            Ok(Self(name))
+        if name == FACADE {
+            Ok(Self::facade())
+        } else if (1..=STREAM_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
+            Ok(Self(Cow::Owned(name)))
         } else {
             Err(InvalidStreamName)
         }
