@@ -83,13 +83,12 @@ pub const OUTAGE_BATCH_TIMES: u32 = 4;
 /// The shortest time that counts as an outage: the longest usual pause of a disk.
 pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
 
-/// Messages of one batch upload that may be under way at once, so that one upload cannot fill the
-/// queue and starve single posts.
-pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
+/// Messages of one batch upload that may be under way at once: a batch that is stored, and the next one
+/// that gathers meanwhile. More would let one upload fill the queue and starve single posts.
+pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * BATCH_MESSAGES_MAX;
 
-/// Lines of one batch upload that are delivered as one group: so that one group is under way while the
-/// next one gathers.
-pub const UPLOAD_LINES_TOGETHER_MAX: usize = UPLOAD_IN_FLIGHT_MAX / 2;
+/// Lines of one batch upload that are delivered as one group, if they arrive together.
+pub const UPLOAD_LINES_TOGETHER_MAX: usize = BATCH_MESSAGES_MAX / 2;
 
 /// Messages of all batch uploads together that may be under way. With one post on each other
 /// connection they still fit into the queue.
