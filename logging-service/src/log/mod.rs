@@ -119,8 +119,7 @@ impl Log {
     /// # Errors
     /// [`AppendError`]; then no message has an outcome.
     pub async fn append(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
-        let positions: Vec<_> =
-            messages.iter().map(|message| self.0.index.get(&message.id)).collect();
+        let positions = self.0.index.get_all(messages.iter().map(|message| &message.id));
         if positions.iter().all(Option::is_none) {
             return self.hand_over(messages).await;
         }
