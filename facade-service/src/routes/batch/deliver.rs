@@ -14,6 +14,7 @@ use super::outcome;
 use crate::{
     error::PostError,
     facade::{Facade, text_message},
+    receipt::RECEIPT_BYTES_USUAL,
     request::{
         content::{InvalidContent, parse_line},
         lines::Line,
@@ -109,7 +110,7 @@ async fn deliver(
     let mut planned = planned.into_iter().peekable();
     let (mut answers, mut ended) = (Vec::new().into_iter(), false);
     loop {
-        let mut piece = Vec::with_capacity(outcome::BYTES_USUAL * answers.len());
+        let mut piece = Vec::with_capacity(RECEIPT_BYTES_USUAL * answers.len());
         // As far as answers are known, with the lines that need none.
         while let Some(line) =
             planned.next_if(|line| line.message.is_err() || answers.len() > 0 || ended)

@@ -1,22 +1,16 @@
 //! The lines of an upload's answer.
 
-use oncelog::{
-    delivery::Delivered,
-    message::{MESSAGE_ID_CHARS, MessageId},
+use oncelog::{delivery::Delivered, message::MessageId};
+
+use crate::{
+    error::{Failure, PostError},
+    receipt::write_receipt,
 };
-
-use crate::error::{Failure, PostError};
-
-/// Room for the outcome of a line that is stored, unless its sequence is astronomical.
-pub(super) const BYTES_USUAL: usize = 112;
 
 /// Appends the outcome of a line whose message is stored.
 pub(super) fn success(piece: &mut Vec<u8>, id: MessageId, delivered: &Delivered) {
-    piece.extend_from_slice(br#"{"status":"success","uuid":""#);
-    piece.extend_from_slice(id.encode(&mut [0; MESSAGE_ID_CHARS]).as_bytes());
-    piece.extend_from_slice(br#"","sequence":"#);
-    piece.extend_from_slice(itoa::Buffer::new().format(delivered.place.sequence).as_bytes());
-    piece.extend_from_slice(if delivered.replayed { b",\"replayed\":true}\n" } else { b"}\n" });
+    write_receipt(piece, id, delivered.place.sequence, delivered.replayed);
+    piece.push(b'\n');
 }
 
 /// Appends the outcome of a line that was not acknowledged.
@@ -32,6 +26,7 @@ mod tests {
     use oncelog::message::Place;
 
     use super::*;
+    use crate::receipt::RECEIPT_BYTES_USUAL;
 
     #[test]
     fn an_outcome_is_one_line_of_json() {
@@ -39,7 +34,7 @@ mod tests {
         let place = Place { sequence: u64::MAX, stored_at: SystemTime::UNIX_EPOCH };
         let mut piece = Vec::new();
         success(&mut piece, id, &Delivered { place, replayed: false });
-        assert!(piece.len() <= BYTES_USUAL, "{} bytes", piece.len());
+        assert!(piece.len() <= RECEIPT_BYTES_USUAL, "{} bytes", piece.len());
         success(&mut piece, id, &Delivered { place, replayed: true });
         failure(&mut piece, 7, PostError::Stopping);
         let lines: Vec<serde_json::Value> = piece
