@@ -1,5 +1,5 @@
 //! What a call between the services costs in bytes and conversions, without a network:
-//! `cargo bench -p oncelog`.
+//! `cargo bench -p oncelog --bench wire`.
 
 #![allow(clippy::unwrap_used)] // What cannot be set up cannot be measured.
 

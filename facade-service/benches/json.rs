@@ -1,4 +1,4 @@
-//! What the JSON of a message costs the facade, in and out: `cargo bench -p facade-service`.
+//! What the JSON of a message costs the facade, in and out: `cargo bench -p facade-service --bench json`.
 //!
 //! Most of a facade is private, and stays so: the files that are measured are compiled into this program
 //! as well. They are the product's own, so there is no copy that could grow old.
