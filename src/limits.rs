@@ -83,9 +83,12 @@ pub const OUTAGE_BATCH_TIMES: u32 = 4;
 /// The shortest time that counts as an outage: the longest usual pause of a disk.
 pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
 
-/// Messages of one batch upload that may be under way at once, so that one upload cannot fill the
-/// queue and starve single posts.
-pub const UPLOAD_IN_FLIGHT_MAX: usize = 1024;
+/// Messages of one batch upload that may be under way at once: a batch that is stored, and the next one
+/// that gathers meanwhile. More would let one upload fill the queue and starve single posts.
+pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * BATCH_MESSAGES_MAX;
+
+/// Lines of one batch upload that are delivered as one group, if they arrive together.
+pub const UPLOAD_LINES_TOGETHER_MAX: usize = BATCH_MESSAGES_MAX / 2;
 
 /// Messages of all batch uploads together that may be under way. With one post on each other
 /// connection they still fit into the queue.
@@ -94,12 +97,13 @@ pub const UPLOADS_MESSAGES_MAX: usize = 4096;
 /// Bytes of all batch uploads together that may be under way: a quarter of the queue.
 pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Outcome lines of one batch upload that may wait for the client to read them, in groups as they
-/// became ready together.
+/// Outcome lines of one batch upload that may wait for the client to read them, in pieces as they
+/// became known together.
 pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
 
 const _: () = assert!(UPLOADS_MESSAGES_MAX + CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
 const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
+const _: () = assert!(UPLOAD_IN_FLIGHT_MAX <= UPLOADS_MESSAGES_MAX);
 const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
 
 // --- The logging service's queue ---

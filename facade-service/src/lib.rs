@@ -7,6 +7,7 @@
 //! - `request/`: what a request may say, checked before anything is delivered
 //! - [`Facade`]: what the routes work with: delivery, the other services, ids, limits
 //! - `error`: every failure and its status, in one place
+//! - `receipt`: what a client gets for a message that is stored
 //! - `log`: reading the log, and the forms it is shown in
 //! - [`serve`] and `edge/`: connections, their limits, and the drain
 //! - [`settings`]: flags and environment
@@ -17,6 +18,7 @@ mod edge;
 mod error;
 mod facade;
 mod log;
+mod receipt;
 mod request;
 mod routes;
 

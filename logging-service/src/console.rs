@@ -1,6 +1,6 @@
 //! Shows each stored message on standard output, and never holds up the log for it.
 //!
-//! The journal thread hands over what it has answered already; another thread prints it. If the
+//! The journal thread hands over copies of what it has answered already; another thread prints them. If the
 //! console cannot keep up, lines are dropped and counted, and the count is shown.
 
 use std::{
@@ -20,7 +20,7 @@ use oncelog::{
         CONSOLE_BODY_CHARS_MAX, CONSOLE_BYTES_WAITING_MAX, CONSOLE_FLUSH_TIMEOUT,
         CONSOLE_LINES_WAITING_MAX,
     },
-    message::Message,
+    message::{Message, MessageId},
 };
 
 /// Whether message bodies are shown.
@@ -37,7 +37,8 @@ pub enum Bodies {
 pub struct Console(Option<Arc<Shared>>);
 
 struct Shared {
-    chunks: SyncSender<Vec<Message>>,
+    bodies: Bodies,
+    chunks: SyncSender<Chunk>,
     lines_waiting: AtomicUsize,
     bytes_waiting: AtomicUsize,
     lines_dropped: AtomicUsize,
@@ -57,6 +58,7 @@ impl Console {
         // A chunk has at least one line, so the count of lines bounds the chunks too.
         let (chunks, receiver) = sync_channel(CONSOLE_LINES_WAITING_MAX);
         let shared = Arc::new(Shared {
+            bodies,
             chunks,
             lines_waiting: AtomicUsize::new(0),
             bytes_waiting: AtomicUsize::new(0),
@@ -70,17 +72,18 @@ impl Console {
     }
 
     /// Shows `messages`, or drops and counts them if too many lines wait already. Never waits.
-    pub fn show(&self, messages: Vec<Message>) {
+    pub fn show(&self, messages: &[Message]) {
         let Some(shared) = &self.0 else { return };
         if messages.is_empty() {
             return;
         }
-        let (lines, bytes) = (messages.len(), body_bytes(&messages));
+        let chunk = Chunk::of(messages, shared.bodies);
+        let (lines, bytes) = (chunk.lines.len(), chunk.bodies.len());
         let lines_waiting = shared.lines_waiting.fetch_add(lines, Ordering::Relaxed);
         let bytes_waiting = shared.bytes_waiting.fetch_add(bytes, Ordering::Relaxed);
         let fits = lines_waiting + lines <= CONSOLE_LINES_WAITING_MAX
             && bytes_waiting + bytes <= CONSOLE_BYTES_WAITING_MAX;
-        if !fits || shared.chunks.try_send(messages).is_err() {
+        if !fits || shared.chunks.try_send(chunk).is_err() {
             shared.lines_waiting.fetch_sub(lines, Ordering::Relaxed);
             shared.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);
             shared.lines_dropped.fetch_add(lines, Ordering::Relaxed);
@@ -97,13 +100,61 @@ impl Console {
     }
 }
 
-fn body_bytes(messages: &[Message]) -> usize {
-    messages.iter().map(|message| message.body.len()).sum()
+/// What is shown of some messages: no more of them is kept.
+struct Chunk {
+    lines: Vec<Line>,
+    /// What may be shown of the bodies, one behind the other.
+    bodies: Vec<u8>,
 }
 
-fn print(chunks: &Receiver<Vec<Message>>, shared: &Shared, mut out: impl Write, bodies: Bodies) {
+struct Line {
+    id: MessageId,
+    body_bytes: usize,
+}
+
+/// Bytes of a body that are looked at: a character has four at most.
+const BODY_BYTES_SHOWN_MAX: usize = CONSOLE_BODY_CHARS_MAX * 4;
+
+impl Line {
+    fn shown_bytes(&self, bodies: Bodies) -> usize {
+        match bodies {
+            Bodies::Shown => self.body_bytes.min(BODY_BYTES_SHOWN_MAX),
+            Bodies::Hidden => 0,
+        }
+    }
+}
+
+impl Chunk {
+    fn of(messages: &[Message], bodies: Bodies) -> Self {
+        let line = |message: &Message| Line { id: message.id, body_bytes: message.body.len() };
+        let lines: Vec<_> = messages.iter().map(line).collect();
+        let bytes = lines.iter().map(|line| line.shown_bytes(bodies)).sum();
+        let mut shown = Vec::with_capacity(bytes);
+        for (line, message) in lines.iter().zip(messages) {
+            shown.extend_from_slice(&message.body[..line.shown_bytes(bodies)]);
+        }
+        Self { lines, bodies: shown }
+    }
+
+    fn write(&self, bodies: Bodies, text: &mut String) {
+        let mut rest = &self.bodies[..];
+        for line in &self.lines {
+            let (shown, behind) = rest.split_at(line.shown_bytes(bodies));
+            rest = behind;
+            text.push_str("Logged message: ");
+            // Writing into memory cannot fail.
+            let _ = match bodies {
+                Bodies::Shown => write_body(text, shown, line.body_bytes),
+                Bodies::Hidden => write!(text, "{} bytes, id {}", line.body_bytes, line.id),
+            };
+            text.push('\n');
+        }
+    }
+}
+
+fn print(chunks: &Receiver<Chunk>, shared: &Shared, mut out: impl Write, bodies: Bodies) {
     let mut text = String::new();
-    for messages in chunks {
+    for chunk in chunks {
         text.clear();
         match shared.lines_dropped.swap(0, Ordering::Relaxed) {
             0 => {}
@@ -111,46 +162,44 @@ fn print(chunks: &Receiver<Vec<Message>>, shared: &Shared, mut out: impl Write, 
                 let _ = writeln!(text, "({dropped} lines dropped: the console cannot keep up)");
             }
         }
-        for message in &messages {
-            let _ = match bodies {
-                Bodies::Shown => writeln!(text, "Logged message: {}", Printable(&message.body)),
-                Bodies::Hidden => {
-                    writeln!(
-                        text,
-                        "Logged message: {} bytes, id {}",
-                        message.body.len(),
-                        message.id
-                    )
-                }
-            };
-        }
+        chunk.write(bodies, &mut text);
         // A console that went away does not stop the log.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        shared.bytes_waiting.fetch_sub(body_bytes(&messages), Ordering::Release);
-        shared.lines_waiting.fetch_sub(messages.len(), Ordering::Release);
+        shared.bytes_waiting.fetch_sub(chunk.bodies.len(), Ordering::Release);
+        shared.lines_waiting.fetch_sub(chunk.lines.len(), Ordering::Release);
     }
 }
 
-/// A body on one line: control characters escaped, so that a message cannot steer the terminal, and
-/// cut after [`CONSOLE_BODY_CHARS_MAX`].
-struct Printable<'a>(&'a [u8]);
-
-impl std::fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let start = &self.0[..self.0.len().min(CONSOLE_BODY_CHARS_MAX * 4)];
-        let text = String::from_utf8_lossy(start);
-        for char in text.chars().take(CONSOLE_BODY_CHARS_MAX) {
+/// Writes a body of `body_bytes` that begins with `start`, on one line: control characters escaped, so
+/// that a message cannot steer the terminal, and cut after [`CONSOLE_BODY_CHARS_MAX`].
+fn write_body(out: &mut String, start: &[u8], body_bytes: usize) -> std::fmt::Result {
+    let text = String::from_utf8_lossy(start);
+    let cut = match text.len() {
+        ..=CONSOLE_BODY_CHARS_MAX => None,
+        _ => text.char_indices().nth(CONSOLE_BODY_CHARS_MAX).map(|(at, _)| at),
+    };
+    let shown = &text[..cut.unwrap_or(text.len())];
+    if may_control(shown) {
+        for char in shown.chars() {
             if char.is_control() {
-                write!(f, "{}", char.escape_default())?;
+                write!(out, "{}", char.escape_default())?;
             } else {
-                f.write_char(char)?;
+                out.push(char);
             }
         }
-        if start.len() < self.0.len() || text.chars().nth(CONSOLE_BODY_CHARS_MAX).is_some() {
-            write!(f, "… ({} bytes)", self.0.len())?;
-        }
-        Ok(())
+    } else {
+        out.push_str(shown);
     }
+    if cut.is_some() || start.len() < body_bytes {
+        write!(out, "… ({body_bytes} bytes)")?;
+    }
+    Ok(())
+}
+
+/// Whether there may be a control character in `text`. Looks at all of it, many bytes at a time.
+fn may_control(text: &str) -> bool {
+    // U+0080 to U+009F begin with 0xc2.
+    text.bytes().fold(false, |found, byte| found | matches!(byte, ..b' ' | 0x7f | 0xc2))
 }
 
 #[cfg(test)]
@@ -195,8 +244,8 @@ mod tests {
     fn each_message_is_one_line_in_order() {
         let paper = Paper::default();
         let console = Console::start(paper.clone(), Bodies::Shown).unwrap();
-        console.show(vec![message("msg1"), message("msg2")]);
-        console.show(vec![message("two\nlines \u{1b}[2J")]);
+        console.show(&[message("msg1"), message("msg2")]);
+        console.show(&[message("two\nlines \u{1b}[2J")]);
         console.flush();
         assert_eq!(
             paper.text(),
@@ -210,7 +259,7 @@ mod tests {
         let console = Console::start(paper.clone(), Bodies::Hidden).unwrap();
         let secret = message("secret");
         let id = secret.id;
-        console.show(vec![secret]);
+        console.show(&[secret]);
         console.flush();
         assert_eq!(paper.text(), format!("Logged message: 6 bytes, id {id}\n"));
     }
@@ -218,7 +267,13 @@ mod tests {
     #[test]
     fn a_long_body_is_cut() {
         let body = "ü".repeat(CONSOLE_BODY_CHARS_MAX + 1);
-        let shown = Printable(body.as_bytes()).to_string();
+        let mut shown = String::new();
+        write_body(
+            &mut shown,
+            &body.as_bytes()[..BODY_BYTES_SHOWN_MAX.min(body.len())],
+            body.len(),
+        )
+        .unwrap();
         assert_eq!(
             shown,
             format!("{}… ({} bytes)", "ü".repeat(CONSOLE_BODY_CHARS_MAX), body.len())
@@ -249,13 +304,13 @@ mod tests {
         let (is_stuck, stuck) = mpsc::channel();
         let out = Stuck { paper: paper.clone(), is_stuck, held };
         let console = Console::start(out, Bodies::Shown).unwrap();
-        console.show(vec![message("first")]);
+        console.show(&[message("first")]);
         stuck.recv().unwrap();
-        console.show(vec![message("x"); CONSOLE_LINES_WAITING_MAX]);
-        console.show(vec![message("y"); 7]);
+        console.show(&vec![message("x"); CONSOLE_LINES_WAITING_MAX]);
+        console.show(&vec![message("y"); 7]);
         drop(let_go);
         console.flush();
-        console.show(vec![message("last")]);
+        console.show(&[message("last")]);
         console.flush();
         let expected =
             format!("({CONSOLE_LINES_WAITING_MAX} lines dropped: the console cannot keep up)\n");

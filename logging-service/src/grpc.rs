@@ -79,7 +79,7 @@ impl LoggingService for Grpc {
         if *log.state().borrow() == State::Draining {
             return Err(append_status(AppendError::Draining));
         }
-        let ids = copied_ids(&messages);
+        let (ids, messages) = copied(messages);
         let mut valid = Vec::with_capacity(messages.len());
         let checked: Vec<Result<(), Rejection>> = messages
             .into_iter()
@@ -182,21 +182,28 @@ impl LoggingService for Grpc {
 
 /// A message that keeps the rules.
 fn checked_message(message: v1::Message) -> Result<Message, Rejection> {
-    let message = Message::try_from(message)
-        .map_err(|error| Rejection::Invalid(format!("not stored: {error}")))?;
-    // A part of the request's buffer would keep all of that in memory, for as long as the message
-    // waits for the journal or the console.
-    Ok(Message { body: Bytes::copy_from_slice(&message.body), ..message })
+    Message::try_from(message).map_err(|error| Rejection::Invalid(format!("not stored: {error}")))
 }
 
-/// The ids as they were sent. Copied, for the same reason: receipts need them until the end of the call.
-fn copied_ids(messages: &[v1::Message]) -> Vec<Bytes> {
-    let mut all = BytesMut::with_capacity(messages.iter().map(|message| message.id.len()).sum());
-    for message in messages {
-        all.extend_from_slice(&message.id);
+/// The ids as they were sent, and the messages. A part of the request's buffer would keep all of that in
+/// memory, for as long as a message waits for the journal, and its id until the end of the call. So both
+/// are copied: the ids together, and the bodies together, which are let go of together.
+fn copied(mut messages: Vec<v1::Message>) -> (Vec<Bytes>, Vec<v1::Message>) {
+    let bytes = |part: fn(&v1::Message) -> &Bytes| messages.iter().map(part).map(Bytes::len).sum();
+    let mut ids = BytesMut::with_capacity(bytes(|message| &message.id));
+    let mut bodies = BytesMut::with_capacity(bytes(|message| &message.body));
+    for message in &messages {
+        ids.extend_from_slice(&message.id);
+        bodies.extend_from_slice(&message.body);
     }
-    let mut all = all.freeze();
-    messages.iter().map(|message| all.split_to(message.id.len())).collect()
+    let (mut ids, mut bodies) = (ids.freeze(), bodies.freeze());
+    let copy = |message: &mut v1::Message| {
+        message.body = bodies.split_to(message.body.len());
+        message.id = ids.split_to(message.id.len());
+        message.id.clone()
+    };
+    let ids = messages.iter_mut().map(copy).collect();
+    (ids, messages)
 }
 
 /// Marks a failure that stored nothing, so that a client may say so.
@@ -224,26 +231,20 @@ fn read_status(error: ReadError) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use oncelog::message::{ContentType, IdSource as _, RandomIds};
-
     use super::*;
 
     #[test]
     fn neither_a_message_nor_its_id_keeps_the_request_it_came_in() {
         let request = Bytes::from(vec![b'x'; 64 * 1024]);
-        let sent = [1, 0, 16].map(|len| v1::Message { id: request.slice(..len), ..<_>::default() });
-        let ids = copied_ids(&sent);
+        let sent = [1, 0, 16].map(|len| v1::Message {
+            id: request.slice(..len),
+            body: request.slice(..1024),
+            ..<_>::default()
+        });
+        let (ids, messages) = copied(sent.to_vec());
         assert!(ids.iter().eq(sent.iter().map(|message| &message.id)), "{ids:?}");
+        assert_eq!(messages, sent);
         drop(sent);
-        assert!(request.is_unique(), "the ids keep the request in memory");
-        let message = Message {
-            id: RandomIds.next_id(),
-            stream: StreamName::facade(),
-            content_type: ContentType::text(),
-            body: request.slice(..1),
-        };
-        let kept = checked_message(message.into()).unwrap();
-        assert_eq!(kept.body, "x");
-        assert!(request.is_unique(), "the message keeps the request in memory");
+        assert!(request.is_unique(), "the request is kept in memory");
     }
 }

@@ -92,8 +92,7 @@ struct Answered(Answer, Result<Delivered, DeliveryError>);
 
 impl Answered {
     fn send(self) {
-        // Whoever left does not need it.
-        let _ = self.0.send(self.1);
+        self.0.send(self.1);
     }
 }
 
@@ -130,7 +129,7 @@ fn sort(waiting: Vec<Waiting>, outcomes: Outcomes) -> (Vec<Answered>, Vec<Waitin
 fn answer_failure(waiting: Vec<Waiting>, error: &BoxError, shared: &Shared) {
     for waiting in waiting {
         let answer = answer::of_failure(&**error, waiting.entry.state(), shared);
-        let _ = waiting.answer.send(Err(answer));
+        waiting.answer.send(Err(answer));
     }
 }
 

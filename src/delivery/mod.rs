@@ -9,6 +9,7 @@
 //! - `attempt`, `batch`: one call with the messages somebody still waits for
 //! - `classify`: what a failed attempt means
 //! - `entry`, `answer`: how far a message has come, and so what its waiter is told
+//! - [`Group`]: many messages, and one who waits for them all
 //! - [`LoggingClient`], [`channel`]: the way to the logging service
 
 mod answer;
@@ -20,6 +21,7 @@ mod classify;
 mod client;
 mod dispatcher;
 mod entry;
+mod group;
 mod pace;
 mod queue;
 mod retry;
@@ -31,12 +33,13 @@ mod waiter;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tonic::Status;
 use tower::Service;
 
 use crate::{
     limits,
-    message::{InvalidMessage, Message, Place},
+    message::{Message, Place},
     wire::v1,
 };
 
@@ -46,6 +49,7 @@ pub use self::{
     backoff::Jitter,
     channel::{channel, endpoint},
     client::LoggingClient,
+    group::Group,
 };
 
 /// A message is stored, durably.
@@ -150,27 +154,18 @@ impl Delivery {
     /// longer than [`limits::QUEUE_WAIT_MAX`] and [`limits::QUEUE_BATCHES_MIN`] batches. In an outage,
     /// while nothing is stored at all, it waits.
     pub async fn append(&self, message: Message) -> Result<Delivered, DeliveryError> {
-        self.append_as(Kind::Single, message).await
+        waiter::check(&message)?;
+        let deadline = Instant::now() + self.total_timeout;
+        Waiter::join(&self.open.0, Kind::Single, message)?.wait_until(deadline).await
     }
 
-    /// As [`Delivery::append`], for a caller with many messages that waits for room by itself: its
-    /// message is not refused for the time it has to wait, only if the queue is full. What such callers
-    /// have under way together is theirs to bound.
+    /// Appends many messages, each as [`Delivery::append`] does and with an answer of its own. They are
+    /// queued, in their order, when this returns; [`Group::next`] waits for the answers.
     ///
-    /// # Errors
-    /// As [`Delivery::append`].
-    pub async fn append_in_bulk(&self, message: Message) -> Result<Delivered, DeliveryError> {
-        self.append_as(Kind::Bulk, message).await
-    }
-
-    async fn append_as(&self, kind: Kind, message: Message) -> Result<Delivered, DeliveryError> {
-        let size = message.body.len();
-        if size > limits::MESSAGE_BODY_BYTES_MAX {
-            // It would not fit a call, and a batch must not fail for one message.
-            return Err(DeliveryError::Invalid(InvalidMessage::TooLarge(size).to_string()));
-        }
-        let deadline = tokio::time::Instant::now() + self.total_timeout;
-        Waiter::join(&self.open.0, kind, message)?.wait_until(deadline).await
+    /// It is for a caller that waits for room by itself: no message is refused for the time it has to
+    /// wait, only if the queue is full. What such callers have under way together is theirs to bound.
+    pub fn append_all(&self, messages: Vec<Message>) -> Group {
+        Group::join(Arc::clone(&self.open), messages, Instant::now() + self.total_timeout)
     }
 }
 

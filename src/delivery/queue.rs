@@ -14,12 +14,31 @@ use tokio::{
 use super::{
     Delivered, DeliveryError,
     entry::Entry,
+    group::Seat,
     pace::Pace,
     room::{Amount, Room},
 };
 
 /// Where the answer to one message goes.
-pub(super) type Answer = oneshot::Sender<Result<Delivered, DeliveryError>>;
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// To somebody who waits for this one.
+    Single(oneshot::Sender<Result<Delivered, DeliveryError>>),
+    /// To its place in a group.
+    Seat(Seat),
+}
+
+impl Answer {
+    /// Whoever left does not need it.
+    pub(super) fn send(self, answer: Result<Delivered, DeliveryError>) {
+        match self {
+            Self::Single(sender) => {
+                let _ = sender.send(answer);
+            }
+            Self::Seat(seat) => seat.answer(answer),
+        }
+    }
+}
 
 /// A message in the queue.
 #[derive(Debug)]
@@ -83,22 +102,31 @@ impl Queue {
         answer: Answer,
     ) -> Result<u64, PushError> {
         let mut line = self.line();
-        if line.closed {
-            return Err(PushError::Closed);
+        let first = line.waiting.is_empty();
+        let ticket = line.push(entry, kind, answer);
+        drop(line);
+        if first && ticket.is_ok() {
+            self.arrived.notify_one();
         }
-        if !line.has_room(kind, entry.message.body.len()) {
-            return Err(PushError::Full(line.room.wait(line.all)));
-        }
-        let ticket = line.next_ticket;
-        line.next_ticket += 1;
-        line.count(kind, |amount| amount.add(entry.message.body.len()));
-        line.waiting.push_back(Waiting { ticket, kind, entry, answer });
-        let first = line.waiting.len() == 1;
+        ticket
+    }
+
+    /// Adds messages at the end, in their order, each as [`Queue::push`] does.
+    pub(super) fn push_all(
+        &self,
+        kind: Kind,
+        messages: impl IntoIterator<Item = (Arc<Entry>, Answer)>,
+    ) -> Vec<Result<u64, PushError>> {
+        let mut line = self.line();
+        let first = line.waiting.is_empty();
+        let push = |(entry, answer)| line.push(entry, kind, answer);
+        let tickets = messages.into_iter().map(push).collect();
+        let first = first && !line.waiting.is_empty();
         drop(line);
         if first {
             self.arrived.notify_one();
         }
-        Ok(ticket)
+        tickets
     }
 
     /// Takes a message out again. False if a batch has taken it already.
@@ -195,6 +223,20 @@ impl Queue {
 }
 
 impl Line {
+    fn push(&mut self, entry: Arc<Entry>, kind: Kind, answer: Answer) -> Result<u64, PushError> {
+        if self.closed {
+            return Err(PushError::Closed);
+        }
+        if !self.has_room(kind, entry.message.body.len()) {
+            return Err(PushError::Full(self.room.wait(self.all)));
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.count(kind, |amount| amount.add(entry.message.body.len()));
+        self.waiting.push_back(Waiting { ticket, kind, entry, answer });
+        Ok(ticket)
+    }
+
     fn has_room(&self, kind: Kind, body_bytes: usize) -> bool {
         self.all.has_room(Amount::QUEUE, body_bytes)
             && match kind {

@@ -7,12 +7,15 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::message::Message;
+use crate::{
+    limits,
+    message::{InvalidMessage, Message},
+};
 
 use super::{
     Delivered, DeliveryError, answer,
     entry::{Entry, State},
-    queue::{Kind, PushError},
+    queue::{Answer, Kind, PushError},
     shared::Shared,
 };
 
@@ -36,13 +39,9 @@ impl<'a> Waiter<'a> {
     ) -> Result<Self, DeliveryError> {
         let entry = Arc::new(Entry::new(message));
         let (sender, answer) = oneshot::channel();
-        match shared.queue.push(Arc::clone(&entry), kind, sender) {
+        match shared.queue.push(Arc::clone(&entry), kind, Answer::Single(sender)) {
             Ok(ticket) => Ok(Self { shared, entry, ticket, answer, present: true }),
-            Err(PushError::Full(wait)) => Err(DeliveryError::Overloaded {
-                detail: shared.explain("too many messages are waiting for the logging service"),
-                wait,
-            }),
-            Err(PushError::Closed) => Err(stopped()),
+            Err(error) => Err(refusal(shared, error)),
         }
     }
 
@@ -57,31 +56,14 @@ impl<'a> Waiter<'a> {
                 answer
             }
             // The dispatcher is gone and will send nothing more.
-            Ok(Err(_)) => Err(match self.leave() {
-                Some(State::Waiting | State::Gone) | None => stopped(),
-                Some(state @ (State::Sending | State::MaybeReached)) => {
-                    answer::of_departure(state, self.shared)
-                }
-            }),
-            Err(_) => Err(match self.leave() {
-                Some(state) => answer::of_departure(state, self.shared),
-                None => DeliveryError::NotStored(
-                    self.shared.explain("its turn did not come while other messages were sent"),
-                ),
-            }),
+            Ok(Err(_)) => Err(self.leave().in_a_stop(self.shared)),
+            Err(_) => Err(self.leave().at_the_deadline(self.shared)),
         }
     }
 
-    /// Leaves. Returns how far the message had come, none if no further than the queue.
-    fn leave(&mut self) -> Option<State> {
+    fn leave(&mut self) -> Departure {
         self.present = false;
-        // The message stays out of all attempts either way; its place in the queue is freed at once.
-        let state = self.entry.leave();
-        if self.shared.queue.remove(self.ticket) {
-            return None;
-        }
-        self.shared.departure.notify_one();
-        Some(state)
+        leave(self.shared, &self.entry, self.ticket)
     }
 }
 
@@ -90,6 +72,62 @@ impl Drop for Waiter<'_> {
         if self.present {
             self.leave();
         }
+    }
+}
+
+/// How far the message of a waiter that left had come; none if no further than the queue.
+pub(super) struct Departure(Option<State>);
+
+/// Leaves. No attempt begins with the message afterwards.
+pub(super) fn leave(shared: &Shared, entry: &Entry, ticket: u64) -> Departure {
+    // The message stays out of all attempts either way; its place in the queue is freed at once.
+    let state = entry.leave();
+    if shared.queue.remove(ticket) {
+        return Departure(None);
+    }
+    shared.departure.notify_one();
+    Departure(Some(state))
+}
+
+impl Departure {
+    /// The answer to somebody who would wait in vain, because the dispatcher is gone.
+    pub(super) fn in_a_stop(self, shared: &Shared) -> DeliveryError {
+        match self.0 {
+            Some(State::Waiting | State::Gone) | None => stopped(),
+            Some(state @ (State::Sending | State::MaybeReached)) => {
+                answer::of_departure(state, shared)
+            }
+        }
+    }
+
+    /// The answer to somebody whose time is over.
+    pub(super) fn at_the_deadline(self, shared: &Shared) -> DeliveryError {
+        match self.0 {
+            Some(state) => answer::of_departure(state, shared),
+            None => DeliveryError::NotStored(
+                shared.explain("its turn did not come while other messages were sent"),
+            ),
+        }
+    }
+}
+
+/// Whether a call can carry `message`: a batch must not fail for one message.
+pub(super) fn check(message: &Message) -> Result<(), DeliveryError> {
+    let size = message.body.len();
+    if size > limits::MESSAGE_BODY_BYTES_MAX {
+        return Err(DeliveryError::Invalid(InvalidMessage::TooLarge(size).to_string()));
+    }
+    Ok(())
+}
+
+/// The answer to a message that was not queued.
+pub(super) fn refusal(shared: &Shared, error: PushError) -> DeliveryError {
+    match error {
+        PushError::Full(wait) => DeliveryError::Overloaded {
+            detail: shared.explain("too many messages are waiting for the logging service"),
+            wait,
+        },
+        PushError::Closed => stopped(),
     }
 }
 

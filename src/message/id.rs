@@ -14,6 +14,9 @@ const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x6f6e_6365_6c6f_5e67_8b1d_0f3c_5a7e
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId([u8; 16]);
 
+/// Characters of an id in text.
+pub const MESSAGE_ID_CHARS: usize = uuid::fmt::Hyphenated::LENGTH;
+
 impl MessageId {
     /// The id of the message a client knows by `key`.
     ///
@@ -34,11 +37,9 @@ impl MessageId {
         }
     }
 
-    /// The UUID in its usual spelling: ASCII, lower case, with hyphens.
-    pub fn to_text(&self) -> [u8; 36] {
-        let mut text = [0; 36];
-        Uuid::from_bytes(self.0).hyphenated().encode_lower(&mut text);
-        text
+    /// Its text, written into `room`: what [`Display`](fmt::Display) shows, for those who write many.
+    pub fn encode<'a>(&self, room: &'a mut [u8; MESSAGE_ID_CHARS]) -> &'a str {
+        Uuid::from_bytes(self.0).hyphenated().encode_lower(room)
     }
 
     /// The 16 bytes, in network order.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 pub use self::{
     content_type::ContentType,
-    id::{IdSource, InvalidMessageId, MessageId, RandomIds},
+    id::{IdSource, InvalidMessageId, MESSAGE_ID_CHARS, MessageId, RandomIds},
     stream::{InvalidStreamName, StreamName},
     wire::{InvalidMessage, InvalidReceipt},
 };

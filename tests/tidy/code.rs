@@ -55,15 +55,21 @@ fn function_name(line: &str) -> Option<&str> {
     }
 }
 
-/// The modules a file declares in files of their own: each with its `#[path]`, if it has one.
+/// The modules a file declares in files of their own: each with its `#[path]`, if it has one, or the
+/// module around it.
 pub(crate) fn modules(text: &str) -> Vec<(String, Option<String>)> {
     let mut modules = Vec::new();
-    let mut path = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(attribute) = line.strip_prefix("#[path = \"") {
+    let (mut path, mut folder): (Option<String>, Option<String>) = (None, None);
+    for line in text.lines() {
+        if let Some(attribute) = line.trim().strip_prefix("#[path = \"") {
             path = attribute.strip_suffix("\"]").map(str::to_owned);
-        } else if let Some(name) = module_name(line) {
-            modules.push((name.to_owned(), path.take()));
+        } else if let Some(name) = module_name(line.trim()) {
+            let in_folder = folder.as_ref().map(|folder| format!("{folder}/{name}.rs"));
+            modules.push((name.to_owned(), path.take().or(in_folder)));
+        } else if line.ends_with('{') && path.is_some() {
+            folder = path.take();
+        } else if line == "}" {
+            folder = None;
         }
     }
     modules
@@ -110,7 +116,17 @@ fn last() {
 
 #[test]
 fn modules_are_found_with_their_path() {
-    let text = "mod a;\npub(crate) mod b;\n#[path = \"../x.rs\"]\nmod c;\nmod d {\n}\nuse mod_e;\n";
+    let text = "mod a;\npub(crate) mod b;\n#[path = \"../x.rs\"]\nmod c;\nmod d {\n}\nuse mod_e;\n\
+                #[path = \"../f\"]\nmod f {\n    mod g;\n}\nmod h;\n";
     let path = |name: &str, path: Option<&str>| (name.to_owned(), path.map(str::to_owned));
-    assert_eq!(modules(text), [path("a", None), path("b", None), path("c", Some("../x.rs"))]);
+    assert_eq!(
+        modules(text),
+        [
+            path("a", None),
+            path("b", None),
+            path("c", Some("../x.rs")),
+            path("g", Some("../f/g.rs")),
+            path("h", None)
+        ]
+    );
 }

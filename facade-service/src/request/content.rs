@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
 use super::key::{InvalidKey, Key};
@@ -51,15 +51,23 @@ struct Line<'a> {
 pub(crate) fn parse_post(body: &Bytes) -> Result<Bytes, InvalidContent> {
     check_object(body)?;
     let Post { msg } = serde_json::from_slice(body)?;
-    text(body, msg)
+    text(body, msg, Bytes::copy_from_slice)
 }
 
-/// The text and the key of a `{"msg":"text","key":"key"}`; the key may be absent.
-pub(crate) fn parse_line(line: &Bytes) -> Result<(Bytes, Option<Key<'_>>), InvalidContent> {
+/// The text and the key of a `{"msg":"text","key":"key"}`; the key may be absent. A short text is
+/// copied into `room`, which many lines share.
+pub(crate) fn parse_line<'a>(
+    line: &'a Bytes,
+    room: &mut BytesMut,
+) -> Result<(Bytes, Option<Key<'a>>), InvalidContent> {
     check_object(line)?;
     let Line { msg, key } = serde_json::from_slice(line)?;
     let key = key.map(Key::try_from).transpose()?;
-    Ok((text(line, msg)?, key))
+    let copy = |text: &[u8]| {
+        room.extend_from_slice(text);
+        room.split().freeze()
+    };
+    Ok((text(line, msg, copy)?, key))
 }
 
 // serde would take ["text"] for a struct with one field.
@@ -74,14 +82,18 @@ fn check_object(json: &[u8]) -> Result<(), InvalidContent> {
     }
 }
 
-fn text(json: &Bytes, msg: Cow<'_, str>) -> Result<Bytes, InvalidContent> {
+fn text(
+    json: &Bytes,
+    msg: Cow<'_, str>,
+    copy: impl FnOnce(&[u8]) -> Bytes,
+) -> Result<Bytes, InvalidContent> {
     match msg {
         msg if msg.is_empty() => Err(InvalidContent::Empty),
         Cow::Owned(text) => Ok(Bytes::from(text)),
         Cow::Borrowed(text) if text.len() > COPIED_BYTES_MAX && text.len() > json.len() / 2 => {
             Ok(json.slice_ref(text.as_bytes()))
         }
-        Cow::Borrowed(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+        Cow::Borrowed(text) => Ok(copy(text.as_bytes())),
     }
 }
 
@@ -147,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_line_may_name_its_key() {
-        let line = |json: &str| parse_line(&Bytes::copy_from_slice(json.as_bytes())).is_ok();
+        let line = |json: &str| {
+            parse_line(&Bytes::copy_from_slice(json.as_bytes()), &mut BytesMut::new()).is_ok()
+        };
         assert!(line(r#"{"msg":"a"}"#) && line(r#"{"key":"k-1","msg":"a"}"#));
         assert!(line(r#"{"msg":"a","key":null}"#));
         assert!(!line(r#"{"msg":"a","key":""}"#) && !line(r#"{"msg":"a","key":"two words"}"#));

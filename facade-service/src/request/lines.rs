@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use memchr::memchr;
 use oncelog::limits::HTTP_BODY_BYTES_MAX;
 
 /// A line that is not blank.
@@ -29,7 +30,7 @@ pub(crate) struct Splitter {
 impl Splitter {
     /// Takes in the next chunk.
     pub(crate) fn push(&mut self, mut chunk: Bytes) {
-        while let Some(end) = chunk.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', &chunk) {
             let piece = chunk.split_to(end + 1).slice(..end);
             self.end_line(piece);
         }
@@ -43,9 +44,16 @@ impl Splitter {
         }
     }
 
-    /// The next line that is complete.
-    pub(crate) fn next(&mut self) -> Option<Line> {
-        self.ready.pop_front()
+    /// The next lines that are complete, together no more than this. None if none is.
+    pub(crate) fn next(&mut self, lines_max: usize, bytes_max: usize) -> Vec<Line> {
+        let mut bytes = 0;
+        let fits = |line: &&Line| {
+            bytes += line.content.as_ref().map_or(0, Bytes::len);
+            bytes <= bytes_max
+        };
+        // A single one always goes.
+        let count = self.ready.iter().take(lines_max).take_while(fits).count().max(1);
+        self.ready.drain(..count.min(self.ready.len())).collect()
     }
 
     /// The number of the line that is not complete yet.
@@ -87,7 +95,9 @@ mod tests {
             splitter.push(Bytes::copy_from_slice(chunk));
         }
         splitter.finish();
-        std::iter::from_fn(|| splitter.next())
+        splitter
+            .next(usize::MAX, usize::MAX)
+            .into_iter()
             .map(|line| (line.number, line.content.map(|content| content.to_vec())))
             .collect()
     }

@@ -13,16 +13,19 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use http::{
     HeaderMap, HeaderValue,
     header::{CONTENT_TYPE, EXPECT},
 };
 use oncelog::limits::{UPLOAD_IN_FLIGHT_MAX, UPLOAD_OUTCOMES_WAITING_MAX};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::{deliver::start, read::Upload};
+use self::{
+    deliver::Outcomes,
+    read::{Item, Upload},
+};
 use super::App;
 use crate::{
     error::{Failure, PostError},
@@ -33,6 +36,7 @@ use crate::{
 };
 
 mod deliver;
+mod outcome;
 mod read;
 
 /// Answers at once; each line of the answer is the outcome of one line of the upload.
@@ -61,27 +65,50 @@ fn check(headers: &HeaderMap) -> Result<(), PostError> {
     if headers.contains_key(IDEMPOTENCY_KEY) { Err(InvalidKey::OnUpload.into()) } else { Ok(()) }
 }
 
+/// Passes on the outcomes of `upload`, in order.
 async fn run(upload: Upload, sender: mpsc::Sender<Bytes>) {
-    let outcomes = outcomes(upload).ready_chunks(UPLOAD_IN_FLIGHT_MAX);
-    let mut outcomes = std::pin::pin!(outcomes);
+    // Each group that waits in here has at least one of the places for lines.
+    let (started, groups) = mpsc::channel(UPLOAD_IN_FLIGHT_MAX);
+    tokio::join!(start_all(upload, started), pass_on(groups, sender));
+}
+
+/// Lines under way, whose outcomes come in order.
+struct Started {
+    outcomes: Outcomes,
+    /// Of those that an upload may have under way.
+    _places: Option<OwnedSemaphorePermit>,
+}
+
+/// Begins the delivery of line after line, with at most [`UPLOAD_IN_FLIGHT_MAX`] under way.
+async fn start_all(mut upload: Upload, started: mpsc::Sender<Started>) {
+    let places = Arc::new(Semaphore::new(UPLOAD_IN_FLIGHT_MAX));
+    while let Some(item) = upload.next().await {
+        let lines = match &item {
+            Item::Lines(lines) => lines.len(),
+            Item::Ended { .. } => 1,
+        };
+        // It is never closed, and no group has more lines than there are places.
+        let places = Arc::clone(&places).acquire_many_owned(lines as u32).await.ok();
+        let outcomes = match item {
+            Item::Lines(lines) => deliver::start(upload.facade(), lines).await,
+            Item::Ended { line, error } => deliver::ended(line, error),
+        };
+        // The other end is there until this one is gone.
+        let _ = started.send(Started { outcomes, _places: places }).await;
+    }
+}
+
+async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes>) {
     let mut listening = true;
-    while let Some(lines) = outcomes.next().await {
-        // Nobody listens any more: what arrived is delivered all the same.
-        listening = listening && sender.send(lines.concat().into()).await.is_ok();
+    while let Some(mut group) = groups.recv().await {
+        while let Some(piece) = group.outcomes.recv().await {
+            // Nobody listens any more: what arrived is delivered all the same.
+            listening = listening && sender.send(piece).await.is_ok();
+        }
     }
     if !listening {
         tracing::info!("the client of an upload left before its last outcome");
     }
-}
-
-/// The outcomes of the lines, in order. At most [`UPLOAD_IN_FLIGHT_MAX`] lines are under way.
-fn outcomes(upload: Upload) -> impl Stream<Item = Vec<u8>> {
-    stream::unfold(upload, async |mut upload| {
-        let item = upload.next().await?;
-        let outcome = start(upload.facade(), item).await;
-        Some((outcome, upload))
-    })
-    .buffered(UPLOAD_IN_FLIGHT_MAX)
 }
 
 #[cfg(test)]

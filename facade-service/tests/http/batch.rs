@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oncelog::limits::UPLOADS_BYTES_MAX;
+use oncelog::limits::{UPLOAD_IN_FLIGHT_MAX, UPLOADS_BYTES_MAX};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -78,6 +78,32 @@ async fn outcomes_arrive_while_lines_are_still_sent() {
     client.chunk("").await;
     assert_eq!(next_outcome(&mut client).await["sequence"], 4);
     assert_eq!(within(client.response_chunk()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_line_that_is_refused_does_not_wait_for_those_that_came_with_it() {
+    let world = World::start().await;
+    world.logging.on_append(Appends::Stall);
+    let mut client = world.connect().await;
+    client.head(STREAMED).await;
+    within(client.response_head()).await.unwrap();
+    client.chunk("nonsense\n{\"msg\":\"a\"}\nmore nonsense\n").await;
+    assert_eq!(next_outcome(&mut client).await["line"], 1);
+}
+
+#[tokio::test]
+async fn lines_that_arrive_at_once_are_as_many_as_an_upload_may_have_under_way() {
+    let world = World::start().await;
+    let lines = UPLOAD_IN_FLIGHT_MAX * 2 + 1;
+    let blank_and_bad = "\n\nnonsense\n";
+    let upload: String =
+        (0..lines).map(|n| format!("{{\"msg\":\"m{n}\"}}\n{blank_and_bad}")).collect();
+    let outcomes = world.request(UPLOAD, upload).await.lines();
+    assert_eq!(outcomes.len(), 2 * lines);
+    for (nth, pair) in (0..).zip(outcomes.chunks(2)) {
+        assert_eq!(pair[0]["sequence"], nth + 1);
+        assert_eq!(pair[1]["line"], 4 * nth + 4);
+    }
 }
 
 #[tokio::test]

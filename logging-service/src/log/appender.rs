@@ -73,8 +73,9 @@ impl Appender {
     pub fn append(&mut self, messages: Vec<Message>) -> Result<Appended, io::Error> {
         let mut batch = Vec::with_capacity(messages.len());
         self.pending.clear();
-        let decisions: Vec<_> =
-            messages.into_iter().map(|message| self.decide(message, &mut batch)).collect();
+        let known = self.index.get_all(messages.iter().map(|message| &message.id));
+        let decide = |(message, known)| self.decide(message, known, &mut batch);
+        let decisions: Vec<_> = messages.into_iter().zip(known).map(decide).collect();
 
         let stored_at = self.clock.now();
         let committed = match self.no_space.clone() {
@@ -94,8 +95,13 @@ impl Appender {
         Ok(Appended { outcomes, stored: batch, no_space: committed.err() })
     }
 
-    fn decide(&mut self, message: Message, batch: &mut Vec<Message>) -> Decision {
-        if let Some(position) = self.index.get(&message.id) {
+    fn decide(
+        &mut self,
+        message: Message,
+        known: Option<Position>,
+        batch: &mut Vec<Message>,
+    ) -> Decision {
+        if let Some(position) = known {
             return Decision::Known(compare(&*self.reader, position, &message));
         }
         match self.pending.entry(message.id) {
@@ -122,9 +128,8 @@ impl Appender {
         }
         match self.store.commit(batch, stored_at) {
             Ok(committed) => {
-                for (message, position) in batch.iter().zip(&committed.positions) {
-                    self.index.insert(message.id, *position);
-                }
+                let ids = batch.iter().map(|message| message.id);
+                self.index.insert_all(ids.zip(committed.positions.iter().copied()));
                 Ok(Ok(committed))
             }
             Err(error @ CommitError::NoSpace(_)) => {

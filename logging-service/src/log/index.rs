@@ -1,6 +1,8 @@
 //! Which ids are stored, and where.
 
-use dashmap::DashMap;
+use std::hash::BuildHasher as _;
+
+use dashmap::{DashMap, SharedValue};
 use oncelog::message::MessageId;
 
 use crate::store::Position;
@@ -10,6 +12,9 @@ use crate::store::Position;
 /// It holds durable records only, so whoever finds an id here may answer "stored". Handlers read it
 /// from many threads; the journal thread alone writes it, after each commit. Every call copies what
 /// it returns: no guard of the map ever leaves this file.
+///
+/// In a long log, each id is somewhere in memory that is in no cache. Looking for many under locks that
+/// are taken once lets the processor fetch several at once, which a lock for each would prevent.
 #[derive(Debug, Default)]
 pub struct Index(DashMap<MessageId, Position>);
 
@@ -19,10 +24,59 @@ impl Index {
         self.0.get(id).map(|position| *position)
     }
 
+    /// The same for each of `ids`, in order.
+    pub fn get_all<'a>(
+        &self,
+        ids: impl ExactSizeIterator<Item = &'a MessageId>,
+    ) -> Vec<Option<Position>> {
+        if !self.are_many(ids.len()) {
+            return ids.map(|id| self.get(id)).collect();
+        }
+        let hashed: Vec<_> = ids.map(|id| (self.hash(id), id)).collect();
+        // Always in this order, here and below: so nobody waits in a circle.
+        let shards: Vec<_> = self.0.shards().iter().map(|shard| shard.read()).collect();
+        let find = |(hash, id): (u64, &MessageId)| {
+            let shard = &shards[self.0.determine_shard(hash as usize)];
+            shard.get(hash, |(known, _)| known == id).map(|(_, position)| *position.get())
+        };
+        hashed.into_iter().map(find).collect()
+    }
+
     /// Publishes a durable record. Returns the position already known for `id`, if there was one;
     /// then the store holds an id twice.
     pub fn insert(&self, id: MessageId, position: Position) -> Option<Position> {
         self.0.insert(id, position)
+    }
+
+    /// Publishes many.
+    pub fn insert_all(&self, records: impl ExactSizeIterator<Item = (MessageId, Position)>) {
+        if !self.are_many(records.len()) {
+            for (id, position) in records {
+                self.insert(id, position);
+            }
+            return;
+        }
+        let hashed: Vec<_> = records.map(|(id, position)| (self.hash(&id), id, position)).collect();
+        let mut shards: Vec<_> = self.0.shards().iter().map(|shard| shard.write()).collect();
+        for (hash, id, position) in hashed {
+            let shard = &mut shards[self.0.determine_shard(hash as usize)];
+            match shard.get_mut(hash, |(known, _)| *known == id) {
+                Some((_, known)) => *known.get_mut() = position,
+                None => {
+                    let record = (id, SharedValue::new(position));
+                    shard.insert(hash, record, |(id, _)| self.hash(id));
+                }
+            }
+        }
+    }
+
+    fn hash(&self, id: &MessageId) -> u64 {
+        self.0.hasher().hash_one(id)
+    }
+
+    /// Whether it is worth to take the locks of all shards for so many ids.
+    fn are_many(&self, ids: usize) -> bool {
+        ids >= self.0.shards().len()
     }
 
     /// How many records are known.
@@ -33,5 +87,38 @@ impl Index {
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::{IdSource as _, RandomIds};
+
+    use super::*;
+
+    #[test]
+    fn many_ids_at_a_time_and_one_by_one_find_the_same() {
+        let index = Index::default();
+        let many = index.0.shards().len();
+        let ids: Vec<_> = (0..10 * many).map(|_| RandomIds.next_id()).collect();
+        let (stored, strangers) = ids.split_at(7 * many);
+        let (first, few) = stored.split_at(6 * many);
+        let numbered = |ids: &[MessageId], first| {
+            let records: Vec<_> = ids.iter().copied().zip((first..).map(Position)).collect();
+            records.into_iter()
+        };
+        index.insert_all(numbered(first, 0));
+        for (id, position) in numbered(few, first.len() as u64) {
+            assert_eq!(index.insert(id, position), None);
+        }
+        assert_eq!(index.len(), stored.len());
+        let expected: Vec<_> = (0..stored.len() as u64).map(|nth| Some(Position(nth))).collect();
+        for at_a_time in [1, many - 1, many, ids.len()] {
+            let found = ids.chunks(at_a_time).flat_map(|ids| index.get_all(ids.iter()));
+            let expected = expected.iter().copied().chain(strangers.iter().map(|_| None));
+            assert!(found.eq(expected), "{at_a_time} at a time");
+        }
+        assert_eq!(index.insert(stored[0], Position(7)), Some(Position(0)));
+        assert_eq!((index.get(&stored[0]), index.len()), (Some(Position(7)), stored.len()));
     }
 }

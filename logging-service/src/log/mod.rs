@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use oncelog::{
     clock::Clock,
     limits::{APPEND_BYTES_WAITING_MAX, SCANS_AT_ONCE_MAX},
@@ -118,8 +119,7 @@ impl Log {
     /// # Errors
     /// [`AppendError`]; then no message has an outcome.
     pub async fn append(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
-        let positions: Vec<_> =
-            messages.iter().map(|message| self.0.index.get(&message.id)).collect();
+        let positions = self.0.index.get_all(messages.iter().map(|message| &message.id));
         if positions.iter().all(Option::is_none) {
             return self.hand_over(messages).await;
         }
@@ -132,7 +132,7 @@ impl Log {
                 .filter_map(|(message, position)| Some((message, (*position)?)))
                 .collect(),
         );
-        let new: Vec<_> = new.into_iter().map(|(message, _)| message).collect();
+        let new = apart(new.into_iter().map(|(message, _)| message).collect());
         let (known, new) = if new.is_empty() {
             (known.await?, Vec::new())
         } else {
@@ -228,5 +228,44 @@ impl Log {
     /// Finishes what was handed over, closes the store in good order and ends its owner.
     pub async fn close(&self) {
         self.0.driver.stop().await;
+    }
+}
+
+/// The same messages in memory of their own: what waits must not keep those that are answered already.
+fn apart(mut messages: Vec<Message>) -> Vec<Message> {
+    let bytes = messages.iter().map(|message| message.body.len()).sum();
+    let mut bodies = BytesMut::with_capacity(bytes);
+    for message in &messages {
+        bodies.extend_from_slice(&message.body);
+    }
+    let mut bodies = bodies.freeze();
+    for message in &mut messages {
+        message.body = bodies.split_to(message.body.len());
+    }
+    messages
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use oncelog::message::{ContentType, IdSource as _, RandomIds, StreamName};
+
+    use super::*;
+
+    #[test]
+    fn what_is_set_apart_keeps_nothing_else_in_memory() {
+        let request = Bytes::from(vec![b'x'; 1024]);
+        let messages: Vec<_> = [0, 7, 1]
+            .map(|bytes| Message {
+                id: RandomIds.next_id(),
+                stream: StreamName::facade(),
+                content_type: ContentType::text(),
+                body: request.slice(..bytes),
+            })
+            .into();
+        let set_apart = apart(messages.clone());
+        assert_eq!(set_apart, messages);
+        drop(messages);
+        assert!(request.is_unique());
     }
 }

@@ -168,7 +168,7 @@ impl Owner {
             // Nobody waits any more if the caller went away; what it sent is stored all the same.
             let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
         }
-        self.console.show(appended.stored);
+        self.console.show(&appended.stored);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod batching;
 mod classifying;
+mod groups;
 mod honesty;
 mod leaving;
 mod overload;

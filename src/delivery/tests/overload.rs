@@ -122,16 +122,12 @@ async fn an_outage_refuses_nobody_and_neither_does_the_backlog_it_leaves() {
 async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
-    let bulk: Vec<_> = (0..4 * BATCH_MESSAGES_MAX as u128)
-        .map(|id| {
-            let delivery = delivery.clone();
-            tokio::spawn(async move { delivery.append_in_bulk(message(100 + id)).await })
-        })
-        .collect();
+    let bulk = (0..4 * BATCH_MESSAGES_MAX as u128).map(|id| message(100 + id)).collect();
+    let mut bulk = delivery.append_all(bulk);
     settle().await;
     delivery.append(message(7)).await.unwrap();
-    for waiter in bulk {
-        waiter.await.unwrap().unwrap();
+    while let Some(answers) = bulk.next().await {
+        assert!(answers.iter().all(Result::is_ok));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads the lines of an upload.
 
 use axum::body::Body;
+use oncelog::limits::{HTTP_BODY_BYTES_MAX, UPLOAD_LINES_TOGETHER_MAX};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,8 +16,8 @@ use crate::{
 /// What an upload brings.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// A line, to be delivered.
-    Line(Line),
+    /// Lines that arrived together, to be delivered.
+    Lines(Vec<Line>),
     /// The end, before the client's: no line from `line` on was taken.
     Ended { line: u64, error: PostError },
 }
@@ -42,11 +43,12 @@ impl Upload {
         &self.facade
     }
 
-    /// The next line, or `None` after the last one.
+    /// The next lines, or `None` after the last one.
     pub(super) async fn next(&mut self) -> Option<Item> {
         loop {
-            if let Some(line) = self.splitter.next() {
-                return Some(Item::Line(line));
+            let lines = self.splitter.next(UPLOAD_LINES_TOGETHER_MAX, HTTP_BODY_BYTES_MAX);
+            if !lines.is_empty() {
+                return Some(Item::Lines(lines));
             }
             if self.body.is_none() {
                 let error = self.ended.take()?;
