@@ -18,6 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::new();
     // A message body is never copied between the socket and the store.
     config.bytes(["."]);
+    // Made by hand, so that what many readers get is encoded once.
+    config.extern_path(".oncelog.v1.ReadResponse", "crate::wire::ReadResponse");
     tonic_prost_build::configure()
         .codec_path("crate::wire::codec::BoundedCodec")
         .compile_fds_with_config(descriptors, config)?;

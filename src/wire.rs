@@ -3,11 +3,15 @@
 //! Only the edges use these; everything inside speaks [`crate::message`].
 
 mod codec;
+mod read_response;
+
+pub use self::read_response::ReadResponse;
 
 /// Package `oncelog.v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications)]
 pub mod v1 {
     tonic::include_proto!("oncelog.v1");
+    pub use super::ReadResponse;
 }
 
 /// The encoded `FileDescriptorSet` of `proto/` and its imports, as server reflection serves it.
