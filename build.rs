@@ -18,9 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::new();
     // A message body is never copied between the socket and the store.
     config.bytes(["."]);
+    // Made by hand, so that what many readers get is encoded once.
+    config.extern_path(".oncelog.v1.Message", "crate::wire::message::Message");
+    config.extern_path(".oncelog.v1.ReadResponse", "crate::wire::read_response::ReadResponse");
     tonic_prost_build::configure()
         .codec_path("crate::wire::codec::BoundedCodec")
-        .extern_path(".oncelog.v1.Message", "crate::wire::message::Message")
         .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

@@ -237,15 +237,44 @@ pub const RENDERED_AT_ONCE_MAX: usize = 2;
 /// A piece of fewer bytes is turned into JSON where it is: it takes less time than handing it over.
 pub const RENDERED_BESIDE_BYTES_MIN: usize = 16 * 1024;
 
-/// Reads of the log that the logging service serves at a time. With chunks of one large message, each
-/// may hold some megabytes in memory.
+/// Reads of the log that the logging service serves at a time, beside those that follow. With chunks of
+/// one large message, each may hold some megabytes in memory.
 pub const READS_MAX: usize = 96;
+
+/// Reads that follow the log at a time. Each holds one chunk at most, which it shares with those that are
+/// at the same place: about one large message or [`FOLLOWED_CHUNK_BYTES_MAX`].
+pub const FOLLOWERS_MAX: usize = 256;
+
+/// Body bytes in one chunk for followers, before the last message is added.
+pub const FOLLOWED_CHUNK_BYTES_MAX: usize = 64 * 1024;
+
+/// Messages in one chunk for followers.
+pub const FOLLOWED_CHUNK_MESSAGES_MAX: usize = 1024;
+
+/// Chunks kept for followers that come to the same place a little later.
+pub const FOLLOWED_CHUNKS_KEPT_MAX: usize = 4;
+
+/// Bytes a second that all followers together are sent while messages are appended: what a small machine
+/// can spare. What they are late they get as soon as it is quieter.
+pub const FOLLOWED_BYTES_PER_SECOND_MAX: u64 = 128 * 1024 * 1024;
+
+/// A chunk for a follower counts as this many bytes more: waking one up, on both sides, takes as long as
+/// sending these.
+pub const FOLLOWED_CHUNK_COST_BYTES: u64 = 32 * 1024;
+
+/// A message for a follower counts as this many bytes more than its body: what is around it on the wire.
+pub const FOLLOWED_MESSAGE_COST_BYTES: u64 = 80;
+
+/// Without appends for this long, followers get all they can take.
+pub const FOLLOWERS_HELD_MAX: Duration = Duration::from_millis(20);
 
 /// Chunks of the log that are read from the disk at a time, for all reads together. Each takes a thread
 /// for some milliseconds, and many at once would take the processor from those who append.
 pub const SCANS_AT_ONCE_MAX: usize = 2;
 
 const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
+const _: () = assert!(FOLLOWED_CHUNK_BYTES_MAX <= READ_CHUNK_BYTES_MAX);
+const _: () = assert!(FOLLOWED_CHUNK_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
 
 /// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
 pub const READ_WINDOW_BYTES: u32 = 256 * 1024;

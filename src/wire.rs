@@ -4,13 +4,14 @@
 
 mod codec;
 mod message;
+mod read_response;
 
 /// Package `oncelog.v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications)]
 pub mod v1 {
     tonic::include_proto!("oncelog.v1");
 
-    pub use super::message::Message;
+    pub use super::{message::Message, read_response::ReadResponse};
 }
 
 /// The encoded `FileDescriptorSet` of `proto/` and its imports, as server reflection serves it.

@@ -5,8 +5,8 @@ use std::{pin::Pin, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use oncelog::{
-    limits::{BATCH_MESSAGES_MAX, GRPC_MESSAGE_BYTES_MAX, READS_MAX},
-    message::{Message, MessageId, Outcome, Rejection, StreamName},
+    limits::{BATCH_MESSAGES_MAX, FOLLOWERS_MAX, GRPC_MESSAGE_BYTES_MAX, READS_MAX},
+    message::{Message, MessageId, Outcome, Rejection, StoredMessage, StreamName},
     wire::{
         STORED_TRAILER,
         v1::{
@@ -34,8 +34,10 @@ pub(crate) struct Grpc {
     store: StoreKind,
     /// Ends streams that would otherwise never end.
     stop: CancellationToken,
-    /// One permit a read.
+    /// One permit a read that ends.
     reads: Arc<Semaphore>,
+    /// One permit a read that follows.
+    followers: Arc<Semaphore>,
 }
 
 /// The service with its limits.
@@ -49,7 +51,13 @@ pub(crate) fn server(grpc: Grpc) -> LoggingServiceServer<Grpc> {
 impl Grpc {
     /// Serves the log of `phase`, which is kept in `store`. `stop` ends streams.
     pub(crate) fn new(phase: Arc<Phase>, store: StoreKind, stop: CancellationToken) -> Self {
-        Self { phase, store, stop, reads: Arc::new(Semaphore::new(READS_MAX)) }
+        Self {
+            phase,
+            store,
+            stop,
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+        }
     }
 
     /// The log, once it is open.
@@ -120,8 +128,12 @@ impl LoggingService for Grpc {
             ),
         };
         let log = self.log()?;
-        let place = Arc::clone(&self.reads).try_acquire_owned().map_err(|_| {
-            Status::unavailable(format!("{READS_MAX} reads are under way; read again later"))
+        let (places, places_max) = match request.follow {
+            false => (&self.reads, READS_MAX),
+            true => (&self.followers, FOLLOWERS_MAX),
+        };
+        let place = Arc::clone(places).try_acquire_owned().map_err(|_| {
+            Status::unavailable(format!("{places_max} reads are under way; read again later"))
         })?;
         let chunks = log.read(ReadRange {
             stream: only,
@@ -131,8 +143,7 @@ impl LoggingService for Grpc {
         });
         let responses = chunks.map(move |chunk| {
             let _held_until_the_end = &place;
-            let records = chunk.map_err(read_status)?;
-            Ok(ReadResponse { messages: records.into_iter().map(Into::into).collect() })
+            Ok(ReadResponse::encoded(chunk.map_err(read_status)?.rendered(encode)))
         });
         if !request.follow {
             return Ok(Response::new(Box::pin(responses)));
@@ -204,6 +215,11 @@ fn copied(mut messages: Vec<v1::Message>) -> (Vec<Bytes>, Vec<v1::Message>) {
     };
     let ids = messages.iter_mut().map(copy).collect();
     (ids, messages)
+}
+
+/// The records as they are on the wire.
+fn encode(records: &[StoredMessage]) -> Bytes {
+    ReadResponse::encode(records.iter().cloned().map(Into::into).collect())
 }
 
 /// Marks a failure that stored nothing, so that a client may say so.

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use logging_service::{
     OpenStore,
     log::{Index, Log, ReadRange},
@@ -23,7 +23,7 @@ use oncelog::{
     limits::READ_CHUNK_MESSAGES_MAX,
     message::{Message, Outcome, StoredMessage},
 };
-use support::{duplicate, id, log, message, record, stored};
+use support::{all, duplicate, id, log, message, next, record, stored};
 
 fn memory() -> OpenStore {
     OpenStore { store: Box::<MemoryStore>::default(), index: Index::default() }
@@ -100,7 +100,7 @@ async fn store(log: &Log, messages: Vec<Message>) {
 }
 
 async fn read(log: &Log, range: ReadRange) -> Vec<StoredMessage> {
-    log.read(range).try_concat().await.unwrap()
+    all(log.read(range)).await
 }
 
 async fn read_all(log: &Log) -> Vec<StoredMessage> {
@@ -213,7 +213,7 @@ async fn a_read_ends_where_the_log_ended_when_it_began(log: Log) {
     store(&log, vec![message(1, "before")]).await;
     let records = log.read(ReadRange::default());
     store(&log, vec![message(2, "after")]).await;
-    let seen: Vec<StoredMessage> = records.try_concat().await.unwrap();
+    let seen = all(records).await;
     assert_eq!(seen, [record(1, message(1, "before"))]);
 }
 
@@ -221,11 +221,11 @@ async fn a_follower_sees_new_records_in_order(log: Log) {
     store(&log, vec![message(1, "1")]).await;
     let follow = ReadRange { follow: true, limit: Some(3), ..ReadRange::default() };
     let mut records = log.read(follow);
-    assert_eq!(records.next().await.unwrap().unwrap(), [record(1, message(1, "1"))]);
+    assert_eq!(next(&mut records).await, [record(1, message(1, "1"))]);
     store(&log, vec![message(2, "2")]).await;
-    assert_eq!(records.next().await.unwrap().unwrap(), [record(2, message(2, "2"))]);
+    assert_eq!(next(&mut records).await, [record(2, message(2, "2"))]);
     store(&log, vec![message(3, "3")]).await;
-    assert_eq!(records.next().await.unwrap().unwrap(), [record(3, message(3, "3"))]);
+    assert_eq!(next(&mut records).await, [record(3, message(3, "3"))]);
     assert!(records.next().await.is_none(), "the limit was passed");
 }
 

@@ -4,14 +4,14 @@
 
 mod support;
 
-use futures_util::{TryStreamExt as _, future::join_all};
+use futures_util::future::join_all;
 use logging_service::{
     Execution,
     console::Console,
     log::{AppendError, Log, ReadRange, State},
 };
 use support::{
-    clock, duplicate,
+    all, clock, duplicate,
     faulty_store::{Disk, Switches, faulty},
     id, message, record, stored,
 };
@@ -39,7 +39,7 @@ async fn either_way_each_message_is_stored_once_and_can_be_read() {
         let again = log.append(vec![message(1, "msg1"), message(2, "msg2")]).await.unwrap();
         assert_eq!(again, [duplicate(1), stored(2)], "{execution:?}");
         assert_eq!(log.lookup(&id(2)).await.unwrap(), Some(record(2, message(2, "msg2"))));
-        let all = log.read(ReadRange::default()).try_concat().await.unwrap();
+        let all = all(log.read(ReadRange::default())).await;
         assert_eq!(all, [record(1, message(1, "msg1")), record(2, message(2, "msg2"))]);
     }
 }

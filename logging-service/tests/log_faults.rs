@@ -6,14 +6,13 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt;
 use logging_service::log::{AppendError, Log, ReadRange, State};
 use oncelog::{
     limits::{APPEND_BYTES_WAITING_MAX, APPENDS_WAITING_MAX, MESSAGE_BODY_BYTES_MAX},
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
-    duplicate,
+    all, duplicate,
     faulty_store::{Disk, faulty},
     id, log, message, stored,
 };
@@ -29,7 +28,7 @@ async fn begin(log: &Log, messages: Vec<Message>) -> Appending {
 type Appending = tokio::task::JoinHandle<Result<Vec<Outcome>, AppendError>>;
 
 async fn read_all(log: &Log) -> Vec<StoredMessage> {
-    log.read(ReadRange::default()).try_concat().await.unwrap()
+    all(log.read(ReadRange::default())).await
 }
 
 /// Waits until the log is in a state, for as long as a slow machine may need.

@@ -11,7 +11,7 @@ use logging_service::{
 };
 use oncelog::{
     exit::Exit,
-    limits::BATCH_MESSAGES_MAX,
+    limits::{BATCH_MESSAGES_MAX, FOLLOWERS_MAX},
     server::incoming,
     wire::{
         STORED_TRAILER,
@@ -34,6 +34,7 @@ use tonic_health::pb::{
 };
 
 struct Service {
+    url: String,
     client: LoggingServiceClient<Channel>,
     health: HealthClient<Channel>,
     stop: CancellationToken,
@@ -58,10 +59,10 @@ async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
         let _ = is_ready.send(());
     }));
     let url = format!("http://{addr}");
-    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+    let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
     let client = LoggingServiceClient::new(channel.clone());
     let health = HealthClient::new(channel);
-    Service { client, health, stop, ready, served }
+    Service { url, client, health, stop, ready, served }
 }
 
 fn batch(messages: Vec<v1::Message>) -> AppendRequest {
@@ -289,4 +290,32 @@ async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
     let mut follower = service.client.read(follow).await.unwrap().into_inner();
     assert_eq!(follower.message().await.unwrap().unwrap().messages.len(), 2);
     assert!(follower.message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_followers_and_again_once_one_leaves() {
+    let mut service = start(|| faulty().0).await;
+    (&mut service.ready).await.unwrap();
+    append(&mut service, vec![message(1, "msg1").into()]).await;
+    let follow = ReadRequest { follow: true, ..ReadRequest::default() };
+    // As many as one connection takes.
+    let mut client = LoggingServiceClient::connect(service.url.clone()).await.unwrap();
+    let mut followers = Vec::new();
+    for _ in 0..FOLLOWERS_MAX {
+        let mut chunks = client.read(follow.clone()).await.unwrap().into_inner();
+        assert_eq!(chunks.message().await.unwrap().unwrap().messages.len(), 1);
+        followers.push(chunks);
+    }
+    let refused = service.client.read(follow.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    // Reads that end have places of their own.
+    let mut all = service.client.read(ReadRequest::default()).await.unwrap().into_inner();
+    assert_eq!(all.message().await.unwrap().unwrap().messages.len(), 1);
+    followers.pop();
+    let room = async {
+        while service.client.read(follow.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), room).await.unwrap();
 }

@@ -71,7 +71,7 @@ impl LoggingService for Log {
                 request.stream.is_empty() || request.stream == stored.message.stream.as_str()
             })
             .take(limit)
-            .map(|stored| Ok(ReadResponse { messages: vec![stored.into()] }))
+            .map(|stored| Ok(ReadResponse::new(vec![stored.into()])))
             .collect();
         let chunks = stream::iter(chunks);
         Ok(Response::new(match (request.follow, self.end) {

@@ -177,7 +177,7 @@ impl LoggingService for FakeLogging {
             .collect();
         let chunks: Vec<_> = records
             .chunks(CHUNK_MESSAGES)
-            .map(|chunk| Ok(v1::ReadResponse { messages: chunk.to_vec() }))
+            .map(|chunk| Ok(v1::ReadResponse::new(chunk.to_vec())))
             .collect();
         let chunks = stream::iter(chunks);
         let reads = *self.reads.borrow();

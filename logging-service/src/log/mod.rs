@@ -4,16 +4,20 @@
 //! by `driver`), decides and commits (`appender`), and publishes durable ids (`index`).
 
 mod appender;
+mod chunk;
 mod driver;
+mod follow;
 mod index;
 mod owner;
+mod pace;
 mod read;
+mod recent;
 mod state;
 
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -30,10 +34,12 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use self::{
     appender::compare,
     driver::{Driver, NotTaken},
+    follow::Followers,
     owner::{Append, Owner, Work},
 };
 pub use self::{
     appender::{Appended, Appender},
+    chunk::Chunk,
     index::Index,
     read::{ReadRange, ReadStream},
     state::State,
@@ -56,6 +62,8 @@ struct Shared {
     reader: Arc<dyn Reader>,
     /// Bounds the chunks that are read at a time.
     scans: Arc<Semaphore>,
+    /// What those share who follow now.
+    followers: Mutex<Weak<Followers>>,
     state: watch::Sender<State>,
     last_sequence: watch::Receiver<u64>,
 }
@@ -106,6 +114,7 @@ impl Log {
             index,
             reader,
             scans: Arc::new(Semaphore::new(SCANS_AT_ONCE_MAX)),
+            followers: Mutex::default(),
             state,
             last_sequence: watched_sequence,
         })))
@@ -195,13 +204,26 @@ impl Log {
 
     /// Streams durable records in log order.
     pub fn read(&self, range: ReadRange) -> ReadStream {
-        read::read(
-            Arc::clone(&self.0.reader),
-            self.0.last_sequence.clone(),
-            range,
-            self.0.execution,
-            Arc::clone(&self.0.scans),
-        )
+        let source = read::Source {
+            reader: Arc::clone(&self.0.reader),
+            last_sequence: self.0.last_sequence.clone(),
+            execution: self.0.execution,
+            scans: Arc::clone(&self.0.scans),
+        };
+        if range.follow {
+            ReadStream::new(follow::follow(self.followers(), source, range))
+        } else {
+            ReadStream::new(read::read(source, range))
+        }
+    }
+
+    fn followers(&self) -> Arc<Followers> {
+        let mut followers = self.0.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.upgrade().unwrap_or_else(|| {
+            let first = Arc::new(Followers::new(self.0.last_sequence.clone()));
+            *followers = Arc::downgrade(&first);
+            first
+        })
     }
 
     /// What the log can do now, and a way to wait for changes.

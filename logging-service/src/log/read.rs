@@ -1,6 +1,6 @@
 //! Reading the log as a stream of chunks.
 
-use std::{sync::Arc, task};
+use std::{io, pin::Pin, sync::Arc, task};
 
 use futures_util::Stream;
 use oncelog::{
@@ -10,6 +10,7 @@ use oncelog::{
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::chunk::Chunk;
 use crate::{
     execution::Execution,
     store::{ReadError, Reader, ScanLimit},
@@ -30,31 +31,69 @@ pub struct ReadRange {
 
 /// Chunks of at least one record, in log order. Ends after an error, and without `follow` at what
 /// was the end of the log when it was opened.
-pub struct ReadStream(ReceiverStream<Result<Vec<StoredMessage>, ReadError>>);
+pub struct ReadStream(Pin<Box<dyn Stream<Item = Result<Arc<Chunk>, ReadError>> + Send>>);
 
 impl Stream for ReadStream {
-    type Item = Result<Vec<StoredMessage>, ReadError>;
+    type Item = Result<Arc<Chunk>, ReadError>;
 
     fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut task::Context<'_>,
     ) -> task::Poll<Option<Self::Item>> {
-        std::pin::Pin::new(&mut self.0).poll_next(context)
+        self.0.as_mut().poll_next(context)
     }
 }
 
-/// Opens a stream. A task reads ahead a little; it ends when the stream is dropped.
+impl ReadStream {
+    /// A stream of these chunks.
+    pub(super) fn new(
+        chunks: impl Stream<Item = Result<Arc<Chunk>, ReadError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(chunks))
+    }
+}
+
+/// What a stream reads from.
+pub(super) struct Source {
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) last_sequence: watch::Receiver<u64>,
+    pub(super) execution: Execution,
+    /// One permit for each chunk that may be read at a time.
+    pub(super) scans: Arc<Semaphore>,
+}
+
+impl Source {
+    /// The last sequence, once it is greater than `after`; `None` if it never will be.
+    pub(super) async fn newer_than(&mut self, after: u64) -> Option<u64> {
+        // The log is closed when its last sequence can no longer change.
+        self.last_sequence.wait_for(|last| *last > after).await.ok().map(|last| *last)
+    }
+
+    /// The records after `after`, of which there are some, and up to where nothing is left out.
+    pub(super) async fn scan(
+        &self,
+        after: u64,
+        limit: ScanLimit,
+    ) -> Result<(Vec<StoredMessage>, u64), ReadError> {
+        // It is never closed, and without a permit the scan would only be less fair.
+        let _permit = self.scans.acquire().await;
+        let last_known = *self.last_sequence.borrow();
+        let reader = Arc::clone(&self.reader);
+        let records = blocking(self.execution, move || reader.scan(after, limit)).await?;
+        // Nothing up to the end: all of it was lost before a repair. There may be more to come.
+        let upto = records.last().map_or(last_known, |last| last.place.sequence);
+        Ok((records, upto))
+    }
+}
+
+/// Opens a stream that ends. A task reads ahead a little; it ends when the stream is dropped.
 pub(super) fn read(
-    reader: Arc<dyn Reader>,
-    last_sequence: watch::Receiver<u64>,
+    source: Source,
     range: ReadRange,
-    execution: Execution,
-    scans: Arc<Semaphore>,
-) -> ReadStream {
-    let end = if range.follow { u64::MAX } else { *last_sequence.borrow() };
+) -> impl Stream<Item = Result<Arc<Chunk>, ReadError>> + Send + 'static {
+    let end = *source.last_sequence.borrow();
     let (chunks, receiver) = mpsc::channel(READ_CHUNKS_AHEAD_MAX);
     tokio::spawn(async move {
-        let source = Source { reader, last_sequence, execution, scans };
         tokio::select! {
             // A fixed order, so that a simulation repeats itself.
             biased;
@@ -67,35 +106,18 @@ pub(super) fn read(
             () = chunks.closed() => {}
         }
     });
-    ReadStream(ReceiverStream::new(receiver))
-}
-
-/// What a stream reads from.
-struct Source {
-    reader: Arc<dyn Reader>,
-    last_sequence: watch::Receiver<u64>,
-    execution: Execution,
-    /// One permit for each chunk that may be read at a time.
-    scans: Arc<Semaphore>,
+    ReceiverStream::new(receiver)
 }
 
 async fn send_chunks(
-    chunks: &mpsc::Sender<Result<Vec<StoredMessage>, ReadError>>,
-    Source { reader, mut last_sequence, execution, scans }: Source,
-    mut range: ReadRange,
+    chunks: &mpsc::Sender<Result<Arc<Chunk>, ReadError>>,
+    source: Source,
+    range: ReadRange,
     end: u64,
 ) -> Result<(), ReadError> {
     let mut left = range.limit.unwrap_or(u64::MAX);
-    while left > 0 && range.after < end {
-        let last_known = *last_sequence.borrow_and_update();
-        if last_known <= range.after {
-            // The log is closed when its last sequence can no longer change.
-            if last_sequence.changed().await.is_err() {
-                return Ok(());
-            }
-            continue;
-        }
-        let (reader, after) = (Arc::clone(&reader), range.after);
+    let mut after = range.after;
+    while left > 0 && after < end {
         // Other streams are skipped, so their records must not use up the limit of this scan.
         let in_scan = if range.stream.is_none() { left.min(end - after) } else { end - after };
         let limit = ScanLimit {
@@ -103,17 +125,12 @@ async fn send_chunks(
                 .map_or(READ_CHUNK_MESSAGES_MAX, |messages| messages.min(READ_CHUNK_MESSAGES_MAX)),
             bytes: READ_CHUNK_BYTES_MAX,
         };
-        // It is never closed, and without a permit the scan would only be less fair.
-        let permit = scans.acquire().await;
-        let mut records = blocking(execution, move || reader.scan(after, limit)).await?;
-        drop(permit);
-        // Nothing up to the end: all of it was lost before a repair. There may be more to come.
-        range.after = records.last().map_or(last_known, |last| last.place.sequence);
-        let wanted = |stream: &StreamName| range.stream.as_ref().is_none_or(|only| only == stream);
-        records.retain(|record| record.place.sequence <= end && wanted(&record.message.stream));
-        records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        left -= records.len() as u64;
-        if !records.is_empty() && chunks.send(Ok(records)).await.is_err() {
+        let (records, upto) = source.scan(after, limit).await?;
+        let chunk = Arc::new(Chunk::new(records, upto, range.stream.as_ref()));
+        let chunk = chunk.part(after, end, left);
+        after = upto;
+        left -= chunk.records().len() as u64;
+        if !chunk.records().is_empty() && chunks.send(Ok(chunk)).await.is_err() {
             return Ok(());
         }
     }
@@ -125,8 +142,10 @@ pub(super) async fn blocking<T: Send + 'static>(
     execution: Execution,
     read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ReadError> {
-    execution.read(read).await.unwrap_or_else(|| {
-        let source = std::io::Error::other("the read panicked");
-        Err(ReadError::Io { file: "log".to_owned(), source })
-    })
+    execution.read(read).await.unwrap_or_else(|| Err(panicked()))
+}
+
+/// For a read whose thread or task panicked.
+pub(super) fn panicked() -> ReadError {
+    ReadError::Io { file: "log".to_owned(), source: io::Error::other("the read panicked") }
 }

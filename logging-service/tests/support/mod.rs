@@ -12,7 +12,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use logging_service::{Execution, OpenStore, console::Console, log::Log};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use logging_service::{
+    Execution, OpenStore,
+    console::Console,
+    log::{Log, ReadStream},
+};
 use oncelog::{
     clock::SimulatedClock,
     message::{ContentType, Message, MessageId, Outcome, Place, StoredMessage},
@@ -57,4 +62,24 @@ pub fn duplicate(sequence: u64) -> Outcome {
 
 pub fn record(sequence: u64, message: Message) -> StoredMessage {
     StoredMessage { place: Place { sequence, stored_at: noon() }, message }
+}
+
+/// All that a read shows.
+pub async fn all(chunks: ReadStream) -> Vec<StoredMessage> {
+    let records = chunks.map_ok(|chunk| chunk.records().to_vec());
+    records.try_concat().await.unwrap()
+}
+
+/// What a read shows next.
+pub async fn next(chunks: &mut ReadStream) -> Vec<StoredMessage> {
+    chunks.next().await.unwrap().unwrap().records().to_vec()
+}
+
+/// The sequences a read shows next, up to `last`.
+pub async fn sequences_upto(chunks: &mut ReadStream, last: u64) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|sequence| *sequence < last) {
+        seen.extend(next(chunks).await.iter().map(|record| record.place.sequence));
+    }
+    seen
 }

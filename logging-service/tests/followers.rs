@@ -1,0 +1,241 @@
+//! Many readers follow one log: each sees all of it in order, and appends go first.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
+
+use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
+use logging_service::{
+    Execution,
+    console::Console,
+    log::{Index, Log, ReadRange, ReadStream},
+    store::{
+        CommitError, Committed, Position, ReadError, Reader, ScanLimit, Store, memory::MemoryStore,
+    },
+};
+use oncelog::{
+    limits::{
+        FOLLOWED_BYTES_PER_SECOND_MAX, FOLLOWED_CHUNK_COST_BYTES, FOLLOWED_MESSAGE_COST_BYTES,
+        FOLLOWERS_HELD_MAX, FOLLOWERS_MAX,
+    },
+    message::{Message, StoredMessage, StreamName},
+};
+use support::{clock, message, next, sequences_upto};
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+/// Longer than any of these tests takes where nobody waits for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A store that counts how often it is scanned.
+struct CountingStore(MemoryStore, Arc<AtomicUsize>);
+
+impl Store for CountingStore {
+    fn commit(&mut self, batch: &[Message], at: SystemTime) -> Result<Committed, CommitError> {
+        self.0.commit(batch, at)
+    }
+
+    fn mark_idle(&mut self) -> Result<(), CommitError> {
+        self.0.mark_idle()
+    }
+
+    fn make_room(&mut self) -> Result<(), CommitError> {
+        self.0.make_room()
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(CountingReader(self.0.reader(), Arc::clone(&self.1)))
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.0.last_sequence()
+    }
+}
+
+struct CountingReader(Arc<dyn Reader>, Arc<AtomicUsize>);
+
+impl Reader for CountingReader {
+    fn get(&self, position: Position) -> Result<StoredMessage, ReadError> {
+        self.0.get(position)
+    }
+
+    fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.scan(after, limit)
+    }
+}
+
+/// A log, and how often its store was scanned.
+fn start(execution: Execution) -> (Log, Arc<AtomicUsize>) {
+    let scans = Arc::<AtomicUsize>::default();
+    let store = Box::new(CountingStore(MemoryStore::default(), Arc::clone(&scans)));
+    let log = Log::start(store, Index::default(), clock(), Console::off(), execution).unwrap();
+    (log, scans)
+}
+
+async fn store(log: &Log, numbers: impl Iterator<Item = u64>) {
+    log.append(numbers.map(|number| message(number, "msg")).collect()).await.unwrap();
+}
+
+fn follow(log: &Log, after: u64) -> ReadStream {
+    log.read(ReadRange { after, follow: true, ..ReadRange::default() })
+}
+
+#[tokio::test]
+async fn followers_at_one_place_share_what_was_read_once_and_each_sees_all_of_it_in_order() {
+    for execution in [Execution::Threads, Execution::Tasks] {
+        let (log, scans) = start(execution);
+        store(&log, 1..=10).await;
+        let mut followers: Vec<_> = (0..50).map(|_| follow(&log, 0)).collect();
+        let first = join_all(followers.iter_mut().map(|follower| follower.next())).await;
+        let first: Vec<_> = first.into_iter().map(|chunk| chunk.unwrap().unwrap()).collect();
+        assert!(first.iter().all(|chunk| Arc::ptr_eq(chunk, &first[0])), "{execution:?}");
+        assert_eq!(scans.load(Ordering::Relaxed), 1, "{execution:?}");
+        for upto in [20, 1500, 4000] {
+            let after = log.last_sequence();
+            store(&log, after + 1..=upto).await;
+            let seen = followers.iter_mut().map(|follower| sequences_upto(follower, upto));
+            for seen in join_all(seen).await {
+                assert!(seen.into_iter().eq(after + 1..=upto), "{execution:?}");
+            }
+        }
+        let scans = scans.load(Ordering::Relaxed);
+        assert!(scans <= 20, "{execution:?}: {scans} scans");
+    }
+}
+
+#[tokio::test]
+async fn a_follower_that_begins_within_a_shared_chunk_gets_the_rest_of_it_and_no_more() {
+    let (log, scans) = start(Execution::Threads);
+    store(&log, 1..=10).await;
+    let mut first = follow(&log, 0);
+    assert!(sequences_upto(&mut first, 10).await.into_iter().eq(1..=10));
+    let mut second = follow(&log, 4);
+    assert!(sequences_upto(&mut second, 10).await.into_iter().eq(5..=10));
+    let two = ReadRange { after: 6, limit: Some(2), follow: true, ..ReadRange::default() };
+    assert_eq!(support::all(log.read(two)).await.len(), 2);
+    assert_eq!(scans.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn followers_of_different_streams_see_each_their_own_records() {
+    let (log, _scans) = start(Execution::Threads);
+    let stream = |number| if number % 3 == 0 { "orders" } else { "facade" };
+    for first in [1, 101, 201] {
+        let of =
+            |number| Message { stream: stream(number).parse().unwrap(), ..message(number, "") };
+        log.append((first..first + 100).map(of).collect()).await.unwrap();
+    }
+    let only = |name: &str| {
+        let stream: Option<StreamName> = Some(name.parse().unwrap());
+        log.read(ReadRange { stream, follow: true, ..ReadRange::default() })
+    };
+    let (mut every, mut facade, mut orders) = (follow(&log, 0), only("facade"), only("orders"));
+    let (every, facade, orders) = tokio::join!(
+        sequences_upto(&mut every, 300),
+        sequences_upto(&mut facade, 299),
+        sequences_upto(&mut orders, 300),
+    );
+    assert!(every.into_iter().eq(1..=300));
+    assert!(facade.into_iter().eq((1..=300).filter(|number| number % 3 != 0)));
+    assert!(orders.into_iter().eq((1..=300).filter(|number| number % 3 == 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_quiet_log_followers_see_a_record_at_once() {
+    let (log, _scans) = start(Execution::Tasks);
+    let mut followers: Vec<_> = (0..FOLLOWERS_MAX).map(|_| follow(&log, 0)).collect();
+    for number in 1..=5 {
+        sleep(Duration::from_millis(100)).await;
+        let stored = Instant::now();
+        store(&log, number..=number).await;
+        assert_eq!(next(&mut followers[0]).await[0].place.sequence, number);
+        // A timer comes a millisecond late.
+        let first = stored.elapsed();
+        assert!(first <= Duration::from_millis(2), "the first after {first:?}");
+        join_all(followers.iter_mut().skip(1).map(next)).await;
+        let last = stored.elapsed();
+        assert!(last <= Duration::from_millis(100), "the last after {last:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_messages_are_appended_followers_wait_and_then_catch_up_without_a_gap() {
+    const FOLLOWERS: u64 = 100;
+    const ROUNDS: u64 = 500;
+    let (log, _scans) = start(Execution::Tasks);
+    let all = ROUNDS * 100;
+    let began = Instant::now();
+    let (delivered, chunks) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let following: Vec<_> = (0..FOLLOWERS)
+        .map(|_| {
+            let mut follower = follow(&log, 0);
+            let (delivered, chunks) = (Arc::clone(&delivered), Arc::clone(&chunks));
+            tokio::spawn(async move {
+                let mut last = 0;
+                while last < all {
+                    for record in next(&mut follower).await {
+                        assert_eq!(record.place.sequence, last + 1);
+                        last += 1;
+                        delivered.fetch_add(1, Ordering::Relaxed);
+                    }
+                    chunks.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for round in 0..ROUNDS {
+        store(&log, round * 100 + 1..=round * 100 + 100).await;
+        sleep(Duration::from_millis(1)).await;
+    }
+    let busy = began.elapsed();
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
+    let body_bytes = 3;
+    let cost = count(&chunks) * FOLLOWED_CHUNK_COST_BYTES
+        + count(&delivered) * (FOLLOWED_MESSAGE_COST_BYTES + body_bytes);
+    let share = cost as f64 / (busy.as_secs_f64() * FOLLOWED_BYTES_PER_SECOND_MAX as f64);
+    assert!((0.5..1.2).contains(&share), "followers got {share:.2} of what they may get");
+    let stopped = Instant::now();
+    for follower in following {
+        follower.await.unwrap();
+    }
+    let late = stopped.elapsed();
+    assert!(late < FOLLOWERS_HELD_MAX * 3, "they had everything {late:?} after the last append");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_takes_nothing_holds_up_no_other() {
+    let (log, _scans) = start(Execution::Tasks);
+    // Enough that turns are not free any more.
+    for number in 1..=20 {
+        store(&log, number * 1000 + 1..=number * 1000 + 1000).await;
+    }
+    let mut stuck: Vec<_> = (0..200).map(|_| follow(&log, 0)).collect();
+    // Each begins to wait for its turn, for a chunk, or for its reader, and is left there.
+    for follower in &mut stuck {
+        assert!(follower.next().now_or_never().is_none());
+    }
+    let mut reads = follow(&log, 0);
+    let seen = timeout(PATIENCE, sequences_upto(&mut reads, 20_000)).await;
+    assert!(seen.unwrap().into_iter().eq(1..=20_000));
+}
+
+#[tokio::test]
+async fn the_last_follower_to_leave_leaves_nothing_in_memory() {
+    let (log, _scans) = start(Execution::Threads);
+    store(&log, 1..=10).await;
+    let (mut one, another) = (follow(&log, 0), follow(&log, 0));
+    let chunk = one.next().await.unwrap().unwrap();
+    let kept = Arc::downgrade(&chunk);
+    drop((chunk, one));
+    assert!(kept.upgrade().is_some(), "the other one may want it");
+    drop(another);
+    assert!(kept.upgrade().is_none());
+}
