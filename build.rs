@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::new();
     // A message body is never copied between the socket and the store.
     config.bytes(["."]);
-    // Made by hand, so that what many readers get is encoded once.
+    // Made by hand: one is in nearly all bytes that move, the other can carry what is encoded already.
     config.extern_path(".oncelog.v1.Message", "crate::wire::message::Message");
     config.extern_path(".oncelog.v1.ReadResponse", "crate::wire::read_response::ReadResponse");
     tonic_prost_build::configure()
