@@ -126,6 +126,11 @@ def post(addr):
     return json.load(urllib.request.urlopen(request, timeout=30))
 
 
+def last_sequence(addr):
+    """Posts a message, and says where it is."""
+    return post(addr)["sequence"]
+
+
 def trio(data, *logging_flags):
     """The three services: logging, messages, facade."""
     logging = Service(
