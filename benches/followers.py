@@ -5,14 +5,13 @@ readers, each on a connection of its own to the logging service, in alternating 
 reader must come to the end of the log. Sequences are checked by each reader: no gap, no repeat.
 """
 
-import contextlib
 import json
 import statistics
 import subprocess
-import tempfile
 import time
 
-from bench import RELEASE, cpu_seconds, last_sequence, trio, wrk
+from bench import RELEASE, alternating, last_sequence, running, wrk
+from meters import cpu_seconds
 
 READERS, CONNECTIONS = 200, 256
 PATIENCE_SECONDS = 60
@@ -60,52 +59,45 @@ def with_readers(services, readers, seconds):
             "delivered_per_second": found["records"] / found["seconds"],
             "lag": found["lag"], "behind": now["behind"], "broken": now["broken"],
             "caught_up_after_seconds": time.monotonic() - stopped,
-            "readers_cpu": cpu[0] / found["seconds"], "logging_cpu": cpu[1] / found["seconds"],
-            "logging_mib": logging.rss_kib() / 1024,
+            "readers_cores": cpu[0] / found["seconds"], "logging_cores": cpu[1] / found["seconds"],
         }
     finally:
         followers.stop()
 
 
-def measure(scratch, rounds, seconds, readers=READERS):
-    with tempfile.TemporaryDirectory(dir=scratch) as data, contextlib.ExitStack() as stack:
-        services = trio(data)
-        for service in services:
-            stack.callback(service.stop)
+def measure(lab, quick):
+    rounds, seconds, runs = (1, 3, []) if quick else (3, 4, [])
+    with running(lab.scratch) as services:
         facade = services[2]
         wrk(facade.addr, 1, CONNECTIONS)
-        runs = []
         for number in range(rounds):
-            for reading in (False, True) if number % 2 == 0 else (True, False):
-                if reading:
-                    run = with_readers(services, readers, seconds)
+            for kind in alternating(number, ["alone", "followed"]):
+                if kind == "followed":
+                    run = with_readers(services, READERS, seconds)
                 else:
                     load = wrk(facade.addr, seconds, CONNECTIONS)
                     alone = {"rate": load.rate, "p99_us": load.p99_us, "failed": load.failed}
             runs.append({"alone": alone, "followed": run})
-            print(f"  round {number + 1}: {alone['rate']:.0f}/s alone, {run['rate']:.0f}/s beside {readers}"
+            print(f"  round {number + 1}: {alone['rate']:.0f}/s alone, {run['rate']:.0f}/s beside {READERS}"
                   f" readers, who got {run['delivered_per_second']:.0f} records/s, were {run['lag']['most']}"
                   f" behind at most and had all {run['caught_up_after_seconds']:.1f} s later"
-                  f" ({run['behind']} never; {len(run['broken'])} broken) CPU: readers"
-                  f" {run['readers_cpu']:.2f}, logging {run['logging_cpu']:.2f} {run['broken'][:1]}", flush=True)
+                  f" ({run['behind']} never; {len(run['broken'])} broken); cores: readers"
+                  f" {run['readers_cores']:.2f}, logging {run['logging_cores']:.2f} {run['broken'][:1]}", flush=True)
 
     def median(figure):
         return statistics.median(run["followed"][figure] for run in runs)
 
+    behind = max(run["followed"]["behind"] for run in runs)
+    broken = [why for run in runs for why in run["followed"]["broken"]]
     return {
-        "readers": readers,
-        "rate_alone": statistics.median(run["alone"]["rate"] for run in runs),
-        "rate": median("rate"),
+        "readers": READERS, "connections": CONNECTIONS,
+        "rate_alone": statistics.median(run["alone"]["rate"] for run in runs), "rate": median("rate"),
         "rate_to_alone": statistics.median(run["followed"]["rate"] / run["alone"]["rate"] for run in runs),
         "delivered_per_second": median("delivered_per_second"),
         "lag_most": max(run["followed"]["lag"]["most"] for run in runs),
-        "caught_up_after_seconds": median("caught_up_after_seconds"),
-        "behind": max(run["followed"]["behind"] for run in runs),
-        "broken": sum((run["followed"]["broken"] for run in runs), []),
-        "readers_cpu": median("readers_cpu"), "logging_cpu": median("logging_cpu"),
+        "caught_up_after_seconds": max(run["followed"]["caught_up_after_seconds"] for run in runs),
+        "readers_without_all": behind + len(broken),
+        "readers_cores": median("readers_cores"), "logging_cores": median("logging_cores"),
+        "failed": [f"{behind} readers never had everything"] * bool(behind) + broken[:3]
+                  + [run[kind]["failed"] for run in runs for kind in run if run[kind]["failed"]],
     }
-
-
-if __name__ == "__main__":
-    import sys
-    measure("/var/tmp", 2, 4, int(sys.argv[1]) if len(sys.argv) > 1 else READERS)

@@ -1,0 +1,42 @@
+"""How rate and latency grow with the number of connections and with the size of a message."""
+
+from bench import alternating
+from cases import median, shown
+
+CONNECTIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+# Bytes of the body of a request: the text and the JSON around it.
+SIZES = [100, 1024, 10 * 1024, 100 * 1024, 1024 * 1024]
+SIZE_CONNECTIONS = 64
+
+KEPT = ("rate", "p50_us", "p99_us", "cores", "cpu_us", "load_cores", "idle_cores", "messages_a_flush")
+
+
+def curve(cases, points, rounds, measured, name):
+    """Measures each case at each point, and keeps the medians."""
+    runs = {}
+    for number in range(rounds):
+        for point in points:
+            for case in alternating(number, cases):
+                run = measured(case, point)
+                print(f"  round {number + 1} {point:7} {name:11} {case:9} {shown(run)}", flush=True)
+                runs.setdefault((point, case), []).append(run)
+    rows = [{"case": case, name: point, **{figure: median(of_case, figure) for figure in KEPT}}
+            for (point, case), of_case in sorted(runs.items())]
+    failed = [f"{point} {name}, {case}: {run['failed']}" for (point, case), of_case in runs.items()
+              for run in of_case if run["failed"]]
+    return {"rounds": rounds, "rows": rows, "failed": failed}
+
+
+def connections(lab, quick):
+    points = [1, 4, 16, 64, 256, 1024] if quick else CONNECTIONS
+    cases = ["control", "journal"] if quick else ["control", "journal", "postgres"]
+    return curve(cases, points, 1 if quick else 2,
+                 lambda case, count: lab.measure(case, count, 2), "connections")
+
+
+def sizes(lab, quick):
+    found = curve(["control", "journal"], SIZES, 1 if quick else 2,
+                  lambda case, size: lab.measure(case, SIZE_CONNECTIONS, 2, body_bytes=size), "bytes")
+    for row in found["rows"]:
+        row["mib_per_second"] = row["rate"] * row["bytes"] / 2**20
+    return {"connections": SIZE_CONNECTIONS, **found}

@@ -1,0 +1,83 @@
+"""Latency where there is room: an open loop at half of the peak, beside the control and one fdatasync.
+
+`oncelog bench --rate` sends messages when they are due, whatever the answers do, and counts latency from
+the moment a message was due. The control answers in the shape of a receipt, so that it is measured by the
+same generator at the same rate.
+"""
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+from bench import alternating, program
+from meters import Meters
+
+CONNECTIONS = 256
+PERCENTILES = ["p50", "p90", "p99", "p99_9", "max"]
+SYNCS, SYNC_BYTES = 1000, 4096
+
+
+def fdatasync_us(directory):
+    """The time of one fdatasync after an append, by itself."""
+    path, times = Path(directory) / "syncs", []
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    try:
+        for _ in range(SYNCS):
+            os.write(file, b"x" * SYNC_BYTES)
+            started = time.perf_counter()
+            os.fdatasync(file)
+            times.append((time.perf_counter() - started) * 1e6)
+    finally:
+        os.close(file)
+        path.unlink()
+    times.sort()
+    return {"p50": times[SYNCS // 2], "p90": times[SYNCS * 9 // 10], "p99": times[SYNCS * 99 // 100]}
+
+
+def open_loop(lab, case, rate, seconds):
+    os.sync()
+    with lab.cases[case]() as (addr, clocks):
+        meters = Meters(lab.scratch, clocks)
+        said = program("oncelog", "bench", "--json", "--rate", rate, "--connections", CONNECTIONS,
+                       "--duration", f"{seconds}s", f"http://{addr}")
+        counts = said["measured"]["counts"]
+        cost = meters.since(counts["sent"])
+    others = {name: count for name, count in counts.items()
+              if name not in ("sent", "acknowledged") and count}
+    return {"latency_us": said["measured"]["latency_us"], "lateness_us": said["measured"]["lateness_us"],
+            "rate": said["measured"]["per_second"]["acknowledged"], "failed": str(others or ""),
+            "messages_a_flush": cost["messages_a_flush"], "idle_cores": cost["idle_cores"]}
+
+
+def measure(lab, quick):
+    peaks = [lab.measure("journal", CONNECTIONS, 3)["rate"] for _ in range(1 if quick else 3)]
+    rate = round(statistics.median(peaks) / 2)
+    sync = fdatasync_us(lab.scratch)
+    print(f"  peak {2 * rate}/s; one fdatasync takes {sync['p50']:.0f} us, p99 {sync['p99']:.0f} us", flush=True)
+    runs = {"control": [], "journal": [], "postgres": []}
+    syncs = [sync]
+    for number in range(2 if quick else 4):
+        for case in alternating(number, list(runs)):
+            run = open_loop(lab, case, rate, 3 if quick else 6)
+            latencies = "  ".join(f"{name} {run['latency_us'][name]}" for name in PERCENTILES)
+            print(f"  round {number + 1} {case:9} {run['rate']:.0f}/s  {latencies} us, sent late by"
+                  f" {run['lateness_us']['p99']} us (p99)  {run['failed']}", flush=True)
+            runs[case].append(run)
+        syncs.append(fdatasync_us(lab.scratch))
+
+    def medians(of_case, figure):
+        return {name: statistics.median(run[figure][name] for run in of_case) for name in PERCENTILES}
+
+    found = {name: statistics.median(sync[name] for sync in syncs) for name in sync}
+    cases = {case: {"latency_us": medians(of_case, "latency_us"),
+                    "lateness_us": medians(of_case, "lateness_us"),
+                    "rate": statistics.median(run["rate"] for run in of_case)}
+             for case, of_case in runs.items()}
+    allowed = 3 * cases["control"]["latency_us"]["p50"] + found["p99"]
+    return {
+        "connections": CONNECTIONS, "rate": rate, "cases": cases, "fdatasync_us": found,
+        "p99_allowed_us": allowed, "p99_to_allowed": cases["journal"]["latency_us"]["p99"] / allowed,
+        "failed": [f"{case}: {run['failed']}" for case, of_case in runs.items()
+                   for run in of_case if run["failed"]],
+    }
