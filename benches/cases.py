@@ -94,7 +94,7 @@ class Lab:
         run = {"case": case, "connections": connections, **vars(load), **cost}
         if lightened(case):
             # What is flushed meanwhile belongs to somebody else.
-            run["messages_a_flush"] = run["flushes_per_second"] = None
+            run["messages_a_flush"] = run["flushes_per_second"] = run["flush_us"] = None
         if missing > 0:
             run["failed"] += f" {missing} acknowledged messages are missing"
         return run
@@ -115,4 +115,4 @@ def shown(run):
     batch = run["messages_a_flush"]
     return (f"{run['rate']:9.0f}/s  p50 {run['p50_us']:7.0f} us  p99 {run['p99_us']:7.0f} us  cores: {cores},"
             f" wrk {run['load_cores']:.2f}, idle {run['idle_cores']:.2f}, stolen {run['stolen_cores']:.2f}"
-            + (f"; {batch:.1f} a flush" if batch else "") + f"  {run['failed']}")
+            + (f"; {batch:.1f} a flush of {run['flush_us']:.0f} us" if batch else "") + f"  {run['failed']}")

@@ -128,10 +128,11 @@ class Panel:
             self._rule(self.along(x1), self.across(y1), self.along(x2), self.across(y2), "goal", color)
 
     def level(self, value, words, color, above=True):
-        """A dashed line across, with its name at the left."""
+        """A dashed line across, with its name at the right."""
         at = self.across(value)
         self._rule(self.left, at, self.left + self.width, at, "goal", color)
-        self.picture.text(self.left + 6, at + (-5 if above else 14), words, "small halo", color=color)
+        x = self.left + self.width - 4
+        self.picture.text(x, at + (-5 if above else 14), words, "small halo", "end", color)
 
 
 def bars(picture, box, head, rows, most):

@@ -63,7 +63,7 @@ def summarize(runs, cases, connections):
                 "case": case, "connections": count,
                 **{name: median(of_case, name) for name in
                    ("rate", "p50_us", "p90_us", "p99_us", "cpu_us", "cores", "load_cores", "idle_cores",
-                    "stolen_cores", "messages_a_flush")},
+                    "stolen_cores", "messages_a_flush", "flush_us")},
                 "rate_to_control": ratio("rate", "control"),
                 # To the fastest of the rivals.
                 "rate_to_postgres": min((ratio("rate", rival) for rival in rivals), default=None),

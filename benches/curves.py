@@ -1,5 +1,9 @@
 """How rate and latency grow with the number of connections and with the size of a message."""
 
+import os
+import time
+from pathlib import Path
+
 from bench import alternating
 from cases import median, shown
 
@@ -8,7 +12,8 @@ CONNECTIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 SIZES = [100, 1024, 10 * 1024, 100 * 1024, 1024 * 1024]
 SIZE_CONNECTIONS = 64
 
-KEPT = ("rate", "p50_us", "p99_us", "cores", "cpu_us", "load_cores", "idle_cores", "messages_a_flush")
+KEPT = ("rate", "p50_us", "p99_us", "cores", "cpu_us", "load_cores", "idle_cores", "messages_a_flush",
+        "flush_us")
 
 
 def curve(cases, points, rounds, measured, name):
@@ -34,9 +39,27 @@ def connections(lab, quick):
                  lambda case, count: lab.measure(case, count, 2), "connections")
 
 
+def disk_mib_per_second(directory, seconds=2):
+    """What the disk takes from one writer that does nothing else: 1 MiB and an fdatasync, in turn."""
+    path, block, written = Path(directory) / "blocks", b"x" * 2**20, 0
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    started = time.monotonic()
+    try:
+        while (took := time.monotonic() - started) < seconds:
+            os.write(file, block)
+            os.fdatasync(file)
+            written += 1
+    finally:
+        os.close(file)
+        path.unlink()
+    return written / took
+
+
 def sizes(lab, quick):
+    disk = [disk_mib_per_second(lab.scratch)]
     found = curve(["control", "journal"], SIZES, 1 if quick else 2,
                   lambda case, size: lab.measure(case, SIZE_CONNECTIONS, 2, body_bytes=size), "bytes")
+    disk.append(disk_mib_per_second(lab.scratch))
     for row in found["rows"]:
         row["mib_per_second"] = row["rate"] * row["bytes"] / 2**20
-    return {"connections": SIZE_CONNECTIONS, **found}
+    return {"connections": SIZE_CONNECTIONS, "disk_mib_per_second": sum(disk) / len(disk), **found}

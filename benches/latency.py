@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from bench import alternating, program
+from cases import median
 from meters import Meters
 
 CONNECTIONS = 256
@@ -47,7 +48,7 @@ def open_loop(lab, case, rate, seconds):
               if name not in ("sent", "acknowledged") and count}
     return {"latency_us": said["measured"]["latency_us"], "lateness_us": said["measured"]["lateness_us"],
             "rate": said["measured"]["per_second"]["acknowledged"], "failed": str(others or ""),
-            "messages_a_flush": cost["messages_a_flush"], "idle_cores": cost["idle_cores"]}
+            "cores": cost["cores"], "load_cores": cost["load_cores"], "idle_cores": cost["idle_cores"]}
 
 
 def measure(lab, quick):
@@ -66,13 +67,10 @@ def measure(lab, quick):
             runs[case].append(run)
         syncs.append(fdatasync_us(lab.scratch))
 
-    def medians(of_case, figure):
-        return {name: statistics.median(run[figure][name] for run in of_case) for name in PERCENTILES}
-
     found = {name: statistics.median(sync[name] for sync in syncs) for name in sync}
-    cases = {case: {"latency_us": medians(of_case, "latency_us"),
-                    "lateness_us": medians(of_case, "lateness_us"),
-                    "rate": statistics.median(run["rate"] for run in of_case)}
+    cases = {case: {"latency_us": median(of_case, "latency_us"),
+                    "lateness_us": median(of_case, "lateness_us"),
+                    **{name: median(of_case, name) for name in ("rate", "cores", "load_cores", "idle_cores")}}
              for case, of_case in runs.items()}
     allowed = 3 * cases["control"]["latency_us"]["p50"] + found["p99"]
     return {

@@ -1,4 +1,4 @@
-"""What a measurement cost: processor time of each process, syncs of the disk, and what was left over."""
+"""What a measurement cost: processor time of each process, flushes of the disk, and what was left over."""
 
 import os
 import resource
@@ -29,17 +29,18 @@ def tree_cpu_seconds(pid):
 
 
 def flushes(directory):
-    """Flushes that the disk of a directory has completed, or None if it does not count them."""
+    """Flushes that the disk of a directory has completed and the milliseconds they took, or None if it does not
+    count them."""
     device = os.stat(directory).st_dev
     block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
-    # A partition does not count them, its disk does. Field 16 of Documentation/block/stat.rst.
+    # A partition does not count them, its disk does. Fields 16 and 17 of Documentation/block/stat.rst.
     for place in (block, block.parent):
         try:
             fields = (place / "stat").read_text().split()
         except OSError:
             continue
-        if not (place / "partition").exists() and len(fields) >= 16:
-            return int(fields[15])
+        if not (place / "partition").exists() and len(fields) >= 17:
+            return int(fields[15]), int(fields[16])
     return None
 
 
@@ -76,7 +77,9 @@ class Meters:
         seconds = now["time"] - before["time"]
         spent = {name: now["cpu"][name] - before["cpu"][name] for name in self.clocks}
         idle, stolen = (now["machine"][part] - before["machine"][part] for part in (0, 1))
-        synced = None if now["flushes"] is None else now["flushes"] - before["flushes"]
+        synced = flush_ms = None
+        if now["flushes"] is not None:
+            synced, flush_ms = (after - earlier for earlier, after in zip(before["flushes"], now["flushes"]))
         return {
             # In processors, of which the machine has a few.
             "cores": {name: cpu / seconds for name, cpu in spent.items()},
@@ -85,4 +88,5 @@ class Meters:
             "cpu_us": {name: cpu * 1e6 / messages for name, cpu in spent.items()},
             "messages_a_flush": messages / synced if synced else None,
             "flushes_per_second": synced / seconds if synced is not None else None,
+            "flush_us": flush_ms * 1000 / synced if synced else None,
         }

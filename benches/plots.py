@@ -8,11 +8,11 @@
 import sys
 
 import papers
-from chart import CONTROL, FAINT, ONCELOG, OTHER, RIVAL, Axis, Panel, Picture, bars, linear, logarithmic, steps
+from chart import CONTROL, FAINT, ONCELOG, OTHER, RIVAL, Axis, Panel, Picture, bars, linear, logarithmic, short, steps
 
 MEDIA = papers.ROOT / "media"
-NAMES = {"control": "bare axum handler, stores nothing", "journal": "Oncelog, on disk at each answer",
-         "postgres": "axum + PostgreSQL, on disk at each answer"}
+NAMES = {"control": "bare axum handler, stores nothing", "journal": "Oncelog, on disk before it answers",
+         "postgres": "axum + PostgreSQL, the same"}
 COLORS = {"control": CONTROL, "journal": ONCELOG, "postgres": RIVAL}
 MILLION = 1_000_000
 
@@ -57,7 +57,7 @@ def latency_percentiles(figures):
     part = figures["parts"]["latency"]
     picture = Picture("Latency at half of the peak",
                       below(figures, part, f"{part['rate']:,} messages a second in an open loop, "
-                            f"{part['connections']} connections, latency from the moment a message was due"), 420)
+                            "counted from when each was due"), 420)
     cases = [case for case in NAMES if case in part["cases"]]
     picture.legend([(NAMES[case], COLORS[case], False) for case in cases])
     names = list(part["cases"]["control"]["latency_us"])
@@ -67,7 +67,7 @@ def latency_percentiles(figures):
     panel = Panel(picture, (78, 116, 694, 246), "latency", x, logarithmic(latencies + levels, duration),
                   "percentile")
     panel.level(part["p99_allowed_us"], "goal for p99: 3 × p50 of the bare handler + p99 of one fdatasync", OTHER)
-    panel.level(part["fdatasync_us"]["p50"], "one fdatasync by itself, p50", FAINT)
+    panel.level(part["fdatasync_us"]["p50"], "one fdatasync by itself, p50", FAINT, above=False)
     for case in cases:
         panel.line([(index + 0.2, part["cases"][case]["latency_us"][name]) for index, name in enumerate(names)],
                    COLORS[case])
@@ -112,8 +112,8 @@ GUARANTEES = [
 def guarantees(figures):
     part = figures["parts"]["compare"]
     picture = Picture("What each guarantee costs",
-                      below(figures, part, "messages a second, share of the bare handler, "
-                            "processor time a message in µs"), 520)
+                      below(figures, part, "messages a second · share of the bare handler · "
+                            "processor time of one"), 520)
     rates = {(row["connections"], row["case"]): row for row in part["rows"]}
     most = max(row["rate"] for row in part["rows"])
     for place, connections in enumerate((64, 256)):
@@ -121,8 +121,9 @@ def guarantees(figures):
         for name, case, color in GUARANTEES:
             row = rates.get((connections, case))
             if row:
-                rows.append((name, row["rate"], color, f"{row['rate']:,.0f}   ×{row['rate_to_control']:.2f}   "
-                             f"{sum(row['cpu_us'].values()):.1f} µs"))
+                words = (f"{row['rate']:,.0f} · {row['rate_to_control']:.2f} · "
+                         f"{sum(row['cpu_us'].values()):.1f} µs")
+                rows.append((name, row["rate"], color, words))
         bars(picture, (196, 96 + place * 216, 430, 176), f"{connections} connections", rows, most)
     return picture
 
@@ -137,7 +138,7 @@ def batch_size(figures):
     control = part["control_rate"]
     rate = Panel(picture, (64, 126, 310, 214), "messages a second", x,
                  linear(max(4.2 * control, *(row["rate"] for row in rows))), "lines in an upload")
-    rate.level(control, "bare handler, requests", CONTROL)
+    rate.level(control, "bare handler, requests", CONTROL, above=False)
     rate.level(4 * control, "4 × that", OTHER)
     rate.line([(row["lines"], row["rate"]) for row in rows], ONCELOG)
     flushed = Panel(picture, (456, 126, 320, 214), "messages for each flush of the disk", x,
@@ -153,22 +154,19 @@ def message_size(figures):
                       below(figures, part, f"{part['connections']} connections"), 400)
     cases = cases_of(part)
     picture.legend([(NAMES[case], COLORS[case], False) for case in cases])
-    x = steps(sorted({row["bytes"] for row in part["rows"]}), lambda size: papers.size(size).replace("iB", "i"))
+    x = steps(sorted({row["bytes"] for row in part["rows"]}), papers.size)
 
-    def panel(left, head, figure, label=short_rate):
+    def panel(left, head, figure, label=short):
         return Panel(picture, (left, 126, 306, 214), head, x,
                      logarithmic([row[figure] for row in part["rows"]], label), "bytes of the body of a request")
 
     rate = panel(70, "messages a second", "rate")
     mib = panel(470, "MiB a second", "mib_per_second", lambda value: f"{value:g}")
+    mib.level(part["disk_mib_per_second"], "the disk: 1 MiB and an fdatasync in turn", FAINT)
     for case in cases:
         rate.line(series(part, case, "bytes", "rate"), COLORS[case])
         mib.line(series(part, case, "bytes", "mib_per_second"), COLORS[case])
     return picture
-
-
-def short_rate(value):
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
 PICTURES = {
