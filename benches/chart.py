@@ -31,9 +31,10 @@ class Axis:
 def short(value):
     """A number for an axis: 20k, 1.5M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
+        # 1,024 stays what it is.
+        if value >= size and value % (size / 10) == 0:
             return f"{value / size:g}{unit}"
-    return f"{value:g}"
+    return f"{value:,g}"
 
 
 def linear(most, label=short):
@@ -127,12 +128,12 @@ class Panel:
         for (x1, y1), (x2, y2) in zip(points, points[1:]):
             self._rule(self.along(x1), self.across(y1), self.along(x2), self.across(y2), "goal", color)
 
-    def level(self, value, words, color, above=True):
-        """A dashed line across, with its name at the right."""
+    def level(self, value, words, color, above=True, right=True):
+        """A dashed line across, with its name at one end."""
         at = self.across(value)
         self._rule(self.left, at, self.left + self.width, at, "goal", color)
-        x = self.left + self.width - 4
-        self.picture.text(x, at + (-5 if above else 14), words, "small halo", "end", color)
+        x, anchor = (self.left + self.width - 4, "end") if right else (self.left + 4, "start")
+        self.picture.text(x, at + (-5 if above else 14), words, "small halo", anchor, color)
 
 
 def bars(picture, box, head, rows, most):

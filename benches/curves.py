@@ -39,11 +39,12 @@ def connections(lab, quick):
                  lambda case, count: lab.measure(case, count, 2), "connections")
 
 
-def disk_mib_per_second(directory, seconds=2):
-    """What the disk takes from one writer that does nothing else: 1 MiB and an fdatasync, in turn."""
+def disk_alone(directory, seconds=2):
+    """MiB a second that the disk takes from one writer that does nothing else, 1 MiB and an fdatasync in turn, and
+    the processors that takes."""
     path, block, written = Path(directory) / "blocks", b"x" * 2**20, 0
     file = os.open(path, os.O_CREAT | os.O_WRONLY)
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     try:
         while (took := time.monotonic() - started) < seconds:
             os.write(file, block)
@@ -52,14 +53,15 @@ def disk_mib_per_second(directory, seconds=2):
     finally:
         os.close(file)
         path.unlink()
-    return written / took
+    return written / took, (time.process_time() - cpu) / took
 
 
 def sizes(lab, quick):
-    disk = [disk_mib_per_second(lab.scratch)]
+    disk = [disk_alone(lab.scratch)]
     found = curve(["control", "journal"], SIZES, 1 if quick else 2,
                   lambda case, size: lab.measure(case, SIZE_CONNECTIONS, 2, body_bytes=size), "bytes")
-    disk.append(disk_mib_per_second(lab.scratch))
+    disk.append(disk_alone(lab.scratch))
     for row in found["rows"]:
         row["mib_per_second"] = row["rate"] * row["bytes"] / 2**20
-    return {"connections": SIZE_CONNECTIONS, "disk_mib_per_second": sum(disk) / len(disk), **found}
+    return {"connections": SIZE_CONNECTIONS, "disk_mib_per_second": sum(mib for mib, _ in disk) / len(disk),
+            "disk_cores": sum(cores for _, cores in disk) / len(disk), **found}

@@ -95,22 +95,28 @@ def connections_table(kept):
 
 
 def sizes_table(kept):
+    part = kept["parts"]["sizes"]
+    rows = [(size(row["bytes"]), row["case"], f"{row['rate']:,.0f}", number(row["mib_per_second"]),
+             number(row["p50_us"]), number(row["p99_us"]), cores(row), factor(row["load_cores"]),
+             factor(row["idle_cores"]), number(row["messages_a_flush"])) for row in part["rows"]]
+    disk = part["disk_mib_per_second"]
+    rows.append(("1 MiB", "the disk alone", number(disk), number(disk), "-", "-", f"writer {part['disk_cores']:.2f}",
+                 "-", "-", "1"))
     return table(
         ["body", "case", "messages a second", "MiB a second", "p50 µs", "p99 µs", "processors used by", "by wrk",
-         "idle", "messages a flush"],
-        [(size(row["bytes"]), row["case"], f"{row['rate']:,.0f}", number(row["mib_per_second"]),
-          number(row["p50_us"]), number(row["p99_us"]), cores(row), factor(row["load_cores"]),
-          factor(row["idle_cores"]), number(row["messages_a_flush"])) for row in kept["parts"]["sizes"]["rows"]])
+         "idle", "messages a flush"], rows)
 
 
 def latency_table(kept):
     part = kept["parts"]["latency"]
-    rows = [(case, f"{of_case['rate']:,.0f}", *(number(value) for value in of_case["latency_us"].values()))
-            for case, of_case in part["cases"].items()]
+    rows = [(case, f"{of_case['rate']:,.0f}", *(number(value) for value in of_case["latency_us"].values()),
+             number(of_case["lateness_us"]["p99"]), cores(of_case), factor(of_case["load_cores"]),
+             factor(of_case["idle_cores"])) for case, of_case in part["cases"].items()]
     sync = part["fdatasync_us"]
-    rows.append(("one fdatasync by itself", "-", *(number(sync[name]) for name in ("p50", "p90", "p99")), "-", "-"))
-    rows.append(("goal for p99", "-", "-", "-", number(part["p99_allowed_us"]), "-", "-"))
-    return table(["µs", "messages a second", "p50", "p90", "p99", "p99.9", "max"], rows)
+    rows.append(("one fdatasync by itself", "-", *(number(sync[name]) for name in ("p50", "p90", "p99")), *"------"))
+    rows.append(("goal for p99", "-", "-", "-", number(part["p99_allowed_us"]), *"------"))
+    return table(["µs", "messages a second", "p50", "p90", "p99", "p99.9", "max", "sent late, p99",
+                  "processors used by", "by the load", "idle"], rows)
 
 
 def growth_table(kept):

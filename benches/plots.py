@@ -103,8 +103,8 @@ def growth(figures):
 
 
 GUARANTEES = [
-    ("bare axum handler", "control", CONTROL), ("+ id, order, dedup (memory)", "memory", ONCELOG),
-    ("+ on disk (journal)", "quiet", ONCELOG), ("+ console (as it comes)", "journal", ONCELOG),
+    ("bare axum handler", "control", CONTROL), ("once, in order: in memory", "memory", ONCELOG),
+    ("+ on disk", "quiet", ONCELOG), ("+ console: as it comes", "journal", ONCELOG),
     ("axum + PostgreSQL", "postgres", RIVAL), ("the same, two batches", "postgres-2", RIVAL),
 ]
 
@@ -162,7 +162,7 @@ def message_size(figures):
 
     rate = panel(70, "messages a second", "rate")
     mib = panel(470, "MiB a second", "mib_per_second", lambda value: f"{value:g}")
-    mib.level(part["disk_mib_per_second"], "the disk: 1 MiB and an fdatasync in turn", FAINT)
+    mib.level(part["disk_mib_per_second"], "the disk alone", FAINT, right=False)
     for case in cases:
         rate.line(series(part, case, "bytes", "rate"), COLORS[case])
         mib.line(series(part, case, "bytes", "mib_per_second"), COLORS[case])
