@@ -11,7 +11,8 @@ import time
 from bench import alternating, fill, last_sequence, logging_service, post, running, trio, wrk
 
 CONNECTIONS, MILLION = 256, 1_000_000
-SIZES = [0, 1, 2, 4, 6, 8, 10]
+# Hash tables have just doubled at some of them.
+SIZES = [0, 1, 2, 4, 7.5, 10]
 
 
 def restart(services, data):
@@ -81,13 +82,15 @@ def measure(lab, quick):
                 service.stop()
     last = rows[-1]
 
-    def bytes_beyond(mib):
+    def bytes_beyond(row):
         """Memory for each message, above 64 MiB."""
-        return (mib - 64) * 2**20 / last["messages"]
+        return (max(row["memory_mib"], row["memory_mib_after_restart"]) - 64) * 2**20 / row["messages"]
 
     return {
         "rows": rows, "messages": last["messages"], "rate_to_empty": last["rate_to_empty"],
-        "bytes_a_message_above_64_mib": bytes_beyond(max(last["memory_mib"], last["memory_mib_after_restart"])),
-        "restart_seconds_a_million": last["first_ack_seconds"] / (last["messages"] / MILLION),
+        "bytes_a_message_above_64_mib": max(map(bytes_beyond, rows)),
+        # Of the large logs: a start takes a moment whatever there is.
+        "restart_seconds_a_million": max(row["first_ack_seconds"] * MILLION / row["messages"]
+                                         for row in rows if row["messages"] >= MILLION),
         "failed": [row["failed"] for row in rows if row["failed"]],
     }

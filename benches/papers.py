@@ -113,7 +113,9 @@ def latency_table(kept):
              number(of_case["lateness_us"]["p99"]), cores(of_case), factor(of_case["load_cores"]),
              factor(of_case["idle_cores"])) for case, of_case in part["cases"].items()]
     sync = part["fdatasync_us"]
-    rows.append(("one fdatasync by itself", "-", *(number(sync[name]) for name in ("p50", "p90", "p99")), *"------"))
+    rows.append(("one fdatasync by itself", "-", *(number(sync[name]) for name in ("p50", "p90", "p99")), "-",
+                 number(sync["max"]), *"----"))
+    rows.append(("the same, weighted by time", "-", "-", "-", number(sync["weighted_p99"]), *"------"))
     rows.append(("goal for p99", "-", "-", "-", number(part["p99_allowed_us"]), *"------"))
     return table(["µs", "messages a second", "p50", "p90", "p99", "p99.9", "max", "sent late, p99",
                   "processors used by", "by the load", "idle"], rows)
@@ -171,8 +173,36 @@ def others_table(kept):
     return table(["what", "found"], rows)
 
 
+def five_table(kept):
+    """What README.md says."""
+    parts = kept["parts"]
+    compared = {(row["connections"], row["case"]): row for row in parts["compare"]["rows"]}
+    rows = []
+    for connections in (64, 256):
+        durable, bare = compared[connections, "journal"], compared[connections, "control"]
+        rival = max((row for (count, case), row in compared.items()
+                     if count == connections and case.startswith("postgres")), key=lambda row: row["rate"])
+        rows.append((f"`POST /facade`, {connections} connections: messages a second; a bare handler; the rival",
+                     f"{durable['rate']:,.0f}; {bare['rate']:,.0f}; {rival['rate']:,.0f}"))
+    one = [compared[1, case]["p50_us"] / 1000 for case in ("journal", "control")]
+    rivals = [row["p50_us"] / 1000 for (count, case), row in compared.items()
+              if count == 1 and case.startswith("postgres")]
+    rows.append(("one connection, median latency; a bare handler; the rival",
+                 f"{one[0]:.2f} ms; {one[1]:.2f} ms; {min(rivals):.2f} ms"))
+    growth, reads = parts["growth"], parts["reads"]
+    last = growth["rows"][-1]
+    rows += [
+        (f"with {last['messages']:,} messages stored: rate to that of an empty log; memory; restart to the first answer",
+         f"{last['rate_to_empty']:.2f}; {last['memory_mib']:.0f} MiB; {last['first_ack_seconds']:.1f} s"),
+        (f"`GET /facade` of {reads['records']:,} messages: records a second; growth of logging-service and facade",
+         f"{reads['rate']:,.0f}; {reads['grown_mib']['logging']:.0f} and {reads['grown_mib']['facade']:.0f} MiB"),
+    ]
+    return table(["what", "measured"], rows)
+
+
 TABLES = {
     "goals": (None, goals_table), "machine": (None, machine_table), "others": (None, others_table),
+    "five": ("growth", five_table),
     "compare": ("compare", compare_table), "connections": ("connections", connections_table),
     "sizes": ("sizes", sizes_table), "latency": ("latency", latency_table), "growth": ("growth", growth_table),
     "batch": ("batch", batch_table),
