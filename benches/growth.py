@@ -7,6 +7,7 @@ Then the logging service is killed and started again, and a post to the facade w
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 from bench import alternating, fill, last_sequence, logging_service, post, running, trio, wrk
 
@@ -39,7 +40,6 @@ def beside_empty(lab, facade, rounds, seconds):
 
 def step(lab, services, data, rounds):
     logging, _, facade = services
-    before_mib = logging.memory_mib()
     runs = beside_empty(lab, facade, rounds, 2)
     stored = last_sequence(facade.addr)
     memory_mib = logging.memory_mib()
@@ -51,9 +51,10 @@ def step(lab, services, data, rounds):
         "rate_to_empty": statistics.median(run["large"].rate / run["empty"].rate for run in runs),
         "p50_us": statistics.median(run["large"].p50_us for run in runs),
         "p99_us": statistics.median(run["large"].p99_us for run in runs),
-        "memory_mib": memory_mib, "memory_mib_before_load": before_mib,
+        "memory_mib": memory_mib,
         "memory_mib_after_restart": services[0].memory_mib(),
-        "first_ack_seconds": first_ack_seconds,
+        "first_ack_seconds": first_ack_seconds, "restart_cpu_seconds": services[0].cpu_seconds(),
+        "journal_mib": sum(file.stat().st_size for file in Path(data).rglob("*")) / 2**20,
         "failed": " ".join(filter(None, (load.failed for run in runs for load in run.values()))),
     }
     if restarted_with != stored + 1:
@@ -91,6 +92,7 @@ def measure(lab, quick):
         "bytes_a_message_above_64_mib": max(map(bytes_beyond, rows)),
         # Of the large logs: a start takes a moment whatever there is.
         "restart_seconds_a_million": max(row["first_ack_seconds"] * MILLION / row["messages"]
-                                         for row in rows if row["messages"] >= MILLION),
+                                         for row in rows if row["messages"] >= MILLION)
+        if last["messages"] >= MILLION else None,
         "failed": [row["failed"] for row in rows if row["failed"]],
     }

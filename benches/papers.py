@@ -124,10 +124,11 @@ def latency_table(kept):
 def growth_table(kept):
     return table(
         ["messages stored", "messages a second", "to an empty log", "p50 µs", "p99 µs", "memory MiB",
-         "after a restart", "restart s"],
+         "after a restart", "restart s", "processor s", "journal MiB"],
         [(f"{row['messages']:,}", f"{row['rate']:,.0f}", factor(row["rate_to_empty"]), number(row["p50_us"]),
           number(row["p99_us"]), number(row["memory_mib"]), number(row["memory_mib_after_restart"]),
-          factor(row["first_ack_seconds"])) for row in kept["parts"]["growth"]["rows"]])
+          factor(row["first_ack_seconds"]), factor(row["restart_cpu_seconds"]), number(row["journal_mib"]))
+         for row in kept["parts"]["growth"]["rows"]])
 
 
 def batch_table(kept):
