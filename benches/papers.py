@@ -70,7 +70,7 @@ def machine_table(kept):
             f" {max(part['date'] for part in parts.values())} on commit"
             f" {', '.join(sorted({part['commit'] for part in parts.values()}))}: {machine['cores']} processors"
             f" ({machine['processor']}), Linux {machine['kernel']}, {machine['filesystem']}"
-            f" ({machine['mount_options']}), {machine.get('postgres') or 'no PostgreSQL'}.")
+            f" ({machine['mount_options']}), {machine.get('postgres', 'no PostgreSQL').removeprefix('postgres ')}.")
     return text + (f" Quick runs only: {', '.join(quick)}." if quick else "") + "\n"
 
 
@@ -127,7 +127,7 @@ def growth_table(kept):
          "after a restart", "restart s", "processor s", "journal MiB"],
         [(f"{row['messages']:,}", f"{row['rate']:,.0f}", factor(row["rate_to_empty"]), number(row["p50_us"]),
           number(row["p99_us"]), number(row["memory_mib"]), number(row["memory_mib_after_restart"]),
-          factor(row["first_ack_seconds"]), factor(row["restart_cpu_seconds"]), number(row["journal_mib"]))
+          factor(row["first_ack_seconds"]), factor(row.get("restart_cpu_seconds")), number(row.get("journal_mib")))
          for row in kept["parts"]["growth"]["rows"]])
 
 

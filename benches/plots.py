@@ -131,7 +131,8 @@ def guarantees(figures):
 def batch_size(figures):
     part = figures["parts"]["batch"]
     rows = [row for row in part["rows"] if row["connections"] == 4]
-    picture = Picture("Uploads: POST /facade/batch", below(figures, part, "texts of 100 bytes, 4 uploads at a time"), 400)
+    picture = Picture("Uploads: POST /facade/batch",
+                      below(figures, part, "texts of 100 bytes, 4 uploads at a time"), 400)
     picture.legend([("each line answered after fdatasync", ONCELOG, False),
                     ("bare axum handler, one request a message", CONTROL, True), ("goal", OTHER, True)])
     x = steps([row["lines"] for row in rows])
