@@ -87,10 +87,10 @@ def compare_table(kept):
 
 def connections_table(kept):
     return table(
-        ["connections", "case", "messages a second", "p50 µs", "p99 µs", "processors used by", "by wrk", "idle",
-         "messages a flush"],
+        ["connections", "case", "messages a second", "p50 µs", "p99 µs", "CPU µs a message", "processors used by",
+         "by wrk", "idle", "messages a flush"],
         [(str(row["connections"]), row["case"], f"{row['rate']:,.0f}", number(row["p50_us"]), number(row["p99_us"]),
-          cores(row), factor(row["load_cores"]), factor(row["idle_cores"]), number(row["messages_a_flush"]))
+          number(sum(row["cpu_us"].values())), cores(row), factor(row["load_cores"]), factor(row["idle_cores"]), number(row["messages_a_flush"]))
          for row in kept["parts"]["connections"]["rows"]])
 
 
