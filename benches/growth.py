@@ -25,22 +25,22 @@ def restart(services, data):
     return stored, time.monotonic() - services[0].started
 
 
-def beside_empty(lab, facade, rounds, seconds):
-    """Posts to the log that has grown and to an empty one, in turn."""
+def beside_empty(lab, facade, rounds):
+    """Posts to the log that has grown and to an empty one, in short turns: the machine changes its mind in longer ones."""
     runs = []
     with running(lab.scratch) as (_, _, empty):
         wrk(empty.addr, 1, CONNECTIONS)
         for number in range(rounds):
             run = {}
             for name, addr in alternating(number, [("large", facade.addr), ("empty", empty.addr)]):
-                run[name] = wrk(addr, seconds, CONNECTIONS)
+                run[name] = wrk(addr, 1, CONNECTIONS)
             runs.append(run)
     return runs
 
 
 def step(lab, services, data, rounds):
     logging, _, facade = services
-    runs = beside_empty(lab, facade, rounds, 2)
+    runs = beside_empty(lab, facade, rounds)
     stored = last_sequence(facade.addr)
     memory_mib = logging.memory_mib()
     restarted_with, first_ack_seconds = restart(services, data)
@@ -76,7 +76,7 @@ def measure(lab, quick):
             for million in sizes:
                 fill(services[2], last_sequence(services[2].addr), int(million * MILLION))
                 # The last is what is judged.
-                rounds = 1 if quick else 6 if million == sizes[-1] else 2
+                rounds = 2 if quick else 15 if million == sizes[-1] else 5
                 rows.append(step(lab, services, data, rounds))
         finally:
             for service in reversed(services):
