@@ -97,14 +97,16 @@ def connections_table(kept):
 def sizes_table(kept):
     part = kept["parts"]["sizes"]
     rows = [(size(row["bytes"]), row["case"], f"{row['rate']:,.0f}", number(row["mib_per_second"]),
-             number(row["p50_us"]), number(row["p99_us"]), cores(row), factor(row["load_cores"]),
-             factor(row["idle_cores"]), number(row["messages_a_flush"])) for row in part["rows"]]
+             number(row["p50_us"]), number(row["p99_us"]), number(sum(row["cpu_us"].values())), cores(row),
+             factor(row["load_cores"]), factor(row["idle_cores"]), number(row["messages_a_flush"]))
+            for row in part["rows"]]
     disk = part["disk_mib_per_second"]
-    rows.append(("1 MiB", "the disk alone", number(disk), number(disk), "-", "-", f"writer {part['disk_cores']:.2f}",
+    rows.append(("1 MiB", "the disk alone", number(disk), number(disk), "-", "-",
+                 number(part["disk_cores"] * 1e6 / disk), f"writer {part['disk_cores']:.2f}",
                  "-", "-", "1"))
     return table(
-        ["body", "case", "messages a second", "MiB a second", "p50 µs", "p99 µs", "processors used by", "by wrk",
-         "idle", "messages a flush"], rows)
+        ["body", "case", "messages a second", "MiB a second", "p50 µs", "p99 µs", "CPU µs a message",
+         "processors used by", "by wrk", "idle", "messages a flush"], rows)
 
 
 def latency_table(kept):
