@@ -3,7 +3,7 @@
 
     cargo build --release --workspace && python3 benches/measure.py
 
-Takes about 25 minutes; `--quick` takes five, and leaves out what only a large log can show. `--only` takes
+Takes about 20 minutes; `--quick` takes five, and leaves out what only a large log can show. `--only` takes
 some of the parts; the figures of the others stay as they are:
 
     compare       every guarantee, the bare control and the PostgreSQL rival at 1, 16, 64 and 256 connections
