@@ -26,7 +26,7 @@ def restart(services, data):
 
 
 def beside_empty(lab, facade, rounds):
-    """Posts to the log that has grown and to an empty one, in short turns: the machine changes its mind in longer ones."""
+    """Posts to the log that has grown and to an empty one. The machine changes in longer turns than these."""
     runs = []
     with running(lab.scratch) as (_, _, empty):
         wrk(empty.addr, 1, CONNECTIONS)

@@ -61,7 +61,9 @@ def open_loop(lab, case, rate, seconds):
         cost = meters.since(counts["sent"])
     others = {name: count for name, count in counts.items()
               if name not in ("sent", "acknowledged") and count}
-    return {"latency_us": said["measured"]["latency_us"], "lateness_us": said["measured"]["lateness_us"],
+    measured = {figure: {name: said["measured"][figure][name] for name in PERCENTILES}
+                for figure in ("latency_us", "lateness_us")}
+    return {**measured,
             "rate": said["measured"]["per_second"]["acknowledged"], "failed": str(others or ""),
             "cores": cost["cores"], "load_cores": cost["load_cores"], "idle_cores": cost["idle_cores"]}
 

@@ -90,7 +90,8 @@ def connections_table(kept):
         ["connections", "case", "messages a second", "p50 µs", "p99 µs", "CPU µs a message", "processors used by",
          "by wrk", "idle", "messages a flush"],
         [(str(row["connections"]), row["case"], f"{row['rate']:,.0f}", number(row["p50_us"]), number(row["p99_us"]),
-          number(sum(row["cpu_us"].values())), cores(row), factor(row["load_cores"]), factor(row["idle_cores"]), number(row["messages_a_flush"]))
+          number(sum(row["cpu_us"].values())), cores(row), factor(row["load_cores"]),
+          factor(row["idle_cores"]), number(row["messages_a_flush"]))
          for row in kept["parts"]["connections"]["rows"]])
 
 
@@ -195,7 +196,7 @@ def five_table(kept):
     growth, reads = parts["growth"], parts["reads"]
     last = growth["rows"][-1]
     rows += [
-        (f"with {last['messages']:,} messages stored: rate to that of an empty log; memory; restart to the first answer",
+        (f"{last['messages']:,} messages stored: rate to that of an empty log; memory; restart to the first answer",
          f"{last['rate_to_empty']:.2f}; {last['memory_mib']:.0f} MiB; {last['first_ack_seconds']:.1f} s"),
         (f"`GET /facade` of {reads['records']:,} messages: records a second; growth of logging-service and facade",
          f"{reads['rate']:,.0f}; {reads['grown_mib']['logging']:.0f} and {reads['grown_mib']['facade']:.0f} MiB"),

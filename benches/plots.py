@@ -66,7 +66,8 @@ def latency_percentiles(figures):
     latencies = [value for case in cases for value in part["cases"][case]["latency_us"].values()]
     panel = Panel(picture, (78, 116, 694, 246), "latency", x, logarithmic(latencies + levels, duration),
                   "percentile")
-    panel.level(part["p99_allowed_us"], "goal for p99: 3 × p50 of the bare handler + p99 of one fdatasync", OTHER)
+    panel.level(part["p99_allowed_us"], "goal for p99: 3 × p50 of the bare handler + p99 of one fdatasync", OTHER,
+                above=False)
     panel.level(part["fdatasync_us"]["p50"], "one fdatasync by itself, p50", FAINT, above=False)
     for case in cases:
         panel.line([(index + 0.2, part["cases"][case]["latency_us"][name]) for index, name in enumerate(names)],
