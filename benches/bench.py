@@ -1,12 +1,13 @@
 """What the benchmarks share: services to start and to watch, and the load.
 
 Everything listens on loopback. The load is `wrk` with one thread, which keeps each connection busy with
-one request at a time.
+one request at a time; `oncelog-load` for what wrk cannot do; `oncelog bench` for an open loop.
 """
 
+import contextlib
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,22 +16,25 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from meters import cpu_seconds
+
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = ROOT / "target" / "release"
+# A text of 34 bytes, and the JSON around it.
 BODY = '{"msg":"thirty-four bytes of a message...."}'
-TICKS = os.sysconf("SC_CLK_TCK")
+JSON_BYTES = len('{"msg":""}')
+TEXT_BYTES = len(BODY) - JSON_BYTES
 
 
 class Service:
     """A program that prints `listening addr=<ip:port>` once it works."""
 
     def __init__(self, *command):
+        self.started = time.monotonic()
         self.process = subprocess.Popen(
             [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        self.started = time.monotonic()
         line = self.process.stdout.readline().decode()
-        self.ready_after = time.monotonic() - self.started
         listening = re.search(r"addr=(\S+)", line)
         if not listening:
             self.process.kill()
@@ -39,13 +43,15 @@ class Service:
         # The console is read and thrown away, as a terminal would.
         self.sink = subprocess.Popen(["cat"], stdin=self.process.stdout, stdout=subprocess.DEVNULL)
 
-    def rss_kib(self):
+    def _memory_mib(self, field):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+        return int(re.search(rf"{field}:\s+(\d+)", status)[1]) / 1024
 
-    def peak_kib(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+    def memory_mib(self):
+        return self._memory_mib("VmRSS")
+
+    def peak_mib(self):
+        return self._memory_mib("VmHWM")
 
     def forget_peak(self):
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
@@ -59,24 +65,36 @@ class Service:
         self.sink.wait(30)
 
 
-def cpu_seconds(pid):
-    """Processor time of a process, with all of its children that have ended."""
-    # The name in parentheses may hold spaces. Fields 14 to 17 of proc_pid_stat(5).
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[11:15]) / TICKS
+def control():
+    return Service(RELEASE / "oncelog-control", "127.0.0.1:0")
 
 
-def tree_cpu_seconds(pid):
-    """Processor time of a process and of all its children, ended or not."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    total = cpu_seconds(pid)
-    for child in children:
-        try:
-            total += cpu_seconds(child)
-        except FileNotFoundError:
-            # Ended since: its time is its parent's now, and counted the next time.
-            pass
-    return total
+def logging_service(data, *flags, listen="127.0.0.1:0"):
+    return Service(RELEASE / "logging-service", "--listen", listen, "--data-dir", data, *flags)
+
+
+def trio(data, *logging_flags):
+    """The three services: logging, messages, facade."""
+    logging = logging_service(data, *logging_flags)
+    messages = Service(RELEASE / "messages-service", "--listen", "127.0.0.1:0")
+    facade = Service(
+        RELEASE / "facade-service", "--listen", "127.0.0.1:0",
+        "--logging-url", f"http://{logging.addr}", "--messages-url", f"http://{messages.addr}",
+    )
+    return logging, messages, facade
+
+
+@contextlib.contextmanager
+def running(scratch, *logging_flags):
+    """The three services on an empty log, gone at the end."""
+    data = Path(tempfile.mkdtemp(dir=scratch))
+    services = trio(data, *logging_flags)
+    try:
+        yield services
+    finally:
+        for service in reversed(services):
+            service.stop()
+        shutil.rmtree(data)
 
 
 @dataclass
@@ -91,11 +109,14 @@ class Load:
     failed: str
 
 
-def wrk(addr, seconds, connections):
+def wrk(addr, seconds, connections, body_bytes=None, request=""):
+    """Posts messages of `body_bytes` with the JSON around them; `request` is Lua that makes each one."""
+    body = f"'{BODY}'" if body_bytes is None else (
+        f"""'{{"msg":"' .. string.rep('x', {body_bytes - JSON_BYTES}) .. '"}}'"""
+    )
     with tempfile.NamedTemporaryFile("w", prefix="oncelog-", suffix=".lua") as script:
-        script.write(
-            f"wrk.method='POST'\nwrk.body='{BODY}'\nwrk.headers['Content-Type']='application/json'\n"
-        )
+        script.write(f"wrk.method = 'POST'\nwrk.body = {body}\n"
+                     f"wrk.headers['Content-Type'] = 'application/json'\n{request}")
         script.flush()
         out = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name,
@@ -119,6 +140,30 @@ def wrk(addr, seconds, connections):
     )
 
 
+def program(name, *flags):
+    """What a program of the load prints as JSON."""
+    done = subprocess.run([RELEASE / name, *map(str, flags)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} {flags[0]}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def upload(addr, lines, connections, seconds, text_bytes=TEXT_BYTES, uploads=None):
+    most = [] if uploads is None else ["--uploads", uploads]
+    return program("oncelog-load", "upload", addr, "--lines", lines, "--connections", connections,
+                   "--seconds", seconds, "--text-bytes", text_bytes, *most)
+
+
+def fill(facade, stored, until):
+    """Stores messages in few large uploads until there are `until`."""
+    lines, connections = 10_000, 4
+    uploads = -(-(until - stored) // (lines * connections))
+    if uploads > 0:
+        found = upload(facade.addr, lines, connections, 3600, uploads=uploads)
+        if found["failed"]:
+            raise RuntimeError(f"{found['failed']} messages were not stored")
+
+
 def post(addr):
     request = urllib.request.Request(
         f"http://{addr}/facade", BODY.encode(), {"Content-Type": "application/json"}
@@ -126,14 +171,12 @@ def post(addr):
     return json.load(urllib.request.urlopen(request, timeout=30))
 
 
-def trio(data, *logging_flags):
-    """The three services: logging, messages, facade."""
-    logging = Service(
-        RELEASE / "logging-service", "--listen", "127.0.0.1:0", "--data-dir", data, *logging_flags
-    )
-    messages = Service(RELEASE / "messages-service", "--listen", "127.0.0.1:0")
-    facade = Service(
-        RELEASE / "facade-service", "--listen", "127.0.0.1:0",
-        "--logging-url", f"http://{logging.addr}", "--messages-url", f"http://{messages.addr}",
-    )
-    return logging, messages, facade
+def last_sequence(addr):
+    """Posts a message, and says where it is."""
+    return post(addr)["sequence"]
+
+
+def alternating(number, variants):
+    """The variants in another order each round, so that what comes first is not always the same."""
+    shift = number % len(variants)
+    return variants[shift:] + variants[:shift]
