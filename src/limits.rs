@@ -42,6 +42,14 @@ pub const GRPC_ELEMENTS_MAX: usize = READ_CHUNK_MESSAGES_MAX;
 
 const _: () = assert!(BATCH_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
 
+/// Messages that wait for others which are being read from their sockets already. A call costs about as
+/// much as thirty messages, whatever it carries: with this many it is a small part, and from here on the
+/// log has better begin while more are read.
+pub const GATHER_MESSAGES_MAX: usize = 128;
+
+/// Body bytes that wait for no others: to write them takes longer than the call.
+pub const GATHER_BYTES_MAX: usize = 64 * 1024;
+
 // A batch of the smallest messages costs this much on the wire beside the bodies.
 const MESSAGE_OVERHEAD_BYTES_MAX: usize = 16 + STREAM_NAME_BYTES_MAX + CONTENT_TYPE_BYTES_MAX + 32;
 const _: () = assert!(

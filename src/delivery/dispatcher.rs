@@ -72,7 +72,7 @@ where
                 if !rest.is_empty() {
                     parts.push(rest);
                 }
-                if parts.is_empty() && shared.queue.is_empty() {
+                if parts.is_empty() && !shared.queue.is_gathered() {
                     answers.into_iter().for_each(Answered::send);
                 } else {
                     tokio::spawn(send_behind_the_next_batch(answers));
@@ -96,8 +96,8 @@ impl Answered {
     }
 }
 
-/// Each answer makes its connection ready, and all of them would run before the next batch is on its
-/// way, while the disk has nothing to do.
+/// Each answer makes its connection ready, and all of them would run before a batch that need not gather
+/// is on its way, while the disk has nothing to do.
 async fn send_behind_the_next_batch(answers: Vec<Answered>) {
     for _ in 0..TASKS_OF_A_CALL {
         tokio::task::yield_now().await;

@@ -120,7 +120,8 @@ impl Delivery {
     /// Starts the dispatcher, a task on the current runtime, which sends to `logging`.
     ///
     /// It ends when all clones are dropped, after what is queued is answered. It sends one batch at
-    /// a time and adds no delay: whatever comes while a batch is under way is the next one.
+    /// a time, and whatever comes while a batch is under way is the next one. It waits for no others, but
+    /// takes along, up to [`limits::GATHER_MESSAGES_MAX`], those that are there to be read already.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

@@ -172,9 +172,9 @@ impl Queue {
         self.line().pace.sends_one_ahead()
     }
 
-    /// Whether nobody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.line().waiting.is_empty()
+    /// Whether what waits need not gather any more.
+    pub(super) fn is_gathered(&self) -> bool {
+        self.line().all.reaches(Amount::GATHERED)
     }
 
     /// How many of these, in their order, belong to the next batch.
@@ -182,11 +182,14 @@ impl Queue {
         self.line().pace.fits(batch.iter().map(Waiting::body_bytes))
     }
 
-    /// Waits for messages and takes as many as fit one batch, in the order they came.
+    /// Waits for messages and takes as many as fit one batch, in the order they came. Before, lets all
+    /// tasks that are ready have their turn, for as long as that brings more: when answers have gone out,
+    /// the clients' next messages are coming in, and a call with one of them would keep all others waiting.
     ///
     /// `None` once the queue is closed and empty.
     pub(super) async fn next_batch(&self) -> Option<Vec<Waiting>> {
         loop {
+            self.gather().await;
             let (batch, closed) = {
                 let mut line = self.line();
                 (line.take_batch(), line.closed)
@@ -198,6 +201,18 @@ impl Queue {
                 return None;
             }
             self.arrived.notified().await;
+        }
+    }
+
+    async fn gather(&self) {
+        let mut gathered = 0;
+        loop {
+            let now = self.line().all;
+            if now.messages <= gathered || now.reaches(Amount::GATHERED) {
+                return;
+            }
+            gathered = now.messages;
+            tokio::task::yield_now().await;
         }
     }
 

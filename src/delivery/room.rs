@@ -26,8 +26,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::limits::{
-    ATTEMPT_TIMEOUT, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, OUTAGE_BATCH_TIMES, OUTAGE_DELAY_MIN,
-    QUEUE_BATCHES_MIN, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUEUE_MESSAGES_MIN, QUEUE_WAIT_MAX,
+    ATTEMPT_TIMEOUT, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, GATHER_BYTES_MAX, GATHER_MESSAGES_MAX,
+    OUTAGE_BATCH_TIMES, OUTAGE_DELAY_MIN, QUEUE_BATCHES_MIN, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+    QUEUE_MESSAGES_MIN, QUEUE_WAIT_MAX,
 };
 
 /// The most batches that fit the queue.
@@ -48,6 +49,10 @@ impl Amount {
     /// What one batch holds at most.
     pub(super) const BATCH: Self =
         Self { messages: BATCH_MESSAGES_MAX, body_bytes: BATCH_BYTES_MAX };
+
+    /// What need not gather any more before it is sent.
+    pub(super) const GATHERED: Self =
+        Self { messages: GATHER_MESSAGES_MAX, body_bytes: GATHER_BYTES_MAX };
 
     /// What fits `count` of these batches, and the queue.
     fn of_batches(count: usize, batch: Self) -> Self {
@@ -70,6 +75,11 @@ impl Amount {
     /// Whether a message of `body_bytes` may come in addition.
     pub(super) fn has_room(self, within: Self, body_bytes: usize) -> bool {
         self.messages < within.messages && self.body_bytes + body_bytes <= within.body_bytes
+    }
+
+    /// Whether it is as many messages as `other`, or as many bytes.
+    pub(super) fn reaches(self, other: Self) -> bool {
+        self.messages >= other.messages || self.body_bytes >= other.body_bytes
     }
 
     /// Whether it is at least twice as much as `other`, in messages and in bytes.

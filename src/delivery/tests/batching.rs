@@ -10,8 +10,8 @@ use super::support::*;
 use crate::{
     delivery::{Delivery, DeliveryError, DeliveryOptions},
     limits::{
-        BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX, QUEUE_BYTES_MAX,
-        QUEUE_MESSAGES_MAX,
+        BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, GATHER_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX,
+        QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
     },
 };
 
@@ -43,7 +43,26 @@ async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arr
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_batch_is_on_its_way_before_the_last_one_is_answered() {
+async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
+    let log = FakeLog::scripted([SLOW]);
+    let delivery = start(&log);
+    let client = tokio::spawn({
+        let delivery = delivery.clone();
+        async move {
+            delivery.append(message(1)).await.unwrap();
+            delivery.append(message(3)).await.unwrap();
+        }
+    });
+    settle().await;
+    let second = append(&delivery, message(2));
+    client.await.unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(log.call_ids(), [vec![1], vec![2, 3]]);
+    assert_eq!(log.call_times(), [0, 100], "nothing was waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answered() {
     let log = FakeLog::scripted([SLOW, SLOW]);
     // As in production, a call passes through a task for the channel and one for the connection.
     let through_tasks = service_fn({
@@ -63,10 +82,13 @@ async fn the_next_batch_is_on_its_way_before_the_last_one_is_answered() {
         }
     });
     settle().await;
-    let second = append(&delivery, message(2));
+    let waiting = 2..2 + GATHER_MESSAGES_MAX as u128;
+    let second: Vec<_> = waiting.clone().map(|id| append(&delivery, message(id))).collect();
     settle().await;
-    assert_eq!(first.await.unwrap(), [[1], [2]]);
-    second.await.unwrap().unwrap();
+    assert_eq!(first.await.unwrap(), [vec![1], waiting.collect()]);
+    for waiter in second {
+        waiter.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
