@@ -138,6 +138,15 @@ pub const READ_CHUNK_MESSAGES_MAX: usize = 4096;
 /// Chunks of a `Read` stream made ahead of a slow reader.
 pub const READ_CHUNKS_AHEAD_MAX: usize = 1;
 
+/// A commit that takes no longer may be made by the handler that brings it: the others can wait for it.
+pub const QUICK_COMMIT_MAX: Duration = Duration::from_millis(1);
+
+/// So many commits in a row have to be quick before handlers make them.
+pub const QUICK_COMMITS_MIN: u32 = 64;
+
+/// More body bytes than this are always written by the journal thread.
+pub const QUICK_COMMIT_BYTES_MAX: usize = 64 * 1024;
+
 /// Without appends for this long, the journal writes an idle mark: the window in which damage to the
 /// last batch looks like an unfinished write.
 pub const IDLE_MARK_DELAY: Duration = Duration::from_millis(50);

@@ -6,8 +6,9 @@ use std::{io, thread};
 /// writes to the store, and nobody is answered before what decides the answer is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Execution {
-    /// The owner of the store on a thread of its own, reads on the blocking threads of the runtime:
-    /// a slow disk holds up nobody who does not wait for it.
+    /// The owner of the store on a thread of its own, reads on the blocking threads of the runtime: a
+    /// slow disk holds up nobody who does not wait for it. While the disk is quick, handlers make commits
+    /// on the threads of the runtime: the first commit that is slow holds up what else runs on its thread.
     Threads,
     /// Everything on the current runtime, one step after the other. On a paused clock and a simulated
     /// disk the same calls then give the same run. A slow disk would hold up the whole runtime.

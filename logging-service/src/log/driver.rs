@@ -2,11 +2,8 @@
 
 use std::{
     io,
-    panic::{self, AssertUnwindSafe},
-    sync::{
-        Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
-    },
+    panic::AssertUnwindSafe,
+    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -14,7 +11,10 @@ use futures_util::FutureExt as _;
 use oncelog::limits::APPENDS_WAITING_MAX;
 use tokio::{sync::mpsc, task, time::timeout};
 
-use super::owner::{Event, Owner, Work};
+use super::{
+    desk::Desk,
+    owner::{Event, Owner, Work},
+};
 use crate::execution::Execution;
 
 /// The running owner, seen by those who hand it work.
@@ -24,7 +24,7 @@ pub(super) struct Driver {
 }
 
 enum Queue {
-    Thread(SyncSender<Work>),
+    Thread(Desk),
     Task(mpsc::Sender<Work>),
 }
 
@@ -50,11 +50,8 @@ impl Driver {
     pub(super) fn start(owner: Owner, execution: Execution) -> io::Result<Self> {
         let (queue, running) = match execution {
             Execution::Threads => {
-                let (sender, work) = sync_channel(APPENDS_WAITING_MAX);
-                let thread = thread::Builder::new()
-                    .name("journal".to_owned())
-                    .spawn(move || run_on_thread(owner, &work))?;
-                (Queue::Thread(sender), Running::Thread(thread))
+                let (desk, thread) = Desk::open(owner)?;
+                (Queue::Thread(desk), Running::Thread(thread))
             }
             Execution::Tasks => {
                 let (sender, work) = mpsc::channel(APPENDS_WAITING_MAX);
@@ -64,13 +61,10 @@ impl Driver {
         Ok(Self { queue, running: Mutex::new(Some(running)) })
     }
 
-    /// Hands over `work`, or drops it. Never waits.
-    pub(super) fn try_send(&self, work: Work) -> Result<(), NotTaken> {
+    /// Hands over `work`, or drops it. If it is `brief`, it may be done when this returns.
+    pub(super) fn hand_over(&self, work: Work, brief: bool) -> Result<(), NotTaken> {
         match &self.queue {
-            Queue::Thread(sender) => sender.try_send(work).map_err(|refused| match refused {
-                TrySendError::Full(_) => NotTaken::Full,
-                TrySendError::Disconnected(_) => NotTaken::Ended,
-            }),
+            Queue::Thread(desk) => desk.hand_over(work, brief),
             Queue::Task(sender) => sender.try_send(work).map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => NotTaken::Full,
                 mpsc::error::TrySendError::Closed(_) => NotTaken::Ended,
@@ -81,10 +75,8 @@ impl Driver {
     /// Hands over the word to stop, after what waits already. An owner that is gone needs none.
     async fn send_stop(&self) {
         match &self.queue {
-            Queue::Thread(sender) => {
-                let sender = sender.clone();
-                // A full queue makes this wait.
-                let _ = task::spawn_blocking(move || sender.send(Work::Stop)).await;
+            Queue::Thread(desk) => {
+                let _ = task::spawn_blocking(desk.stopper()).await;
             }
             Queue::Task(sender) => {
                 let _ = sender.send(Work::Stop).await;
@@ -107,25 +99,6 @@ impl Driver {
             None => {}
         }
     }
-}
-
-fn run_on_thread(mut owner: Owner, work: &Receiver<Work>) {
-    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-        loop {
-            let event = match owner.patience() {
-                Some(patience) => match work.recv_timeout(patience) {
-                    Ok(work) => Event::Work(work),
-                    Err(RecvTimeoutError::Timeout) => Event::Quiet,
-                    Err(RecvTimeoutError::Disconnected) => Event::Work(Work::Stop),
-                },
-                None => Event::Work(work.recv().unwrap_or(Work::Stop)),
-            };
-            if owner.handle(event, || work.try_recv().ok())?.is_break() {
-                return Ok(());
-            }
-        }
-    }));
-    owner.end(ended);
 }
 
 async fn run_as_task(mut owner: Owner, mut work: mpsc::Receiver<Work>) {

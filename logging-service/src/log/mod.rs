@@ -1,10 +1,12 @@
 //! The log: what is stored once, in what order, and who may know it.
 //!
-//! [`Log`] is a handle that many handlers share. Behind it one thread owns the store (`owner`, run
-//! by `driver`), decides and commits (`appender`), and publishes durable ids (`index`).
+//! [`Log`] is a handle that many handlers share. Behind it is the one owner of the store (`owner`,
+//! run by `driver`, met at the `desk`), which decides and commits (`appender`), and publishes durable ids
+//! (`index`).
 
 mod appender;
 mod chunk;
+mod desk;
 mod driver;
 mod follow;
 mod index;
@@ -26,10 +28,13 @@ use std::{
 use bytes::BytesMut;
 use oncelog::{
     clock::Clock,
-    limits::{APPEND_BYTES_WAITING_MAX, SCANS_AT_ONCE_MAX},
+    limits::{APPEND_BYTES_WAITING_MAX, QUICK_COMMIT_BYTES_MAX, SCANS_AT_ONCE_MAX},
     message::{Message, MessageId, Outcome, Rejection, StoredMessage},
 };
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::{
+    sync::{Semaphore, oneshot, watch},
+    time::Instant,
+};
 
 use self::{
     appender::compare,
@@ -105,7 +110,9 @@ impl Log {
             console,
             marked: true,
             room_check_at: None,
+            appended_at: Instant::now(),
             commit_time: Duration::ZERO,
+            quick_commits: 0,
         };
         Ok(Self(Arc::new(Shared {
             driver: Driver::start(owner, execution)?,
@@ -178,7 +185,8 @@ impl Log {
             return overloaded();
         }
         let (answer, answered) = oneshot::channel();
-        match self.0.driver.try_send(Work::Append(Append { messages, bytes, answer })) {
+        let brief = bytes <= QUICK_COMMIT_BYTES_MAX;
+        match self.0.driver.hand_over(Work::Append(Append { messages, bytes, answer }), brief) {
             // The owner drops the answer only when the disk failed or it was told to stop.
             Ok(()) => answered.await.unwrap_or(Err(AppendError::Failed)),
             Err(NotTaken::Full) => {

@@ -18,7 +18,7 @@ use std::{
 use oncelog::{
     limits::{
         FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, IDLE_MARK_COMMIT_TIMES, IDLE_MARK_DELAY,
-        ROOM_CHECK_INTERVAL,
+        QUICK_COMMIT_MAX, QUICK_COMMITS_MIN, ROOM_CHECK_INTERVAL,
     },
     message::{Message, Outcome, Rejection},
 };
@@ -33,6 +33,8 @@ use crate::{console::Console, store::CommitError};
 /// What a handler asks for.
 pub(super) enum Work {
     Append(Append),
+    /// Nothing: look again how long to wait.
+    Wake,
     /// Finish what came before, and end.
     Stop,
 }
@@ -63,18 +65,32 @@ pub(super) struct Owner {
     pub(super) marked: bool,
     /// When a full disk is looked at again; `None` while there is room.
     pub(super) room_check_at: Option<Instant>,
-    /// How long the last commit took.
+    /// When something was appended last.
+    pub(super) appended_at: Instant,
+    /// How long that took.
     pub(super) commit_time: Duration,
+    /// How many commits in a row were quick.
+    pub(super) quick_commits: u32,
 }
 
 impl Owner {
     /// How long to wait for work before there is something to do without any; `None`: for ever.
     pub(super) fn patience(&self) -> Option<Duration> {
         match (self.marked, self.room_check_at) {
-            (false, _) => Some(idle_mark_delay(self.commit_time)),
+            (false, _) => Some(self.idle_mark_due()),
             (true, Some(_)) => Some(ROOM_CHECK_INTERVAL),
             (true, None) => None,
         }
+    }
+
+    /// Whether a commit takes so little time that anybody may wait for one.
+    pub(super) fn is_quick(&self) -> bool {
+        self.quick_commits >= QUICK_COMMITS_MIN
+    }
+
+    /// How long nothing more may come before the idle mark.
+    fn idle_mark_due(&self) -> Duration {
+        idle_mark_delay(self.commit_time).saturating_sub(self.appended_at.elapsed())
     }
 
     /// Does what `event` asks for, together with what `waiting` returns. Breaks after a stop.
@@ -91,14 +107,17 @@ impl Owner {
                 let (appends, stop) = self.gather(first, waiting);
                 let began = Instant::now();
                 self.append_all(appends)?;
-                self.commit_time = began.elapsed();
-                self.marked = false;
+                self.note_commit(began);
                 stop
             }
+            Event::Work(Work::Wake) => false,
             Event::Work(Work::Stop) => true,
             Event::Quiet => {
                 self.check_room_if_due()?;
-                self.marked = self.marked || self.mark_idle()?;
+                // Work that was done elsewhere meanwhile puts it off.
+                if !self.marked && self.idle_mark_due().is_zero() {
+                    self.marked = self.mark_idle()?;
+                }
                 false
             }
         };
@@ -137,12 +156,21 @@ impl Owner {
                     bytes += append.bytes;
                     appends.push(append);
                 }
+                Some(Work::Wake) => {}
                 Some(Work::Stop) => stop = true,
                 None => break,
             }
         }
         self.bytes_waiting.fetch_sub(bytes, Ordering::Relaxed);
         (appends, stop)
+    }
+
+    fn note_commit(&mut self, began: Instant) {
+        self.appended_at = Instant::now();
+        self.commit_time = self.appended_at - began;
+        let quick = self.commit_time <= QUICK_COMMIT_MAX;
+        self.quick_commits = if quick { self.quick_commits.saturating_add(1) } else { 0 };
+        self.marked = false;
     }
 
     /// Stores what is new in one commit, then answers every call.

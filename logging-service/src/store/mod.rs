@@ -1,7 +1,7 @@
 //! Where records live. Only this module knows that a disk exists.
 //!
 //! A store keeps batches of messages in order and says where each one is. Deduplication happens
-//! above it, in the log, once for all stores. One thread owns the [`Store`]; any number of
+//! above it, in the log, once for all stores. One thread at a time uses the [`Store`]; any number of
 //! [`Reader`]s work beside it and never block it.
 
 pub mod journal;
@@ -16,7 +16,7 @@ use oncelog::message::{Message, StoredMessage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
-/// The writing side, owned by one thread.
+/// The writing side, used by one thread at a time.
 pub trait Store: Send + 'static {
     /// Appends `batch`, which is not empty, as one unit: after a crash all of it is there or none.
     ///

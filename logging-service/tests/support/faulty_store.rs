@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Condvar, Mutex, mpsc},
+    thread,
     time::SystemTime,
 };
 
@@ -11,12 +12,15 @@ use logging_service::{
     log::Index,
     store::{CommitError, Committed, Reader, Store, memory::MemoryStore},
 };
-use oncelog::message::Message;
+use oncelog::{limits::QUICK_COMMIT_MAX, message::Message};
+use tokio::sync::watch;
 
 /// What the next commits do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Disk {
     Works,
+    /// Takes too long for anybody to wait who need not.
+    IsSlow,
     Full,
     Fails,
     /// Fails once so many batches are stored.
@@ -30,6 +34,8 @@ pub struct Switches {
     pub disk: Arc<Mutex<Disk>>,
     gate: Arc<Gate>,
     batches: Arc<Mutex<Vec<usize>>>,
+    committers: Arc<Mutex<Vec<Option<String>>>>,
+    idle_marks: watch::Sender<usize>,
 }
 
 impl Switches {
@@ -46,6 +52,16 @@ impl Switches {
     /// The sizes of the batches committed so far.
     pub fn batches(&self) -> Vec<usize> {
         self.batches.lock().unwrap().clone()
+    }
+
+    /// The names of the threads that made the commits so far.
+    pub fn committers(&self) -> Vec<Option<String>> {
+        self.committers.lock().unwrap().clone()
+    }
+
+    /// How many idle marks there are, and a way to wait for more.
+    pub fn idle_marks(&self) -> watch::Receiver<usize> {
+        self.idle_marks.subscribe()
     }
 }
 
@@ -77,6 +93,8 @@ pub fn faulty() -> (OpenStore, Switches, mpsc::Receiver<()>) {
         disk: Arc::new(Mutex::new(Disk::Works)),
         gate: Arc::default(),
         batches: Arc::default(),
+        committers: Arc::default(),
+        idle_marks: watch::Sender::default(),
     };
     let (entered, entries) = mpsc::channel();
     let store = FaultyStore { memory: MemoryStore::default(), switches: switches.clone(), entered };
@@ -88,6 +106,10 @@ impl FaultyStore {
         let disk = *self.switches.disk.lock().unwrap();
         match disk {
             Disk::Works => Ok(()),
+            Disk::IsSlow => {
+                thread::sleep(3 * QUICK_COMMIT_MAX);
+                Ok(())
+            }
             Disk::Full => Err(CommitError::NoSpace(io::ErrorKind::StorageFull.into())),
             Disk::FailsAfter(batches) if self.switches.batches().len() < batches => Ok(()),
             Disk::Fails | Disk::FailsAfter(_) => {
@@ -105,6 +127,8 @@ impl Store for FaultyStore {
         stored_at: SystemTime,
     ) -> Result<Committed, CommitError> {
         let _ = self.entered.send(());
+        let committer = thread::current().name().map(str::to_owned);
+        self.switches.committers.lock().unwrap().push(committer);
         let gate = &self.switches.gate;
         drop(gate.opened.wait_while(gate.closed.lock().unwrap(), |closed| *closed).unwrap());
         self.meet_the_disk()?;
@@ -113,6 +137,7 @@ impl Store for FaultyStore {
     }
 
     fn mark_idle(&mut self) -> Result<(), CommitError> {
+        self.switches.idle_marks.send_modify(|marks| *marks += 1);
         Ok(())
     }
 
