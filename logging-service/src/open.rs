@@ -70,7 +70,7 @@ pub enum OpenJournalError {
     )]
     StoredTwice {
         /// How many.
-        ids: u64,
+        ids: usize,
     },
 }
 
@@ -116,20 +116,30 @@ fn options(settings: &Settings) -> Options {
     Options { segment_bytes: settings.segment_bytes, open_segments_max, ..default }
 }
 
+/// Records that are indexed at a time.
+const INDEXED_TOGETHER: usize = 1024;
+
 /// Opens the journal on `disk`, checks all of it, and indexes its ids.
 ///
 /// # Errors
 /// [`OpenJournalError`].
 pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, OpenJournalError> {
     let index = Index::default();
+    let mut records = Vec::with_capacity(INDEXED_TOGETHER);
     let mut stored_twice = 0;
     let mut told = Instant::now();
     let journal = Journal::open(
         disk,
         options,
-        &mut |id, position| stored_twice += u64::from(index.insert(id, position).is_some()),
+        &mut |id, position| {
+            records.push((id, position));
+            if records.len() == INDEXED_TOGETHER {
+                stored_twice += index.insert_all(records.drain(..));
+            }
+        },
         &mut |progress| tell(progress, &mut told),
     )?;
+    stored_twice += index.insert_all(records.drain(..));
     if stored_twice > 0 {
         return Err(OpenJournalError::StoredTwice { ids: stored_twice });
     }

@@ -108,10 +108,10 @@ impl Shared {
         let Some(owner) = slot.as_mut().filter(|owner| owner.is_quick()) else {
             return Done::Not(work);
         };
-        // After an idle mark it waits without a limit, and has to write the next one.
-        let waits_for_ever = owner.patience().is_none();
+        // After an idle mark it does not wait for the time of the next one.
+        let was_marked = owner.marked;
         let going_on = handle(&mut slot, Event::Work(work), || None);
-        Done::Here { wake: waits_for_ever || going_on.is_break() }
+        Done::Here { wake: was_marked || going_on.is_break() }
     }
 
     /// Does what is queued, on this thread, until a stop or a failure.

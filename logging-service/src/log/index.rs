@@ -48,26 +48,31 @@ impl Index {
         self.0.insert(id, position)
     }
 
-    /// Publishes many.
-    pub fn insert_all(&self, records: impl ExactSizeIterator<Item = (MessageId, Position)>) {
+    /// Publishes many. Returns how many of the ids were known already.
+    pub fn insert_all(
+        &self,
+        records: impl ExactSizeIterator<Item = (MessageId, Position)>,
+    ) -> usize {
         if !self.are_many(records.len()) {
-            for (id, position) in records {
-                self.insert(id, position);
-            }
-            return;
+            return records.filter(|(id, position)| self.insert(*id, *position).is_some()).count();
         }
         let hashed: Vec<_> = records.map(|(id, position)| (self.hash(&id), id, position)).collect();
         let mut shards: Vec<_> = self.0.shards().iter().map(|shard| shard.write()).collect();
+        let mut known_already = 0;
         for (hash, id, position) in hashed {
             let shard = &mut shards[self.0.determine_shard(hash as usize)];
             match shard.get_mut(hash, |(known, _)| *known == id) {
-                Some((_, known)) => *known.get_mut() = position,
+                Some((_, known)) => {
+                    *known.get_mut() = position;
+                    known_already += 1;
+                }
                 None => {
                     let record = (id, SharedValue::new(position));
                     shard.insert(hash, record, |(id, _)| self.hash(id));
                 }
             }
         }
+        known_already
     }
 
     fn hash(&self, id: &MessageId) -> u64 {
@@ -107,7 +112,9 @@ mod tests {
             let records: Vec<_> = ids.iter().copied().zip((first..).map(Position)).collect();
             records.into_iter()
         };
-        index.insert_all(numbered(first, 0));
+        assert_eq!(index.insert_all(numbered(first, 0)), 0);
+        assert_eq!(index.insert_all(numbered(first, 0)), first.len());
+        assert_eq!(index.insert_all(numbered(&first[..1], 0)), 1);
         for (id, position) in numbered(few, first.len() as u64) {
             assert_eq!(index.insert(id, position), None);
         }
