@@ -143,6 +143,12 @@ def batch_table(kept):
          for row in kept["parts"]["batch"]["rows"]])
 
 
+def where_table(kept):
+    rows = kept["parts"]["where"]["rows"]
+    return table(["service", "what it does", "CPU µs a message", "share of the service"],
+                 [(row["service"], row["step"], f"{row['cpu_us']:.2f}", f"{100 * row['share']:.0f} %") for row in rows])
+
+
 def others_table(kept):
     """The parts that are no curve."""
     parts, rows = kept["parts"], []
@@ -209,7 +215,7 @@ TABLES = {
     "five": ("growth", five_table),
     "compare": ("compare", compare_table), "connections": ("connections", connections_table),
     "sizes": ("sizes", sizes_table), "latency": ("latency", latency_table), "growth": ("growth", growth_table),
-    "batch": ("batch", batch_table),
+    "batch": ("batch", batch_table), "where": ("where", where_table),
 }
 
 

@@ -144,6 +144,13 @@ pub const QUICK_COMMIT_MAX: Duration = Duration::from_millis(1);
 /// So many commits in a row have to be quick before handlers make them.
 pub const QUICK_COMMITS_MIN: u32 = 64;
 
+/// A call that comes sooner after a commit was waiting for it, or there are several clients: then the
+/// journal thread commits for all of them together. One client cannot be back so soon.
+pub const QUICK_COMMIT_GAP_MIN: Duration = Duration::from_micros(50);
+
+/// After this long without a commit nobody knows how quick the disk still is.
+pub const QUICK_COMMIT_GAP_MAX: Duration = Duration::from_secs(1);
+
 /// More body bytes than this are always written by the journal thread.
 pub const QUICK_COMMIT_BYTES_MAX: usize = 64 * 1024;
 

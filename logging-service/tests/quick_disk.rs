@@ -4,10 +4,14 @@
 
 mod support;
 
-use std::{sync::mpsc, time::Duration};
+use std::{collections::HashMap, sync::mpsc, thread, time::Duration};
 
+use futures_util::future::join_all;
 use logging_service::log::{AppendError, Log, State};
-use oncelog::limits::QUICK_COMMITS_MIN;
+use oncelog::{
+    limits::{QUICK_COMMIT_GAP_MIN, QUICK_COMMITS_MIN},
+    message::{Outcome, Place, Rejection},
+};
 use support::{
     faulty_store::{Disk, Switches, faulty},
     log, message, stored,
@@ -37,7 +41,9 @@ impl Quick {
         quick
     }
 
+    /// Appends as one client does, who cannot be back at once.
     async fn append(&mut self) {
+        thread::sleep(QUICK_COMMIT_GAP_MIN);
         let outcomes = self.log.append(vec![message(self.messages, "msg")]).await.unwrap();
         self.messages += 1;
         assert_eq!(outcomes, [stored(self.messages)]);
@@ -86,6 +92,7 @@ async fn a_commit_of_a_handler_that_fails_or_panics_fails_the_log() {
     for trouble in [Disk::Fails, Disk::Panics] {
         let quick = Quick::log().await;
         quick.switches.set(trouble);
+        thread::sleep(QUICK_COMMIT_GAP_MIN);
         let lost = quick.log.append(vec![message(quick.messages, "lost")]).await;
         assert_eq!(lost, Err(AppendError::Failed));
         assert!(matches!(&*quick.log.state().borrow(), State::Failed(_)));
@@ -105,4 +112,71 @@ async fn a_stop_marks_the_end_and_nothing_is_taken_after_it() {
     assert!(*quick.switches.idle_marks().borrow() > before);
     let late = quick.log.append(vec![message(quick.messages, "late")]).await;
     assert_eq!(late, Err(AppendError::Draining));
+}
+
+#[tokio::test]
+async fn callers_who_come_together_leave_their_commits_to_the_journal_thread() {
+    const TOGETHER: u64 = 64;
+    let quick = Quick::log().await;
+    let before = quick.switches.committers().len();
+    let ids = quick.messages..quick.messages + TOGETHER;
+    let appends = ids.map(|id| quick.log.append(vec![message(id, "msg")]));
+    for outcomes in join_all(appends).await {
+        assert!(matches!(outcomes.unwrap()[..], [Outcome::Stored(_)]));
+    }
+    let committers = quick.switches.committers().split_off(before);
+    let alone = committers.iter().filter(|name| name.as_deref() != JOURNAL).count();
+    assert!(alone < TOGETHER as usize / 2, "{committers:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_that_a_handler_meets_refuses_and_recovers() {
+    let mut quick = Quick::log().await;
+    quick.switches.set(Disk::Full);
+    thread::sleep(QUICK_COMMIT_GAP_MIN);
+    let refused = quick.log.append(vec![message(quick.messages, "msg")]).await.unwrap();
+    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::ReadOnly(_))]), "{refused:?}");
+    quick.switches.set(Disk::Works);
+    let mut states = quick.log.state();
+    let again = states.wait_for(|state| *state == State::Ready);
+    drop(tokio::time::timeout(PATIENCE, again).await.unwrap().unwrap());
+    quick.append().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_several_threads_each_message_is_stored_once_whoever_commits_it() {
+    const CLIENTS: u64 = 4;
+    const MESSAGES: u64 = 300;
+    let quick = Quick::log().await;
+    let first = quick.messages;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let log = quick.log.clone();
+            tokio::spawn(async move {
+                let mut outcomes = Vec::new();
+                for id in first..first + MESSAGES {
+                    outcomes.extend(log.append(vec![message(id, "msg")]).await.unwrap());
+                    thread::sleep(QUICK_COMMIT_GAP_MIN * u32::from(id % 3 == 0));
+                }
+                outcomes
+            })
+        })
+        .collect();
+    let mut stored_at: HashMap<u64, Place> = HashMap::new();
+    let mut answers = Vec::new();
+    for client in clients {
+        answers.extend((first..).zip(client.await.unwrap()));
+    }
+    for (id, outcome) in &answers {
+        if let Outcome::Stored(place) = outcome {
+            assert_eq!(stored_at.insert(*id, *place), None, "stored twice");
+        }
+    }
+    for (id, outcome) in answers {
+        let (Outcome::Stored(place) | Outcome::Duplicate(place)) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(stored_at.get(&id), Some(&place));
+    }
+    assert_eq!(quick.log.last_sequence(), first + MESSAGES);
 }

@@ -18,7 +18,8 @@ use std::{
 use oncelog::{
     limits::{
         FRAME_BYTES_MAX, FRAME_MESSAGES_MAX, IDLE_MARK_COMMIT_TIMES, IDLE_MARK_DELAY,
-        QUICK_COMMIT_MAX, QUICK_COMMITS_MIN, ROOM_CHECK_INTERVAL,
+        QUICK_COMMIT_GAP_MAX, QUICK_COMMIT_GAP_MIN, QUICK_COMMIT_MAX, QUICK_COMMITS_MIN,
+        ROOM_CHECK_INTERVAL,
     },
     message::{Message, Outcome, Rejection},
 };
@@ -83,9 +84,14 @@ impl Owner {
         }
     }
 
-    /// Whether a commit takes so little time that anybody may wait for one.
+    /// Whether a handler may make the next commit: it takes so little time that anybody can wait for it,
+    /// and nobody else seems to have one to make.
     pub(super) fn is_quick(&self) -> bool {
         self.quick_commits >= QUICK_COMMITS_MIN
+            && self.room_check_at.is_none()
+            // Who comes sooner was waiting already. Handlers that wait for each other would make a commit
+            // each; on the journal thread they share one.
+            && (QUICK_COMMIT_GAP_MIN..QUICK_COMMIT_GAP_MAX).contains(&self.appended_at.elapsed())
     }
 
     /// How long nothing more may come before the idle mark.
@@ -106,8 +112,8 @@ impl Owner {
             Event::Work(Work::Append(first)) => {
                 let (appends, stop) = self.gather(first, waiting);
                 let began = Instant::now();
-                self.append_all(appends)?;
-                self.note_commit(began);
+                let committed = self.append_all(appends)?;
+                self.note_append(began, committed);
                 stop
             }
             Event::Work(Work::Wake) => false,
@@ -116,7 +122,9 @@ impl Owner {
                 self.check_room_if_due()?;
                 // Work that was done elsewhere meanwhile puts it off.
                 if !self.marked && self.idle_mark_due().is_zero() {
+                    let began = Instant::now();
                     self.marked = self.mark_idle()?;
+                    self.note_commit(began.elapsed());
                 }
                 false
             }
@@ -134,7 +142,7 @@ impl Owner {
         let reason = match ended {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("the disk failed: {error}"),
-            Err(_) => "the journal thread panicked".to_owned(),
+            Err(_) => "the owner of the log panicked".to_owned(),
         };
         tracing::error!("{reason}");
         self.state.send_replace(State::Failed(reason));
@@ -165,16 +173,23 @@ impl Owner {
         (appends, stop)
     }
 
-    fn note_commit(&mut self, began: Instant) {
+    fn note_append(&mut self, began: Instant, committed: bool) {
         self.appended_at = Instant::now();
         self.commit_time = self.appended_at - began;
-        let quick = self.commit_time <= QUICK_COMMIT_MAX;
-        self.quick_commits = if quick { self.quick_commits.saturating_add(1) } else { 0 };
         self.marked = false;
+        // What came near no disk says nothing about it.
+        if committed {
+            self.note_commit(self.commit_time);
+        }
     }
 
-    /// Stores what is new in one commit, then answers every call.
-    fn append_all(&mut self, appends: Vec<Append>) -> io::Result<()> {
+    fn note_commit(&mut self, took: Duration) {
+        let quick = took <= QUICK_COMMIT_MAX;
+        self.quick_commits = if quick { self.quick_commits.saturating_add(1) } else { 0 };
+    }
+
+    /// Stores what is new in one commit, then answers every call. Returns whether anything was new.
+    fn append_all(&mut self, appends: Vec<Append>) -> io::Result<bool> {
         self.check_room_if_due()?;
         let mut messages =
             Vec::with_capacity(appends.iter().map(|append| append.messages.len()).sum());
@@ -197,7 +212,7 @@ impl Owner {
             let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
         }
         self.console.show(&appended.stored);
-        Ok(())
+        Ok(!appended.stored.is_empty())
     }
 
     fn enter_read_only(&mut self, rejection: Rejection) {
