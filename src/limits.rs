@@ -176,6 +176,12 @@ pub const CONSOLE_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 /// How long a stopping service waits for a console that does not read.
 pub const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long the console gathers lines after it has printed some: nobody reads faster.
+pub const CONSOLE_PAUSE: Duration = Duration::from_millis(2);
+
+/// Bytes that are printed without gathering more.
+pub const CONSOLE_WRITE_BYTES: usize = 64 * 1024;
+
 /// Characters of a body shown on the console.
 pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 

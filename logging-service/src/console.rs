@@ -18,7 +18,7 @@ use std::{
 use oncelog::{
     limits::{
         CONSOLE_BODY_CHARS_MAX, CONSOLE_BYTES_WAITING_MAX, CONSOLE_FLUSH_TIMEOUT,
-        CONSOLE_LINES_WAITING_MAX,
+        CONSOLE_LINES_WAITING_MAX, CONSOLE_PAUSE, CONSOLE_WRITE_BYTES,
     },
     message::{Message, MessageId},
 };
@@ -154,7 +154,7 @@ impl Chunk {
 
 fn print(chunks: &Receiver<Chunk>, shared: &Shared, mut out: impl Write, bodies: Bodies) {
     let mut text = String::new();
-    for chunk in chunks {
+    while let Ok(first) = chunks.recv() {
         text.clear();
         match shared.lines_dropped.swap(0, Ordering::Relaxed) {
             0 => {}
@@ -162,11 +162,22 @@ fn print(chunks: &Receiver<Chunk>, shared: &Shared, mut out: impl Write, bodies:
                 let _ = writeln!(text, "({dropped} lines dropped: the console cannot keep up)");
             }
         }
-        chunk.write(bodies, &mut text);
+        let (mut lines, mut bytes) = (0, 0);
+        let mut next = Some(first);
+        while let Some(chunk) = next {
+            chunk.write(bodies, &mut text);
+            lines += chunk.lines.len();
+            bytes += chunk.bodies.len();
+            next = if text.len() < CONSOLE_WRITE_BYTES { chunks.try_recv().ok() } else { None };
+        }
         // A console that went away does not stop the log.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        shared.bytes_waiting.fetch_sub(chunk.bodies.len(), Ordering::Release);
-        shared.lines_waiting.fetch_sub(chunk.lines.len(), Ordering::Release);
+        shared.bytes_waiting.fetch_sub(bytes, Ordering::Release);
+        shared.lines_waiting.fetch_sub(lines, Ordering::Release);
+        if text.len() < CONSOLE_WRITE_BYTES {
+            // Who commits would have to wake this thread for each chunk, before its client is answered.
+            thread::sleep(CONSOLE_PAUSE);
+        }
     }
 }
 
