@@ -11,6 +11,8 @@ use tokio::{
     time::Instant,
 };
 
+use crate::limits::GATHER_MESSAGES_MAX;
+
 use super::{
     Delivered, DeliveryError,
     entry::Entry,
@@ -90,6 +92,8 @@ struct Line {
     room: Room,
     pace: Pace,
     next_ticket: u64,
+    /// How many messages the last batch had.
+    last_batch: usize,
     closed: bool,
 }
 
@@ -182,14 +186,20 @@ impl Queue {
         self.line().pace.fits(batch.iter().map(Waiting::body_bytes))
     }
 
-    /// Waits for messages and takes as many as fit one batch, in the order they came. Before, lets all
-    /// tasks that are ready have their turn, for as long as that brings more: when answers have gone out,
-    /// the clients' next messages are coming in, and a call with one of them would keep all others waiting.
+    /// Waits for messages and takes as many as fit one batch, in the order they came.
+    ///
+    /// When the answers to a batch have gone out, the next messages of those clients are coming in, and a
+    /// call with the first of them would keep all others waiting. So until there are as many as may be on
+    /// their way, all tasks that are ready have their turn, for as long as that brings more.
     ///
     /// `None` once the queue is closed and empty.
     pub(super) async fn next_batch(&self) -> Option<Vec<Waiting>> {
+        let expected = {
+            let line = self.line();
+            (line.last_batch + line.all.messages).min(GATHER_MESSAGES_MAX)
+        };
         loop {
-            self.gather().await;
+            self.gather(expected).await;
             let (batch, closed) = {
                 let mut line = self.line();
                 (line.take_batch(), line.closed)
@@ -204,11 +214,12 @@ impl Queue {
         }
     }
 
-    async fn gather(&self) {
+    async fn gather(&self, expected: usize) {
+        let enough = Amount { messages: expected, ..Amount::GATHERED };
         let mut gathered = 0;
         loop {
             let now = self.line().all;
-            if now.messages <= gathered || now.reaches(Amount::GATHERED) {
+            if now.messages <= gathered || now.reaches(enough) {
                 return;
             }
             gathered = now.messages;
@@ -274,6 +285,7 @@ impl Line {
 
     fn take_batch(&mut self) -> Vec<Waiting> {
         let count = self.pace.fits(self.waiting.iter().map(Waiting::body_bytes));
+        self.last_batch = count;
         let batch: Vec<Waiting> = self.waiting.drain(..count).collect();
         for waiting in &batch {
             self.count(waiting.kind, |amount| amount.remove(waiting.entry.message.body.len()));

@@ -62,6 +62,23 @@ async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_alone_before_is_not_kept_waiting_for_others() {
+    let log = FakeLog::scripted([]);
+    let delivery = start(&log);
+    append(&delivery, message(1)).await.unwrap().unwrap();
+    let second = append(&delivery, message(2));
+    let third = tokio::spawn(async move {
+        // It comes as soon as everything that is ready has had its turn.
+        tokio::task::yield_now().await;
+        delivery.append(message(3)).await
+    });
+    for waiter in [second, third] {
+        waiter.await.unwrap().unwrap();
+    }
+    assert_eq!(log.call_ids(), [[1], [2], [3]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answered() {
     let log = FakeLog::scripted([SLOW, SLOW]);
     // As in production, a call passes through a task for the channel and one for the connection.
