@@ -67,11 +67,8 @@ async fn who_was_alone_before_is_not_kept_waiting_for_others() {
     let delivery = start(&log);
     append(&delivery, message(1)).await.unwrap().unwrap();
     let second = append(&delivery, message(2));
-    let third = tokio::spawn(async move {
-        // It comes as soon as everything that is ready has had its turn.
-        tokio::task::yield_now().await;
-        delivery.append(message(3)).await
-    });
+    // Its turn is behind that of the task that sends.
+    let third = tokio::spawn(async move { append(&delivery, message(3)).await.unwrap() });
     for waiter in [second, third] {
         waiter.await.unwrap().unwrap();
     }
