@@ -1,7 +1,7 @@
 //! What the services of Oncelog share. In reading order:
 //!
 //! - [`message`]: the message, its id, and what the log answers to it
-//! - [`wire`]: the same on the wire, generated from `proto/`
+//! - [`wire`]: the same on the wire, as `proto/` has it
 //! - [`delivery`]: the only place that retries; brings a message to the logging service
 //! - [`limits`]: every bound of the system, with its unit and its reason
 //! - [`server`]: listening, health, reflection, draining

@@ -56,6 +56,10 @@ impl Message for ReadResponse {
         match tag {
             MESSAGES => {
                 encoding::message::merge_repeated(kind, &mut self.messages, buffer, context)
+                    .map_err(|mut error| {
+                        error.push("ReadResponse", "messages");
+                        error
+                    })
             }
             _ => skip_field(kind, tag, buffer, context),
         }
@@ -72,7 +76,40 @@ impl Message for ReadResponse {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What the generator makes of the contract.
+    #[derive(Clone, PartialEq, Message)]
+    struct Generated {
+        #[prost(message, repeated, tag = "1")]
+        messages: Vec<StoredMessage>,
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_arrives_is_read_or_refused_as_the_generated_code_does(
+            sequences in proptest::collection::vec(any::<u64>(), 0..5),
+            at in any::<prop::sample::Index>(),
+            byte: u8,
+            len in any::<prop::sample::Index>(),
+        ) {
+            let messages = sequences.into_iter().map(numbered).collect();
+            let mut bytes = [ReadResponse::encode(messages).to_vec(), vec![0x2a, 1, 7]].concat();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes.truncate(len.index(bytes.len() + 1));
+            let generated = Generated::decode(&bytes[..])
+                .map(|generated| generated.messages)
+                // The name of the type alone is another.
+                .map_err(|error| error.to_string().replace("Generated.", "ReadResponse."));
+            let read = ReadResponse::decode(&bytes[..])
+                .map(|read| read.messages)
+                .map_err(|error| error.to_string());
+            prop_assert_eq!(read, generated);
+        }
+    }
 
     fn numbered(sequence: u64) -> StoredMessage {
         StoredMessage { sequence, ..StoredMessage::default() }

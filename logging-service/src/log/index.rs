@@ -10,11 +10,12 @@ use crate::store::Position;
 /// Position of every durable record by its id: 24 bytes of content a message.
 ///
 /// It holds durable records only, so whoever finds an id here may answer "stored". Handlers read it
-/// from many threads; the journal thread alone writes it, after each commit. Every call copies what
+/// from many threads; the owner of the store alone writes it, after each commit. Every call copies what
 /// it returns: no guard of the map ever leaves this file.
 ///
 /// In a long log, each id is somewhere in memory that is in no cache. Looking for many under locks that
-/// are taken once lets the processor fetch several at once, which a lock for each would prevent.
+/// are taken once lets the processor fetch several at once, which a lock for each would prevent. Who looks
+/// for an id meanwhile waits, also while a shard grows, which moves all that is in it.
 #[derive(Debug, Default)]
 pub struct Index(DashMap<MessageId, Position>);
 

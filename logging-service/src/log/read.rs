@@ -76,10 +76,15 @@ impl Source {
         limit: ScanLimit,
     ) -> Result<(Vec<StoredMessage>, u64), ReadError> {
         // It is never closed, and without a permit the scan would only be less fair.
-        let _permit = self.scans.acquire().await;
+        let permit = Arc::clone(&self.scans).acquire_owned().await;
         let last_known = *self.last_sequence.borrow();
         let reader = Arc::clone(&self.reader);
-        let records = blocking(self.execution, move || reader.scan(after, limit)).await?;
+        let scan = move || {
+            // A scan goes on when its reader has left.
+            let _permit = permit;
+            reader.scan(after, limit)
+        };
+        let records = blocking(self.execution, scan).await?;
         // Nothing up to the end: all of it was lost before a repair. There may be more to come.
         let upto = records.last().map_or(last_known, |last| last.place.sequence);
         Ok((records, upto))
