@@ -269,11 +269,12 @@ pub const RENDERED_BESIDE_BYTES_MIN: usize = 16 * 1024;
 
 /// Reads of the log that the logging service serves at a time, beside those that follow. With chunks of
 /// one large message, each may hold some megabytes in memory.
-pub const READS_MAX: usize = 96;
+pub const READS_MAX: usize = 80;
 
 /// Reads that follow the log at a time. Each holds one chunk at most, which it shares with those that are
-/// at the same place: about one large message or [`FOLLOWED_CHUNK_BYTES_MAX`].
-pub const FOLLOWERS_MAX: usize = 256;
+/// at the same place: about one large message or [`FOLLOWED_CHUNK_BYTES_MAX`]. With [`READS_MAX`] it is
+/// what clients who read nothing can keep in memory: half a gigabyte of the largest messages.
+pub const FOLLOWERS_MAX: usize = 224;
 
 /// Body bytes in one chunk for followers, before the last message is added.
 pub const FOLLOWED_CHUNK_BYTES_MAX: usize = 64 * 1024;
