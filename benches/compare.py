@@ -108,7 +108,7 @@ def compare(lab, cases, connections, count, seconds):
 
 def measure(lab, quick):
     """All cases at a few numbers of connections."""
-    return compare(lab, CASES, [1, 64, 256] if quick else CONNECTIONS, 1 if quick else 3, 2 if quick else 3)
+    return compare(lab, CASES, [1, 64, 256] if quick else CONNECTIONS, 1 if quick else 6, 2)
 
 
 def numbers(text):
