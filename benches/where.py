@@ -28,11 +28,11 @@ CONNECTIONS, SECONDS, SAMPLES_PER_SECOND = 64, 8, 2999
 # What is done, and a part of the names of the functions that do it: all parts in one stack.
 STEPS = {
     "facade": [
-        ("read the request from its socket", [["__libc_recv", "h1"]]),
-        ("write the answer to its socket", [["writev", "h1"]]),
+        ("the call's socket", [["writev", "h2"], ["__libc_recv", "h2"]]),
+        ("read the request from its socket", [["__libc_recv"]]),
+        ("write the answer to its socket", [["writev"]]),
         ("find the parts of its head", [["Http1Transaction>::parse"]]),
         ("write the head of the answer", [["Http1Transaction>::encode"], ["write_head"]]),
-        ("the call's socket", [["writev", "h2"], ["__libc_recv", "h2"]]),
         ("gRPC and HTTP/2, encode and decode", [["h2::"], ["tonic::"], ["prost::"], ["hyper::client"]]),
         ("gather, batch, retry layers, wake those who wait", [["oncelog::delivery"]]),
         ("wait for sockets and timers", [["park_internal"], ["epoll_wait"]]),
