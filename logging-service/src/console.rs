@@ -1,6 +1,6 @@
 //! Shows each stored message on standard output, and never holds up the log for it.
 //!
-//! The journal thread hands over copies of what it has answered already; another thread prints them. If the
+//! The owner of the log hands over copies of what it has answered already; a thread prints them. If the
 //! console cannot keep up, lines are dropped and counted, and the count is shown.
 
 use std::{

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::mpsc, thread, time::Duration};
 use futures_util::future::join_all;
 use logging_service::log::{AppendError, Log, State};
 use oncelog::{
-    limits::{QUICK_COMMIT_GAP_MIN, QUICK_COMMITS_MIN},
+    limits::{QUICK_COMMIT_GAP_MAX, QUICK_COMMIT_GAP_MIN, QUICK_COMMITS_MIN},
     message::{Outcome, Place, Rejection},
 };
 use support::{
@@ -73,6 +73,34 @@ async fn after_a_slow_commit_the_journal_thread_makes_them_again() {
         quick.append().await;
         assert_eq!(quick.last_committer().as_deref(), JOURNAL);
     }
+}
+
+#[tokio::test]
+async fn after_a_slow_idle_mark_the_journal_thread_makes_the_commits() {
+    let mut quick = Quick::log().await;
+    let mut marks = quick.switches.idle_marks();
+    for _ in 0..10 {
+        let before = *marks.borrow_and_update();
+        quick.append().await;
+        quick.switches.set(Disk::IsSlow);
+        let marked = marks.wait_for(|marks| *marks > before);
+        drop(tokio::time::timeout(PATIENCE, marked).await.unwrap().unwrap());
+        quick.switches.set(Disk::Works);
+        quick.append().await;
+        if quick.last_committer().as_deref() == JOURNAL {
+            return;
+        }
+        // This test was held up for so long that the mark was made before the disk was slow.
+    }
+    panic!("handlers went on making the commits");
+}
+
+#[tokio::test]
+async fn how_quick_a_disk_was_a_while_ago_does_not_count() {
+    let mut quick = Quick::log().await;
+    thread::sleep(QUICK_COMMIT_GAP_MAX);
+    quick.append().await;
+    assert_eq!(quick.last_committer().as_deref(), JOURNAL);
 }
 
 #[tokio::test]

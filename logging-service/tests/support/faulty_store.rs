@@ -137,6 +137,9 @@ impl Store for FaultyStore {
     }
 
     fn mark_idle(&mut self) -> Result<(), CommitError> {
+        if *self.switches.disk.lock().unwrap() == Disk::IsSlow {
+            self.meet_the_disk()?;
+        }
         self.switches.idle_marks.send_modify(|marks| *marks += 1);
         Ok(())
     }
