@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out_dir.join("oncelog_descriptor.bin"), descriptors.encode_to_vec())?;
 
     let mut config = Config::new();
-    // A message body is never copied between the socket and the store.
+    // Bodies are slices of what was received. The copies that remain are in ARCHITECTURE.md.
     config.bytes(["."]);
     // Made by hand: one is in nearly all bytes that move, the other can carry what is encoded already.
     config.extern_path(".oncelog.v1.Message", "crate::wire::message::Message");

@@ -12,7 +12,7 @@ use divan::{
 };
 use oncelog::{
     limits,
-    message::{ContentType, IdSource as _, Message, Outcome, Place, RandomIds, StreamName},
+    message::{ContentType, IdSource as _, Message, Outcome, RandomIds, Receipt, StreamName},
     wire::v1::{self, AppendRequest, AppendResponse},
 };
 use prost::Message as _;
@@ -45,7 +45,7 @@ fn response(batch: &[Message]) -> AppendResponse {
     let stored_at = SystemTime::now();
     let receipt = |(message, sequence): (&Message, u64)| {
         let id = Bytes::copy_from_slice(message.id.as_bytes());
-        Outcome::Stored(Place { sequence, stored_at }).into_receipt(id)
+        Outcome::Stored(Receipt { sequence, stored_at }).into_receipt(id)
     };
     AppendResponse { receipts: batch.iter().zip(1_000_000..).map(receipt).collect() }
 }

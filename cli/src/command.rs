@@ -1,7 +1,7 @@
 //! The commands.
 
 use clap::{Parser, Subcommand};
-use oncelog::exit::Exit;
+use oncelog::process::exit::Exit;
 
 use crate::{bench, journal, prove, read, send, serve, up};
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use oncelog::{exit::Exit, settings};
+use oncelog::process::{exit::Exit, settings};
 use oncelog_cli::Cli;
 
 #[tokio::main]

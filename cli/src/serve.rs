@@ -3,12 +3,16 @@
 //! It takes the flags of the service and runs what the service runs. It ends when its standard input
 //! does: whoever started it holds the other end, and must not leave it behind.
 
-use std::{io, process, sync::Arc, thread};
+use std::{io, sync::Arc, thread};
 
 use facade_service::{Facade, Options, Upstreams, settings as facade};
 use logging_service::settings as logging;
 use messages_service::settings as messages;
-use oncelog::{exit::Exit, message::RandomIds, server, settings::WrongSettings, telemetry};
+use oncelog::{
+    message::RandomIds,
+    net,
+    process::{self, exit::Exit, settings::WrongSettings, telemetry},
+};
 use tokio::net::TcpListener;
 
 /// Which service.
@@ -28,7 +32,7 @@ pub enum Command {
 /// The code to exit with.
 pub async fn run(command: Command) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
-    server::raise_open_files();
+    net::raise_open_files();
     end_with_standard_input()?;
     match command {
         Command::Facade(args) => serve_facade(args).await,
@@ -41,7 +45,7 @@ fn end_with_standard_input() -> Result<(), Exit> {
     let watch = || {
         // Nobody sends anything: it is over at its end, and at any error.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        process::exit(Exit::Failure as i32);
+        std::process::exit(Exit::Failure as i32);
     };
     let watching = thread::Builder::new().name("standard-input".to_owned()).spawn(watch);
     watching.map(|_| ()).map_err(|error| Exit::Failure.because(error))
@@ -51,9 +55,9 @@ async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
     let settings = facade::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let stop = server::stop_on_signal().map_err(no_signals)?;
+    let stop = process::stop_on_signal().map_err(no_signals)?;
     let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
-    server::announce(addr);
+    process::announce(addr);
     facade_service::serve(listener, facade, stop)
         .await
         .map_err(|error| Exit::Failure.because(error))
@@ -62,8 +66,8 @@ async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
 async fn serve_logging(args: logging::Args) -> Result<(), Exit> {
     let settings = logging::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
-    let stop = server::stop_on_signal().map_err(no_signals)?;
-    logging_service::serve(listener, settings, stop, server::announce)
+    let stop = process::stop_on_signal().map_err(no_signals)?;
+    logging_service::serve(listener, settings, stop, process::announce)
         .await
         .map_err(|error| error.exit().because(error))
 }
@@ -72,9 +76,9 @@ async fn serve_messages(args: messages::Args) -> Result<(), Exit> {
     let settings = messages::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let stop = server::stop_on_signal().map_err(no_signals)?;
-    server::announce(addr);
-    messages_service::serve(server::incoming(listener), stop)
+    let stop = process::stop_on_signal().map_err(no_signals)?;
+    process::announce(addr);
+    messages_service::serve(net::incoming(listener), stop)
         .await
         .map_err(|error| error.exit().because(error))
 }
@@ -88,5 +92,5 @@ fn no_signals(error: io::Error) -> Exit {
 }
 
 async fn listen(addr: std::net::SocketAddr) -> Result<TcpListener, Exit> {
-    server::listen(addr).await.map_err(|error| Exit::Unavailable.because(error))
+    net::listen(addr).await.map_err(|error| Exit::Unavailable.because(error))
 }

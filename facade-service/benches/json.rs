@@ -13,13 +13,13 @@ use divan::{
 use oncelog::message::{IdSource as _, MessageId, RandomIds};
 
 #[allow(dead_code)] // Not all of it is measured.
-#[path = "../src/request"]
+#[path = "../src/http"]
 mod request {
     pub(crate) mod content;
     pub(crate) mod key;
 }
 #[allow(dead_code)]
-#[path = "../src/receipt.rs"]
+#[path = "../src/routes/facade/receipt.rs"]
 mod receipt;
 
 use receipt::{RECEIPT_BYTES_USUAL, write_receipt};

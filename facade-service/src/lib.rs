@@ -3,27 +3,25 @@
 //!
 //! In reading order:
 //!
-//! - [`router`]: what is served, one file in `routes/` for each resource
-//! - `request/`: what a request may say, checked before anything is delivered
+//! - [`router`]: what is served, one folder in `routes/` for each kind of resource
+//! - `http/`: what a request may say, checked before anything is delivered; every failure and its status
 //! - [`Facade`]: what the routes work with: delivery, the other services, ids, limits
-//! - `error`: every failure and its status, in one place
-//! - `receipt`: what a client gets for a message that is stored
-//! - `log`: reading the log, and the forms it is shown in
+//! - [`delivery`]: the only place that retries; brings a message to the logging service
+//! - `reads`: reading the log, and the forms it is shown in
 //! - [`serve`] and `edge/`: connections, their limits, and the drain
 //! - [`settings`]: flags and environment
 
+pub mod delivery;
 pub mod settings;
 
+mod app;
 mod edge;
-mod error;
-mod facade;
-mod log;
-mod receipt;
-mod request;
+mod http;
+mod reads;
 mod routes;
 
 pub use self::{
+    app::{Facade, Options, Upstreams},
     edge::{EdgeLimits, Listener, ServeError, serve},
-    facade::{Facade, Options, Upstreams},
     routes::router,
 };

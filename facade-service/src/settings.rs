@@ -6,7 +6,7 @@ use clap::Parser;
 use http::Uri;
 use oncelog::{
     limits,
-    settings::{Checks, WrongSettings},
+    process::settings::{Checks, WrongSettings},
 };
 
 /// Takes messages over HTTP and stores each one exactly once.

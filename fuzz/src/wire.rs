@@ -76,8 +76,8 @@ fn append_response(input: Bytes) {
     for receipt in response.receipts {
         let (id, code) = (receipt.id.clone(), receipt.outcome());
         let Ok(outcome) = Outcome::try_from(receipt.clone()) else { continue };
-        if let Outcome::Stored(place) | Outcome::Duplicate(place) = outcome {
-            assert!(place.sequence > 0, "{receipt:?}");
+        if let Outcome::Stored(receipt) | Outcome::Duplicate(receipt) = outcome {
+            assert!(receipt.sequence > 0, "{receipt:?}");
         }
         let again = outcome.clone().into_receipt(id);
         assert_eq!(again.outcome(), code);
@@ -99,9 +99,9 @@ fn read_response(input: Bytes) {
         let inner = sent.message.clone().unwrap_or_default();
         let Ok(stored) = StoredMessage::try_from(sent) else { continue };
         assert_eq!(message(inner).as_ref(), Some(&stored.message));
-        assert!(stored.place.sequence > 0);
+        assert!(stored.receipt.sequence > 0);
         // Asked for by the facade, which shows it.
-        let _ = stored.place.stored_at.duration_since(UNIX_EPOCH);
+        let _ = stored.receipt.stored_at.duration_since(UNIX_EPOCH);
         assert_eq!(StoredMessage::try_from(v1::StoredMessage::from(stored.clone())), Ok(stored));
     }
 }

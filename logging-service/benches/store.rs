@@ -18,7 +18,7 @@ use logging_service::{
     log::Index,
     open_journal,
     store::{
-        Position, ScanLimit, Store as _,
+        Address, ScanLimit, Store as _,
         journal::{Options, disk::RealDisk},
         memory::MemoryStore,
     },
@@ -141,7 +141,7 @@ fn scan(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(STORED)).bench_local(|| {
         let mut after = 0;
         while after < STORED {
-            after = reader.scan(after, limit).unwrap().last().unwrap().place.sequence;
+            after = reader.scan(after, limit).unwrap().last().unwrap().receipt.sequence;
         }
     });
 }
@@ -152,7 +152,7 @@ fn known() -> &'static Index {
     KNOWN_IDS.get_or_init(|| {
         let index = Index::default();
         for number in 0..KNOWN {
-            index.insert(id(number), Position(number));
+            index.insert(id(number), Address(number));
         }
         index
     })
@@ -176,6 +176,6 @@ fn dedup_insert(bencher: Bencher<'_, '_>) {
     let mut number = 0;
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
         number += 1;
-        index.insert(black_box(id(number)), Position(number))
+        index.insert(black_box(id(number)), Address(number))
     });
 }

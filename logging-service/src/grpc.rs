@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     log::{AppendError, Log, ReadRange, State},
-    phase::Phase,
+    readiness::Phase,
     settings::StoreKind,
     store::ReadError,
 };
@@ -132,7 +132,7 @@ impl LoggingService for Grpc {
             false => (&self.reads, READS_MAX),
             true => (&self.followers, FOLLOWERS_MAX),
         };
-        let place = Arc::clone(places).try_acquire_owned().map_err(|_| {
+        let permit = Arc::clone(places).try_acquire_owned().map_err(|_| {
             Status::unavailable(format!("{places_max} reads are under way; read again later"))
         })?;
         let chunks = log.read(ReadRange {
@@ -142,7 +142,7 @@ impl LoggingService for Grpc {
             follow: request.follow,
         });
         let responses = chunks.map(move |chunk| {
-            let _held_until_the_end = &place;
+            let _held_until_the_end = &permit;
             Ok(ReadResponse::encoded(chunk.map_err(read_status)?.rendered(encode)))
         });
         if !request.follow {

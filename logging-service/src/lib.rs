@@ -3,7 +3,7 @@
 //! - `grpc`: the contract on the wire
 //! - [`log`]: what is stored once, in what order, and who may know it
 //! - [`store`]: where records are kept; the only part that knows of a disk
-//! - `service`, `open`, `phase`, `execution`, [`settings`], [`console`]: the life of the service
+//! - `service`, `open`, `readiness`, `execution`, [`settings`], [`console`]: the life of the service
 //!   around them
 
 pub mod console;
@@ -11,7 +11,7 @@ mod execution;
 mod grpc;
 pub mod log;
 mod open;
-mod phase;
+mod readiness;
 mod service;
 pub mod settings;
 pub mod store;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oncelog::{exit::Exit, server::open_files_max};
+use oncelog::{net::open_files_max, process::exit::Exit};
 
 use crate::{
     log::Index,
@@ -131,8 +131,8 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
     let journal = Journal::open(
         disk,
         options,
-        &mut |id, position| {
-            records.push((id, position));
+        &mut |id, address| {
+            records.push((id, address));
             if records.len() == INDEXED_TOGETHER {
                 stored_twice += index.insert_all(records.drain(..));
             }

@@ -5,9 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use futures_util::Stream;
 use oncelog::{
     clock::{Clock, SystemClock},
-    exit::Exit,
+    grpc::{Bodies, BrokenContract, Health, add_standard_services, grpc_server, serve_grpc},
     limits::FAILED_DRAIN_TIMEOUT,
-    server::{self, Bodies, BrokenContract, Health, incoming},
+    net::incoming,
+    process::exit::Exit,
     wire::v1::logging_service_server::SERVICE_NAME,
 };
 use tokio::{
@@ -25,7 +26,7 @@ use crate::{
     grpc::{self, Grpc},
     log::{Log, State},
     open::{OpenStore, OpenStoreError, open},
-    phase::Phase,
+    readiness::Phase,
     settings::{Settings, StoreKind},
 };
 
@@ -118,9 +119,9 @@ where
     let service = Grpc::new(Arc::clone(&phase), parts.store, stop_server.clone());
     let bodies = Bodies::default();
     let service = bodies.guard(grpc::server(service));
-    let router = server::grpc_server().add_service(service);
-    let router = server::add_standard_services(router, &health, &bodies)?;
-    let mut serving = tokio::spawn(server::serve_grpc(router, incoming, stop_server.clone()));
+    let router = grpc_server().add_service(service);
+    let router = add_standard_services(router, &health, &bodies)?;
+    let mut serving = tokio::spawn(serve_grpc(router, incoming, stop_server.clone()));
 
     let (tell, opened) = oneshot::channel();
     parts.execution.detach("open", move || {

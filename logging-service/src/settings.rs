@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::Parser;
-use oncelog::settings::{Checks, WrongSettings};
+use oncelog::process::settings::{Checks, WrongSettings};
 
 use crate::console::Bodies;
 

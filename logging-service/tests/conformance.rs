@@ -203,7 +203,7 @@ async fn a_read_of_one_stream_skips_the_others_and_still_fills_its_limit(log: Lo
     }
     let rare = |limit| ReadRange { stream: "rare".parse().ok(), limit, ..ReadRange::default() };
     let sequences = |records: Vec<StoredMessage>| {
-        records.iter().map(|record| record.place.sequence).collect::<Vec<_>>()
+        records.iter().map(|record| record.receipt.sequence).collect::<Vec<_>>()
     };
     assert_eq!(sequences(read(&log, rare(None)).await), [5, 10]);
     assert_eq!(sequences(read(&log, rare(Some(1))).await), [5]);

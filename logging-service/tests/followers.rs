@@ -18,7 +18,7 @@ use logging_service::{
     console::Console,
     log::{Index, Log, ReadRange, ReadStream},
     store::{
-        CommitError, Committed, Position, ReadError, Reader, ScanLimit, Store, memory::MemoryStore,
+        Address, CommitError, Committed, ReadError, Reader, ScanLimit, Store, memory::MemoryStore,
     },
 };
 use oncelog::{
@@ -62,8 +62,8 @@ impl Store for CountingStore {
 struct CountingReader(Arc<dyn Reader>, Arc<AtomicUsize>);
 
 impl Reader for CountingReader {
-    fn get(&self, position: Position) -> Result<StoredMessage, ReadError> {
-        self.0.get(position)
+    fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
+        self.0.get(address)
     }
 
     fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
@@ -156,7 +156,7 @@ async fn on_a_quiet_log_followers_see_a_record_at_once() {
         sleep(Duration::from_millis(100)).await;
         let stored = Instant::now();
         store(&log, number..=number).await;
-        assert_eq!(next(&mut followers[0]).await[0].place.sequence, number);
+        assert_eq!(next(&mut followers[0]).await[0].receipt.sequence, number);
         // A timer comes a millisecond late.
         let first = stored.elapsed();
         assert!(first <= Duration::from_millis(2), "the first after {first:?}");
@@ -182,7 +182,7 @@ async fn while_messages_are_appended_followers_wait_and_then_catch_up_without_a_
                 let mut last = 0;
                 while last < all {
                     for record in next(&mut follower).await {
-                        assert_eq!(record.place.sequence, last + 1);
+                        assert_eq!(record.receipt.sequence, last + 1);
                         last += 1;
                         delivered.fetch_add(1, Ordering::Relaxed);
                     }

@@ -263,8 +263,8 @@ impl Subject {
         assert_eq!(records, expected);
         assert_eq!(self.index.len(), expected.len());
         for record in expected {
-            let position = self.index.get(&record.message.id).unwrap();
-            assert_eq!(store.reader().get(position).unwrap(), record);
+            let address = self.index.get(&record.message.id).unwrap();
+            assert_eq!(store.reader().get(address).unwrap(), record);
         }
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use logging_service::log::{AppendError, Log, State};
 use oncelog::{
     limits::{QUICK_COMMIT_GAP_MAX, QUICK_COMMIT_GAP_MIN, QUICK_COMMITS_MIN},
-    message::{Outcome, Place, Rejection},
+    message::{Outcome, Receipt, Rejection},
 };
 use support::{
     faulty_store::{Disk, Switches, faulty},
@@ -190,21 +190,21 @@ async fn on_several_threads_each_message_is_stored_once_whoever_commits_it() {
             })
         })
         .collect();
-    let mut stored_at: HashMap<u64, Place> = HashMap::new();
+    let mut stored_at: HashMap<u64, Receipt> = HashMap::new();
     let mut answers = Vec::new();
     for client in clients {
         answers.extend((first..).zip(client.await.unwrap()));
     }
     for (id, outcome) in &answers {
-        if let Outcome::Stored(place) = outcome {
-            assert_eq!(stored_at.insert(*id, *place), None, "stored twice");
+        if let Outcome::Stored(receipt) = outcome {
+            assert_eq!(stored_at.insert(*id, *receipt), None, "stored twice");
         }
     }
     for (id, outcome) in answers {
-        let (Outcome::Stored(place) | Outcome::Duplicate(place)) = outcome else {
+        let (Outcome::Stored(receipt) | Outcome::Duplicate(receipt)) = outcome else {
             panic!("{outcome:?}")
         };
-        assert_eq!(stored_at.get(&id), Some(&place));
+        assert_eq!(stored_at.get(&id), Some(&receipt));
     }
     assert_eq!(quick.log.last_sequence(), first + MESSAGES);
 }

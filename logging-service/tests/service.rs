@@ -10,9 +10,9 @@ use logging_service::{
     Execution, OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
 };
 use oncelog::{
-    exit::Exit,
     limits::{BATCH_MESSAGES_MAX, FOLLOWERS_MAX},
-    server::incoming,
+    net::incoming,
+    process::exit::Exit,
     wire::{
         STORED_TRAILER,
         v1::{

@@ -8,8 +8,8 @@ use std::error::Error;
 
 use futures_util::Stream;
 use oncelog::{
-    exit::Exit,
-    server::{self, Bodies, BrokenContract, Health},
+    grpc::{self, Bodies, BrokenContract, Health},
+    process::exit::Exit,
     wire::v1::{
         GetMessagesRequest, GetMessagesResponse,
         messages_service_server::{MessagesService, MessagesServiceServer, SERVICE_NAME},
@@ -36,10 +36,10 @@ where
     let health = Health::new(&[SERVICE_NAME], stop.clone());
     let bodies = Bodies::default();
     let messages = bodies.guard(MessagesServiceServer::new(Messages));
-    let router = server::grpc_server().add_service(messages);
-    let router = server::add_standard_services(router, &health, &bodies)?;
+    let router = grpc::grpc_server().add_service(messages);
+    let router = grpc::add_standard_services(router, &health, &bodies)?;
     health.set_serving(true);
-    Ok(server::serve_grpc(router, incoming, stop).await?)
+    Ok(grpc::serve_grpc(router, incoming, stop).await?)
 }
 
 /// Why the service could not start.

@@ -3,25 +3,28 @@
 use std::process::ExitCode;
 
 use messages_service::settings::{Args, Settings};
-use oncelog::{exit::Exit, server, settings, telemetry};
+use oncelog::{
+    net,
+    process::{self, exit::Exit, settings, telemetry},
+};
 
 fn main() -> ExitCode {
     let _last_lines = telemetry::init();
-    server::run(run())
+    process::run(run())
 }
 
 async fn run() -> Result<(), Exit> {
     let args: Args = settings::parse_args()?;
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    server::raise_open_files();
-    let stop = server::stop_on_signal().map_err(|error| {
+    net::raise_open_files();
+    let stop = process::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;
     let listener =
-        server::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
+        net::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    server::announce(addr);
-    messages_service::serve(server::incoming(listener), stop)
+    process::announce(addr);
+    messages_service::serve(net::incoming(listener), stop)
         .await
         .map_err(|error| error.exit().because(error))
 }

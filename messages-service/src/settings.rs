@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use oncelog::settings::{Checks, WrongSettings};
+use oncelog::process::settings::{Checks, WrongSettings};
 
 /// The messages service of Oncelog: a stub that answers `not implemented yet`.
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use messages_service::{TEXT, serve};
 use oncelog::{
     limits::DRAIN_TIMEOUT,
-    server,
+    net,
     wire::v1::{GetMessagesRequest, messages_service_client::MessagesServiceClient},
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -26,10 +26,10 @@ struct Service {
 }
 
 async fn start() -> Service {
-    let listener = server::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = net::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(server::incoming(listener), stop.clone()));
+    let serving = tokio::spawn(serve(net::incoming(listener), stop.clone()));
     let endpoint = Channel::from_shared(format!("http://{addr}")).unwrap();
     Service { channel: endpoint.connect().await.unwrap(), stop, serving }
 }

@@ -3,7 +3,6 @@
 mod content_type;
 mod id;
 mod stream;
-mod wire;
 
 pub(crate) use self::{content_type::TEXT, stream::FACADE};
 
@@ -12,10 +11,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 pub use self::{
-    content_type::ContentType,
+    content_type::{ContentType, InvalidContentType},
     id::{IdSource, InvalidMessageId, MESSAGE_ID_CHARS, MessageId, RandomIds},
     stream::{InvalidStreamName, StreamName},
-    wire::{InvalidMessage, InvalidReceipt},
 };
 
 /// What a client wants stored once.
@@ -36,7 +34,7 @@ pub struct Message {
 
 /// Where and when a message was stored. It never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Receipt {
     /// Place in the log: dense, from 1.
     pub sequence: u64,
     /// When the record was written, by the wall clock of the logging service.
@@ -47,7 +45,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
     /// Where it is.
-    pub place: Place,
+    pub receipt: Receipt,
     /// What was stored.
     pub message: Message,
 }
@@ -57,9 +55,9 @@ pub struct StoredMessage {
 #[must_use]
 pub enum Outcome {
     /// It is on disk, as a new record.
-    Stored(Place),
+    Stored(Receipt),
     /// The same message was on disk already, there.
-    Duplicate(Place),
+    Duplicate(Receipt),
     /// The id is in use by a different message. Nothing was stored; repeating cannot help.
     Conflict,
     /// The log did not take it. Nothing was stored by this call.

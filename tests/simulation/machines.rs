@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use facade_service::delivery::Jitter;
 use facade_service::{Facade, Upstreams, settings::Settings};
 use logging_service::{
     Execution, OpenStoreError, Parts, ServeError,
@@ -15,7 +16,7 @@ use logging_service::{
     settings::StoreKind,
     store::journal::{Options, disk::SimulatedDisk},
 };
-use oncelog::{clock::SimulatedClock, delivery::Jitter, exit::Exit};
+use oncelog::{clock::SimulatedClock, process::exit::Exit};
 use tokio_util::sync::CancellationToken;
 use turmoil::Sim;
 

@@ -225,7 +225,7 @@ fn durable_log(logging: &LoggingMachine) -> Result<Vec<Record>, String> {
         }
         let records = reader.scan(after, limit).map_err(|error| error.to_string())?;
         log.extend(records.into_iter().map(|stored| Record {
-            sequence: stored.place.sequence,
+            sequence: stored.receipt.sequence,
             uuid: stored.message.id.to_string(),
             message: String::from_utf8_lossy(&stored.message.body).into_owned(),
         }));

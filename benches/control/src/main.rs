@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Json, Router, routing::post};
-use oncelog::{exit::Exit, server};
+use oncelog::process::{self, exit::Exit};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ async fn answer(Json(post): Json<Post>) -> Json<Posted> {
 }
 
 fn main() -> ExitCode {
-    server::run(async { serve().await.map_err(|error| Exit::Failure.because(error)) })
+    process::run(async { serve().await.map_err(|error| Exit::Failure.because(error)) })
 }
 
 #[allow(clippy::print_stdout)] // The line a benchmark waits for.

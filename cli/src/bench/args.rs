@@ -7,7 +7,7 @@ use faultlab::open_loop::{Arrivals, Plan};
 use http::Uri;
 use oncelog::{
     limits,
-    settings::{Checks, WrongSettings},
+    process::settings::{Checks, WrongSettings},
 };
 
 use crate::send::DEFAULT_URL;

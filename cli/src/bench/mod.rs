@@ -15,7 +15,10 @@ use std::{
 };
 
 use http::Uri;
-use oncelog::{exit::Exit, limits, server};
+use oncelog::{
+    limits,
+    process::{self, exit::Exit},
+};
 use tokio::{net, time::timeout};
 
 pub use self::args::Args;
@@ -29,7 +32,7 @@ use self::{args::Settings, found::Found};
 /// nothing was acknowledged while it was measured.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    let stop = server::stop_on_signal().map_err(|error| {
+    let stop = process::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;
     let url = settings.url.to_string();

@@ -16,7 +16,7 @@ use logging_service::store::journal::{
     repair::{self, RepairError, RepairPlan},
     verify::verify,
 };
-use oncelog::exit::Exit;
+use oncelog::process::exit::Exit;
 
 use self::confirm::{Consent, ask};
 

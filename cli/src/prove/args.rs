@@ -7,7 +7,7 @@ use faultlab::{
     report::{Asked, Subject},
 };
 use logging_service::settings::StoreKind;
-use oncelog::settings::{Checks, WrongSettings};
+use oncelog::process::settings::{Checks, WrongSettings};
 
 /// More clients than this measure the machine, not the services.
 const CLIENTS_MAX: usize = 1024;

@@ -23,7 +23,7 @@ use faultlab::{
     report::{Subject, Verdict},
     trio::Programs,
 };
-use oncelog::{exit::Exit, server};
+use oncelog::process::{self, exit::Exit};
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::Args;
@@ -46,7 +46,7 @@ const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 /// shows nothing, [`Exit::Unavailable`] if the services do not start or no Oncelog is at the target.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    let stop = server::stop_on_signal().map_err(|error| {
+    let stop = process::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;
     print(format_args!("seed {}", settings.asked.seed))?;

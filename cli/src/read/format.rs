@@ -84,8 +84,8 @@ impl<'a> From<&'a StoredMessage> for Record<'a> {
         let message = &stored.message;
         Self {
             uuid: message.id.to_string(),
-            sequence: stored.place.sequence,
-            stored_at: rfc3339(stored.place.stored_at),
+            sequence: stored.receipt.sequence,
+            stored_at: rfc3339(stored.receipt.stored_at),
             stream: message.stream.as_str(),
             content_type: message.content_type.as_str(),
             body: match str::from_utf8(&message.body) {
@@ -105,13 +105,13 @@ fn rfc3339(time: SystemTime) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use oncelog::message::{ContentType, Message, MessageId, Place};
+    use oncelog::message::{ContentType, Message, MessageId, Receipt};
 
     use super::*;
 
     fn stored(body: &'static [u8], stored_at: SystemTime) -> StoredMessage {
         StoredMessage {
-            place: Place { sequence: 7, stored_at },
+            receipt: Receipt { sequence: 7, stored_at },
             message: Message {
                 id: MessageId::try_from([1; 16]).unwrap(),
                 stream: "facade".parse().unwrap(),

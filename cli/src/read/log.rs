@@ -4,11 +4,14 @@ use std::{error::Error as _, io};
 
 use http::Uri;
 use oncelog::{
-    delivery,
-    exit::Exit,
+    grpc::endpoint,
     limits,
-    message::{InvalidReceipt, StoredMessage, StreamName},
-    wire::v1::{ReadRequest, ReadResponse, logging_service_client::LoggingServiceClient},
+    message::{StoredMessage, StreamName},
+    process::exit::Exit,
+    wire::{
+        InvalidReceipt,
+        v1::{ReadRequest, ReadResponse, logging_service_client::LoggingServiceClient},
+    },
 };
 use tonic::{Status, Streaming};
 
@@ -56,7 +59,7 @@ pub(super) struct LogReader {
 
 impl LogReader {
     pub(super) async fn open(url: &Uri, query: &Query) -> Result<Self, ReadError> {
-        let endpoint = delivery::endpoint(url.clone());
+        let endpoint = endpoint(url.clone());
         let channel = endpoint.connect().await.map_err(|error| ReadError::Unreachable {
             url: url.clone(),
             reason: root_cause(&error),
@@ -86,7 +89,7 @@ impl LogReader {
         let messages: Vec<_> =
             chunk.messages.into_iter().map(StoredMessage::try_from).collect::<Result<_, _>>()?;
         if let Some(last) = messages.last() {
-            self.last_sequence = last.place.sequence;
+            self.last_sequence = last.receipt.sequence;
         }
         Ok(Some(messages))
     }

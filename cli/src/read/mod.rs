@@ -8,9 +8,11 @@ use std::io::{self, IsTerminal as _};
 use clap::builder::FalseyValueParser;
 use http::Uri;
 use oncelog::{
-    exit::Exit,
     message::StreamName,
-    settings::{Checks, WrongSettings},
+    process::{
+        exit::Exit,
+        settings::{Checks, WrongSettings},
+    },
 };
 
 use self::{

@@ -19,7 +19,7 @@ use std::io::{self, IsTerminal as _};
 
 use clap::builder::FalseyValueParser;
 use http::Uri;
-use oncelog::{
+use oncelog::process::{
     exit::Exit,
     settings::{Checks, WrongSettings},
 };

@@ -8,7 +8,7 @@ use std::{
 
 use http::Uri;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use oncelog::exit::Exit;
+use oncelog::process::exit::Exit;
 
 use super::{
     DEFAULT_URL,

@@ -16,10 +16,13 @@ use std::{
 
 use clap::builder::FalseyValueParser;
 use oncelog::{
-    exit::Exit,
-    server,
-    settings::{Checks, WrongSettings},
-    telemetry,
+    net,
+    process::{
+        self,
+        exit::Exit,
+        settings::{Checks, WrongSettings},
+        telemetry,
+    },
 };
 use tokio::net::TcpListener;
 
@@ -83,9 +86,9 @@ impl TryFrom<Args> for Settings {
 /// The code to exit with: that of the service that failed.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
-    server::raise_open_files();
+    net::raise_open_files();
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    let stop = server::stop_on_signal().map_err(|error| {
+    let stop = process::stop_on_signal().map_err(|error| {
         Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
     })?;
     // All before the first one runs: a port that is taken leaves nothing half started.
@@ -104,7 +107,7 @@ pub async fn run(args: Args) -> Result<(), Exit> {
 }
 
 async fn bind(service: &str, addr: SocketAddr) -> Result<TcpListener, Exit> {
-    server::listen(addr).await.map_err(|error| {
+    net::listen(addr).await.map_err(|error| {
         Exit::Unavailable.because(format_args!(
             "{service}-service: {error}; give another address with --{service}-listen"
         ))
@@ -112,7 +115,7 @@ async fn bind(service: &str, addr: SocketAddr) -> Result<TcpListener, Exit> {
 }
 
 fn announce(addrs: &[(&str, SocketAddr); 3]) {
-    server::tell_open_files();
+    net::tell_open_files();
     let mut text = String::new();
     for (service, addr) in addrs {
         // Writing into memory cannot fail.

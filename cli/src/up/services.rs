@@ -14,7 +14,11 @@ use logging_service::{
     console::Bodies,
     settings::{self as logging_settings, StoreKind},
 };
-use oncelog::{exit::Exit, message::RandomIds, server, settings::WrongSettings};
+use oncelog::{
+    message::RandomIds,
+    net,
+    process::{exit::Exit, settings::WrongSettings},
+};
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -146,7 +150,7 @@ impl Services {
         let (log_is_open, log_opens) = oneshot::channel();
 
         let messages = Service::start(MESSAGES, move |stop| async move {
-            let incoming = server::incoming(listeners.messages);
+            let incoming = net::incoming(listeners.messages);
             messages_service::serve(incoming, stop)
                 .await
                 .map_err(|error| (error.exit(), error.to_string()))

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use oncelog::exit::Exit;
+use oncelog::process::exit::Exit;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

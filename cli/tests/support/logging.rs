@@ -4,8 +4,9 @@ use std::{pin::Pin, time::SystemTime};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use oncelog::{
-    message::{ContentType, Message, MessageId, Place, StoredMessage},
-    server,
+    grpc,
+    message::{ContentType, Message, MessageId, Receipt, StoredMessage},
+    net,
     wire::v1::{
         AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest, ReadResponse,
         StatusRequest, StatusResponse,
@@ -32,18 +33,18 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<ReadResponse, Status>> + Send>>;
 /// Serves a log of `bodies`, with sequences from 1; odd ones are in the stream `facade`, even ones
 /// in `orders`.
 pub(crate) async fn start(bodies: Vec<Vec<u8>>, end: End) -> String {
-    let listener = server::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = net::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = server::grpc_server().add_service(LoggingServiceServer::new(Log { bodies, end }));
+    let router = grpc::grpc_server().add_service(LoggingServiceServer::new(Log { bodies, end }));
     let stop = CancellationToken::new();
-    tokio::spawn(server::serve_grpc(router, server::incoming(listener), stop));
+    tokio::spawn(grpc::serve_grpc(router, net::incoming(listener), stop));
     url
 }
 
 fn stored(sequence: u64, body: &[u8]) -> StoredMessage {
     let stream = if sequence % 2 == 1 { "facade" } else { "orders" };
     StoredMessage {
-        place: Place { sequence, stored_at: SystemTime::UNIX_EPOCH },
+        receipt: Receipt { sequence, stored_at: SystemTime::UNIX_EPOCH },
         message: Message {
             id: MessageId::try_from(u128::from(sequence).to_be_bytes()).unwrap(),
             stream: stream.parse().unwrap(),
@@ -66,7 +67,7 @@ impl LoggingService for Log {
         let chunks: Vec<_> = (1..)
             .zip(&self.bodies)
             .map(|(sequence, body)| stored(sequence, body))
-            .filter(|stored| stored.place.sequence > request.after)
+            .filter(|stored| stored.receipt.sequence > request.after)
             .filter(|stored| {
                 request.stream.is_empty() || request.stream == stored.message.stream.as_str()
             })

@@ -4,9 +4,9 @@ use std::{future::Future, io, net::SocketAddr};
 
 use oncelog::{
     limits::ACCEPT_RETRY_PAUSE,
-    server::{
+    net::{
         is_shortage,
-        places::{Place, Places},
+        limiter::{Place, Places},
     },
 };
 use tokio::{

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use oncelog::server::places::Place;
+use oncelog::net::limiter::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ use super::{
     watch::{RequestBody, ResponseBody},
 };
 use crate::{
-    error::{Failure, RouteError},
+    http::problem::{Failure, RouteError},
     routes::Resources,
 };
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use oncelog::server::places::Place;
+use oncelog::net::limiter::Place;
 use tokio::time::{Instant, sleep_until};
 
 /// The requests and answers of one connection.

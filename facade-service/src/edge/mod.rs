@@ -21,7 +21,7 @@ mod watch;
 
 use std::time::Duration;
 
-use oncelog::{limits, server::connections_max};
+use oncelog::{limits, net::connections_max};
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;

@@ -9,7 +9,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use oncelog::server::places::Place;
+use oncelog::net::limiter::Place;
 
 use super::exchange::Exchange;
 

@@ -1,10 +1,7 @@
 //! What is served where.
 
-mod batch;
-mod health;
-mod list;
-mod post;
-mod record;
+mod admin;
+mod facade;
 
 use std::{future::Future, sync::Arc};
 
@@ -20,10 +17,16 @@ use http::{HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use self::{
+    admin::health,
+    facade::{list, post, record, upload},
+};
 use crate::{
     Facade,
-    error::{Failure, RouteError},
-    request::media_type::JSON,
+    http::{
+        media_type::JSON,
+        problem::{Failure, RouteError},
+    },
 };
 
 /// The resources of the facade. Once `stop` is cancelled it reports not ready, and uploads take no
@@ -37,7 +40,7 @@ pub fn router(facade: Facade, stop: CancellationToken) -> Router {
 fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/facade", post(post::post).get(list::list))
-        .route("/facade/batch", post(batch::upload))
+        .route("/facade/batch", post(upload::upload))
         .route("/facade/{uuid}", get(record::record))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -13,7 +13,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _, stream};
 use oncelog::{
     message::{
-        ContentType, Message, MessageId, Outcome, Place, Rejection, StoredMessage, StreamName,
+        ContentType, Message, MessageId, Outcome, Receipt, Rejection, StoredMessage, StreamName,
     },
     wire::v1::{
         self,
@@ -124,14 +124,14 @@ impl FakeLogging {
 
 fn append(log: &mut Vec<StoredMessage>, message: Message) -> Outcome {
     match log.iter().find(|record| record.message.id == message.id) {
-        Some(record) if record.message == message => Outcome::Duplicate(record.place),
+        Some(record) if record.message == message => Outcome::Duplicate(record.receipt),
         Some(_) => Outcome::Conflict,
         None => {
             let sequence = log.len() as u64 + 1;
             let stored_at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
-            let place = Place { sequence, stored_at };
-            log.push(StoredMessage { place, message });
-            Outcome::Stored(place)
+            let receipt = Receipt { sequence, stored_at };
+            log.push(StoredMessage { receipt, message });
+            Outcome::Stored(receipt)
         }
     }
 }
@@ -171,7 +171,7 @@ impl LoggingService for FakeLogging {
             .records()
             .into_iter()
             .filter(|record| record.message.stream.as_str() == request.stream)
-            .filter(|record| record.place.sequence > request.after)
+            .filter(|record| record.receipt.sequence > request.after)
             .take(limit)
             .map(Into::into)
             .collect();

@@ -12,12 +12,12 @@ use std::{
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
+use facade_service::delivery::{Delivery, DeliveryOptions};
 use facade_service::{Facade, Options, Upstreams, router};
 use http::{HeaderName, HeaderValue, Request, request::Builder};
 use http_body_util::BodyExt as _;
 use oncelog::{
-    delivery::{Delivery, DeliveryOptions},
-    message::{Message, Outcome, Place, RandomIds},
+    message::{Message, Outcome, RandomIds, Receipt},
     wire::v1::{AppendRequest, AppendResponse},
 };
 use tokio::runtime::Runtime;
@@ -30,7 +30,7 @@ pub(crate) use self::{batch::batch, get::get, post::post};
 /// Nothing about one request takes this much: bodies are not copied more than a few times.
 const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-type Log = Arc<Mutex<Vec<(Message, Place)>>>;
+type Log = Arc<Mutex<Vec<(Message, Receipt)>>>;
 
 /// A facade in front of a log that is always there, and of nobody to read from.
 struct World {
@@ -94,7 +94,7 @@ impl World {
         })
     }
 
-    fn stored(&self) -> Vec<(Message, Place)> {
+    fn stored(&self) -> Vec<(Message, Receipt)> {
         self.log.lock().unwrap().clone()
     }
 }
@@ -108,13 +108,13 @@ fn append(log: &Log, request: AppendRequest) -> AppendResponse {
         let id = sent.id.clone();
         let message = Message::try_from(sent).expect("the facade sends nothing invalid");
         let outcome = match log.iter().find(|(stored, _)| stored.id == message.id) {
-            Some((stored, place)) if *stored == message => Outcome::Duplicate(*place),
+            Some((stored, receipt)) if *stored == message => Outcome::Duplicate(*receipt),
             Some(_) => Outcome::Conflict,
             None => {
                 let sequence = log.len() as u64 + 1;
-                let place = Place { sequence, stored_at: SystemTime::UNIX_EPOCH };
-                log.push((message, place));
-                Outcome::Stored(place)
+                let receipt = Receipt { sequence, stored_at: SystemTime::UNIX_EPOCH };
+                log.push((message, receipt));
+                Outcome::Stored(receipt)
             }
         };
         outcome.into_receipt(id)

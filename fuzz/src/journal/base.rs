@@ -14,7 +14,7 @@ use logging_service::store::{
     journal::{Journal, Options, disk::SimulatedDisk},
 };
 
-use oncelog::message::{ContentType, Message, MessageId, Place, StoredMessage, StreamName};
+use oncelog::message::{ContentType, Message, MessageId, Receipt, StoredMessage, StreamName};
 
 use super::seal::{frames, number};
 
@@ -103,8 +103,8 @@ fn fill(
         let batch: Vec<Message> = (first..first + messages).map(|n| message(n, bytes)).collect();
         journal.commit(&batch, stored_at).unwrap();
         stored.extend((first..).zip(batch).map(|(sequence, message)| {
-            let place = Place { sequence, stored_at };
-            StoredMessage { place, message }
+            let receipt = Receipt { sequence, stored_at };
+            StoredMessage { receipt, message }
         }));
         if choices.ratio(1, 4)? {
             journal.mark_idle().unwrap();

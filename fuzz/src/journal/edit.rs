@@ -18,14 +18,14 @@ pub(super) fn edit(
     let (name, mut bytes) = choices.choose(&files)?.clone();
     match choices.int_in_range(0..=11)? {
         0 => flip(&mut bytes, choices)?,
-        1 => bytes.truncate(place(&bytes, choices)?),
+        1 => bytes.truncate(offset_in(&bytes, choices)?),
         2 => {
             let content = choices.bytes(usize::min(choices.len(), 16))?;
-            let at = place(&bytes, choices)?;
+            let at = offset_in(&bytes, choices)?;
             bytes.splice(at..(at + content.len()).min(bytes.len()), content.iter().copied());
         }
         3 => {
-            let (at, end) = (place(&bytes, choices)?, place(&bytes, choices)?);
+            let (at, end) = (offset_in(&bytes, choices)?, offset_in(&bytes, choices)?);
             bytes.get_mut(at..end).unwrap_or_default().fill(0);
         }
         4 => {
@@ -71,7 +71,7 @@ pub(super) fn edit(
     Ok(())
 }
 
-fn place(bytes: &[u8], choices: &mut Unstructured<'_>) -> Result<usize> {
+fn offset_in(bytes: &[u8], choices: &mut Unstructured<'_>) -> Result<usize> {
     Ok(usize::from(choices.arbitrary::<u16>()?).min(bytes.len()))
 }
 

@@ -127,7 +127,7 @@ fn records(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<St
     let reader = journal.reader();
     let mut all: Vec<StoredMessage> = Vec::new();
     loop {
-        let after = all.last().map_or(0, |stored| stored.place.sequence);
+        let after = all.last().map_or(0, |stored| stored.receipt.sequence);
         match reader.scan(after, ScanLimit { messages: 3, bytes: 100 }) {
             Ok(more) if more.is_empty() => break,
             Ok(more) => all.extend(more),
@@ -135,10 +135,10 @@ fn records(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<St
             Err(error) => panic!("what opens can be read: {error}"),
         }
     }
-    assert!(all.is_sorted_by(|one, next| one.place.sequence < next.place.sequence));
+    assert!(all.is_sorted_by(|one, next| one.receipt.sequence < next.receipt.sequence));
     let files = disk.contents();
-    for StoredMessage { place, message } in &all {
-        let sequence = place.sequence;
+    for StoredMessage { receipt, message } in &all {
+        let sequence = receipt.sequence;
         assert!(sequence <= journal.last_sequence());
         let found = files
             .iter()
@@ -158,7 +158,7 @@ fn goes_on(disk: &SimulatedDisk, earlier: &[StoredMessage], promise: &Promise) {
     let last = journal.last_sequence();
     let committed = journal.commit(&batch, time(0)).expect("the disk works");
     assert_eq!(committed.first_sequence, last + 1);
-    let ours = committed.positions.into_iter().map(|at| journal.reader().get(at).unwrap());
+    let ours = committed.addresses.into_iter().map(|at| journal.reader().get(at).unwrap());
     let ours: Vec<StoredMessage> = ours.collect();
     drop(journal);
     disk.crash(1);
@@ -228,8 +228,8 @@ fn repaired(
 fn kept(journal: &Journal, disk: &SimulatedDisk, promise: &Promise) -> Vec<StoredMessage> {
     let records = records(journal, disk, &Promise::Nothing);
     if let Promise::OnlyOriginals(originals, _) = promise {
-        for StoredMessage { place, message } in &records {
-            let original = &originals[place.sequence as usize - 1];
+        for StoredMessage { receipt, message } in &records {
+            let original = &originals[receipt.sequence as usize - 1];
             assert_eq!(&original.message, message);
         }
     }

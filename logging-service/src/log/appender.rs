@@ -12,11 +12,11 @@ use std::{
 
 use oncelog::{
     clock::Clock,
-    message::{Message, MessageId, Outcome, Place, Rejection},
+    message::{Message, MessageId, Outcome, Receipt, Rejection},
 };
 
 use super::index::Index;
-use crate::store::{CommitError, Committed, Position, ReadError, Reader, Store};
+use crate::store::{Address, CommitError, Committed, ReadError, Reader, Store};
 
 /// The writing side of the log: the store, and the index it alone fills.
 pub struct Appender {
@@ -85,24 +85,24 @@ impl Appender {
         if committed.is_err() {
             batch.clear();
         }
-        let place = |nth: usize| match &committed {
+        let receipt = |nth: usize| match &committed {
             Ok(committed) => {
-                Ok(Place { sequence: committed.first_sequence + nth as u64, stored_at })
+                Ok(Receipt { sequence: committed.first_sequence + nth as u64, stored_at })
             }
             Err(rejection) => Err(rejection.clone()),
         };
-        let outcomes = decisions.into_iter().map(|decision| decision.settle(place)).collect();
+        let outcomes = decisions.into_iter().map(|decision| decision.settle(receipt)).collect();
         Ok(Appended { outcomes, stored: batch, no_space: committed.err() })
     }
 
     fn decide(
         &mut self,
         message: Message,
-        known: Option<Position>,
+        known: Option<Address>,
         batch: &mut Vec<Message>,
     ) -> Decision {
-        if let Some(position) = known {
-            return Decision::Known(compare(&*self.reader, position, &message));
+        if let Some(address) = known {
+            return Decision::Known(compare(&*self.reader, address, &message));
         }
         match self.pending.entry(message.id) {
             Entry::Vacant(entry) => {
@@ -124,12 +124,12 @@ impl Appender {
         stored_at: SystemTime,
     ) -> Result<Result<Committed, Rejection>, io::Error> {
         if batch.is_empty() {
-            return Ok(Ok(Committed { first_sequence: 0, positions: Vec::new() }));
+            return Ok(Ok(Committed { first_sequence: 0, addresses: Vec::new() }));
         }
         match self.store.commit(batch, stored_at) {
             Ok(committed) => {
                 let ids = batch.iter().map(|message| message.id);
-                self.index.insert_all(ids.zip(committed.positions.iter().copied()));
+                self.index.insert_all(ids.zip(committed.addresses.iter().copied()));
                 Ok(Ok(committed))
             }
             Err(error @ CommitError::NoSpace(_)) => {
@@ -154,21 +154,21 @@ impl Appender {
 
 impl Decision {
     /// The outcome, given where the nth message of the batch is, or why none of it was stored.
-    fn settle(self, place: impl Fn(usize) -> Result<Place, Rejection>) -> Outcome {
+    fn settle(self, receipt: impl Fn(usize) -> Result<Receipt, Rejection>) -> Outcome {
         let settled = match self {
-            Self::New(nth) => place(nth).map(Outcome::Stored),
-            Self::SameAsNew(nth) => place(nth).map(Outcome::Duplicate),
-            Self::ConflictsWithNew(nth) => place(nth).map(|_| Outcome::Conflict),
+            Self::New(nth) => receipt(nth).map(Outcome::Stored),
+            Self::SameAsNew(nth) => receipt(nth).map(Outcome::Duplicate),
+            Self::ConflictsWithNew(nth) => receipt(nth).map(|_| Outcome::Conflict),
             Self::Known(outcome) => Ok(outcome),
         };
         settled.unwrap_or_else(Outcome::Rejected)
     }
 }
 
-/// What to answer to `message`, whose id is that of the durable record at `position`.
-pub(super) fn compare(reader: &dyn Reader, position: Position, message: &Message) -> Outcome {
-    match reader.get(position) {
-        Ok(stored) if stored.message == *message => Outcome::Duplicate(stored.place),
+/// What to answer to `message`, whose id is that of the durable record at `address`.
+pub(super) fn compare(reader: &dyn Reader, address: Address, message: &Message) -> Outcome {
+    match reader.get(address) {
+        Ok(stored) if stored.message == *message => Outcome::Duplicate(stored.receipt),
         Ok(_) => Outcome::Conflict,
         Err(error @ (ReadError::Io { .. } | ReadError::Damaged { .. })) => {
             tracing::error!(id = %message.id, %error, "cannot compare a repeated message");

@@ -53,7 +53,7 @@ impl Chunk {
     /// The part of it after `after`, up to `end`, and of `left` records at most. It is the same chunk
     /// if that is all of it.
     pub(super) fn part(self: Arc<Self>, after: u64, end: u64, left: u64) -> Arc<Self> {
-        let sequence = |record: &StoredMessage| record.place.sequence;
+        let sequence = |record: &StoredMessage| record.receipt.sequence;
         let from = self.records.partition_point(|record| sequence(record) <= after);
         let to = self.records.partition_point(|record| sequence(record) <= end);
         let to = usize::try_from(left).map_or(to, |left| to.min(from.saturating_add(left)));

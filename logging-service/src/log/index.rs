@@ -5,9 +5,9 @@ use std::hash::BuildHasher as _;
 use dashmap::{DashMap, SharedValue};
 use oncelog::message::MessageId;
 
-use crate::store::Position;
+use crate::store::Address;
 
-/// Position of every durable record by its id: 24 bytes of content a message.
+/// Address of every durable record by its id: 24 bytes of content a message.
 ///
 /// It holds durable records only, so whoever finds an id here may answer "stored". Handlers read it
 /// from many threads; the owner of the store alone writes it, after each commit. Every call copies what
@@ -17,19 +17,19 @@ use crate::store::Position;
 /// are taken once lets the processor fetch several at once, which a lock for each would prevent. Who looks
 /// for an id meanwhile waits, also while a shard grows, which moves all that is in it.
 #[derive(Debug, Default)]
-pub struct Index(DashMap<MessageId, Position>);
+pub struct Index(DashMap<MessageId, Address>);
 
 impl Index {
     /// Where the record with `id` is, if it is durable.
-    pub fn get(&self, id: &MessageId) -> Option<Position> {
-        self.0.get(id).map(|position| *position)
+    pub fn get(&self, id: &MessageId) -> Option<Address> {
+        self.0.get(id).map(|address| *address)
     }
 
     /// The same for each of `ids`, in order.
     pub fn get_all<'a>(
         &self,
         ids: impl ExactSizeIterator<Item = &'a MessageId>,
-    ) -> Vec<Option<Position>> {
+    ) -> Vec<Option<Address>> {
         if !self.are_many(ids.len()) {
             return ids.map(|id| self.get(id)).collect();
         }
@@ -38,37 +38,37 @@ impl Index {
         let shards: Vec<_> = self.0.shards().iter().map(|shard| shard.read()).collect();
         let find = |(hash, id): (u64, &MessageId)| {
             let shard = &shards[self.0.determine_shard(hash as usize)];
-            shard.get(hash, |(known, _)| known == id).map(|(_, position)| *position.get())
+            shard.get(hash, |(known, _)| known == id).map(|(_, address)| *address.get())
         };
         hashed.into_iter().map(find).collect()
     }
 
-    /// Publishes a durable record. Returns the position already known for `id`, if there was one;
+    /// Publishes a durable record. Returns the address already known for `id`, if there was one;
     /// then the store holds an id twice.
-    pub fn insert(&self, id: MessageId, position: Position) -> Option<Position> {
-        self.0.insert(id, position)
+    pub fn insert(&self, id: MessageId, address: Address) -> Option<Address> {
+        self.0.insert(id, address)
     }
 
     /// Publishes many. Returns how many of the ids were known already.
     pub fn insert_all(
         &self,
-        records: impl ExactSizeIterator<Item = (MessageId, Position)>,
+        records: impl ExactSizeIterator<Item = (MessageId, Address)>,
     ) -> usize {
         if !self.are_many(records.len()) {
-            return records.filter(|(id, position)| self.insert(*id, *position).is_some()).count();
+            return records.filter(|(id, address)| self.insert(*id, *address).is_some()).count();
         }
-        let hashed: Vec<_> = records.map(|(id, position)| (self.hash(&id), id, position)).collect();
+        let hashed: Vec<_> = records.map(|(id, address)| (self.hash(&id), id, address)).collect();
         let mut shards: Vec<_> = self.0.shards().iter().map(|shard| shard.write()).collect();
         let mut known_already = 0;
-        for (hash, id, position) in hashed {
+        for (hash, id, address) in hashed {
             let shard = &mut shards[self.0.determine_shard(hash as usize)];
             match shard.get_mut(hash, |(known, _)| *known == id) {
                 Some((_, known)) => {
-                    *known.get_mut() = position;
+                    *known.get_mut() = address;
                     known_already += 1;
                 }
                 None => {
-                    let record = (id, SharedValue::new(position));
+                    let record = (id, SharedValue::new(address));
                     shard.insert(hash, record, |(id, _)| self.hash(id));
                 }
             }
@@ -110,23 +110,23 @@ mod tests {
         let (stored, strangers) = ids.split_at(7 * many);
         let (first, few) = stored.split_at(6 * many);
         let numbered = |ids: &[MessageId], first| {
-            let records: Vec<_> = ids.iter().copied().zip((first..).map(Position)).collect();
+            let records: Vec<_> = ids.iter().copied().zip((first..).map(Address)).collect();
             records.into_iter()
         };
         assert_eq!(index.insert_all(numbered(first, 0)), 0);
         assert_eq!(index.insert_all(numbered(first, 0)), first.len());
         assert_eq!(index.insert_all(numbered(&first[..1], 0)), 1);
-        for (id, position) in numbered(few, first.len() as u64) {
-            assert_eq!(index.insert(id, position), None);
+        for (id, address) in numbered(few, first.len() as u64) {
+            assert_eq!(index.insert(id, address), None);
         }
         assert_eq!(index.len(), stored.len());
-        let expected: Vec<_> = (0..stored.len() as u64).map(|nth| Some(Position(nth))).collect();
+        let expected: Vec<_> = (0..stored.len() as u64).map(|nth| Some(Address(nth))).collect();
         for at_a_time in [1, many - 1, many, ids.len()] {
             let found = ids.chunks(at_a_time).flat_map(|ids| index.get_all(ids.iter()));
             let expected = expected.iter().copied().chain(strangers.iter().map(|_| None));
             assert!(found.eq(expected), "{at_a_time} at a time");
         }
-        assert_eq!(index.insert(stored[0], Position(7)), Some(Position(0)));
-        assert_eq!((index.get(&stored[0]), index.len()), (Some(Position(7)), stored.len()));
+        assert_eq!(index.insert(stored[0], Address(7)), Some(Address(0)));
+        assert_eq!((index.get(&stored[0]), index.len()), (Some(Address(7)), stored.len()));
     }
 }

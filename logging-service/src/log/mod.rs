@@ -52,7 +52,7 @@ pub use self::{
 use crate::{
     console::Console,
     execution::Execution,
-    store::{Position, ReadError, Reader, Store},
+    store::{Address, ReadError, Reader, Store},
 };
 
 /// A handle to the log. Clones share it.
@@ -135,17 +135,17 @@ impl Log {
     /// # Errors
     /// [`AppendError`]; then no message has an outcome.
     pub async fn append(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
-        let positions = self.0.index.get_all(messages.iter().map(|message| &message.id));
-        if positions.iter().all(Option::is_none) {
+        let addresses = self.0.index.get_all(messages.iter().map(|message| &message.id));
+        if addresses.iter().all(Option::is_none) {
             return self.hand_over(messages).await;
         }
         // Durable duplicates are answered here, beside the journal thread.
         let (known, new): (Vec<_>, Vec<_>) =
-            messages.into_iter().zip(&positions).partition(|(_, position)| position.is_some());
+            messages.into_iter().zip(&addresses).partition(|(_, address)| address.is_some());
         let known = self.compare_all(
             known
                 .into_iter()
-                .filter_map(|(message, position)| Some((message, (*position)?)))
+                .filter_map(|(message, address)| Some((message, (*address)?)))
                 .collect(),
         );
         let new = apart(new.into_iter().map(|(message, _)| message).collect());
@@ -155,19 +155,19 @@ impl Log {
             tokio::try_join!(known, self.hand_over(new))?
         };
         let (mut known, mut new) = (known.into_iter(), new.into_iter());
-        Ok(positions
+        Ok(addresses
             .iter()
-            .filter_map(|position| if position.is_some() { known.next() } else { new.next() })
+            .filter_map(|address| if address.is_some() { known.next() } else { new.next() })
             .collect())
     }
 
     async fn compare_all(
         &self,
-        known: Vec<(Message, Position)>,
+        known: Vec<(Message, Address)>,
     ) -> Result<Vec<Outcome>, AppendError> {
         let reader = Arc::clone(&self.0.reader);
         let compare_all = move || {
-            known.iter().map(|(message, position)| compare(&*reader, *position, message)).collect()
+            known.iter().map(|(message, address)| compare(&*reader, *address, message)).collect()
         };
         self.0.execution.read(compare_all).await.ok_or(AppendError::Failed)
     }
@@ -205,9 +205,9 @@ impl Log {
     /// # Errors
     /// [`ReadError`] if it is there but cannot be read.
     pub async fn lookup(&self, id: &MessageId) -> Result<Option<StoredMessage>, ReadError> {
-        let Some(position) = self.0.index.get(id) else { return Ok(None) };
+        let Some(address) = self.0.index.get(id) else { return Ok(None) };
         let reader = Arc::clone(&self.0.reader);
-        read::blocking(self.0.execution, move || reader.get(position)).await.map(Some)
+        read::blocking(self.0.execution, move || reader.get(address)).await.map(Some)
     }
 
     /// Streams durable records in log order.

@@ -86,7 +86,7 @@ impl Source {
         };
         let records = blocking(self.execution, scan).await?;
         // Nothing up to the end: all of it was lost before a repair. There may be more to come.
-        let upto = records.last().map_or(last_known, |last| last.place.sequence);
+        let upto = records.last().map_or(last_known, |last| last.receipt.sequence);
         Ok((records, upto))
     }
 }

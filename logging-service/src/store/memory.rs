@@ -5,11 +5,11 @@ use std::{
     time::SystemTime,
 };
 
-use oncelog::message::{Message, Place, StoredMessage};
+use oncelog::message::{Message, Receipt, StoredMessage};
 
-use super::{CommitError, Committed, Position, ReadError, Reader, ScanLimit, Store};
+use super::{Address, CommitError, Committed, ReadError, Reader, ScanLimit, Store};
 
-/// Keeps records in a vector; the position of a record is its index there.
+/// Keeps records in a vector; the address of a record is its index there.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     records: Arc<Records>,
@@ -27,12 +27,12 @@ impl Store for MemoryStore {
         let mut records = self.records.0.write().unwrap_or_else(PoisonError::into_inner);
         let first_index = records.len() as u64;
         records.extend((1..).zip(batch).map(|(nth, message)| StoredMessage {
-            place: Place { sequence: first_index + nth, stored_at },
+            receipt: Receipt { sequence: first_index + nth, stored_at },
             message: message.clone(),
         }));
         Ok(Committed {
             first_sequence: first_index + 1,
-            positions: (first_index..records.len() as u64).map(Position).collect(),
+            addresses: (first_index..records.len() as u64).map(Address).collect(),
         })
     }
 
@@ -54,12 +54,12 @@ impl Store for MemoryStore {
 }
 
 impl Reader for Records {
-    fn get(&self, position: Position) -> Result<StoredMessage, ReadError> {
+    fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
         let records = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        usize::try_from(position.0).ok().and_then(|index| records.get(index)).cloned().ok_or_else(
+        usize::try_from(address.0).ok().and_then(|index| records.get(index)).cloned().ok_or_else(
             || ReadError::Damaged {
                 file: "memory".to_owned(),
-                offset: position.0,
+                offset: address.0,
                 problem: "no record there".to_owned(),
             },
         )

@@ -14,7 +14,7 @@ use oncelog::message::{Message, StoredMessage};
 /// Where a record is in its store. Its meaning is the store's business; it is small because the
 /// index keeps one for every message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position(pub u64);
+pub struct Address(pub u64);
 
 /// The writing side, used by one thread at a time.
 pub trait Store: Send + 'static {
@@ -53,11 +53,11 @@ pub trait Store: Send + 'static {
 
 /// The reading side. Calls may wait for the disk, so async code runs them on a blocking thread.
 pub trait Reader: Send + Sync + 'static {
-    /// The record at `position`, which came from this store.
+    /// The record at `address`, which came from this store.
     ///
     /// # Errors
     /// [`ReadError`] if it cannot be read or fails its checks.
-    fn get(&self, position: Position) -> Result<StoredMessage, ReadError>;
+    fn get(&self, address: Address) -> Result<StoredMessage, ReadError>;
 
     /// The durable records after `after`, in order: at least one if there is one, and no more once
     /// `limit` is reached.
@@ -82,7 +82,7 @@ pub struct Committed {
     /// Sequence of the first message; the others follow without a gap.
     pub first_sequence: u64,
     /// Where each message is, in batch order.
-    pub positions: Vec<Position>,
+    pub addresses: Vec<Address>,
 }
 
 /// Why a batch was not committed.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, thread, time::SystemTime};
 
 use logging_service::store::{
-    Position, ReadError, ScanLimit, Store as _,
+    Address, ReadError, ScanLimit, Store as _,
     journal::disk::{Disk as _, SimulatedDisk},
 };
 
@@ -15,30 +15,30 @@ fn what_was_committed_is_read_back_with_its_sequence_time_and_position() {
     let mut journal = open(&disk).unwrap().journal;
     let one = commit(&mut journal, 1..=1).unwrap();
     let more = commit(&mut journal, 2..=4).unwrap();
-    assert_eq!((one.first_sequence, one.positions.len()), (1, 1));
-    assert_eq!((more.first_sequence, more.positions.len()), (2, 3));
+    assert_eq!((one.first_sequence, one.addresses.len()), (1, 1));
+    assert_eq!((more.first_sequence, more.addresses.len()), (2, 3));
 
     let all = read_all(&journal);
     assert_eq!(all.iter().map(|s| s.message.clone()).collect::<Vec<_>>(), messages(1..=4));
-    assert_eq!(all.iter().map(|s| s.place.sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(all.iter().map(|s| s.receipt.sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
     let times = [time(1), time(2), time(2), time(2)];
-    assert_eq!(all.iter().map(|s| s.place.stored_at).collect::<Vec<_>>(), times);
+    assert_eq!(all.iter().map(|s| s.receipt.stored_at).collect::<Vec<_>>(), times);
     let reader = journal.reader();
-    for (position, stored) in one.positions.iter().chain(&more.positions).zip(&all) {
-        assert_eq!(&reader.get(*position).unwrap(), stored);
+    for (address, stored) in one.addresses.iter().chain(&more.addresses).zip(&all) {
+        assert_eq!(&reader.get(*address).unwrap(), stored);
     }
 }
 
 #[test]
 fn a_reopened_journal_holds_the_same_at_the_same_positions() {
     let disk = SimulatedDisk::new();
-    let mut positions = Vec::new();
+    let mut addresses = Vec::new();
     for start in (1..100).step_by(9) {
         let mut opened = open(&disk).unwrap();
-        assert_eq!(opened.records.iter().map(|(_, at)| *at).collect::<Vec<_>>(), positions);
+        assert_eq!(opened.records.iter().map(|(_, at)| *at).collect::<Vec<_>>(), addresses);
         assert_holds(&opened, &messages(1..=start - 1));
         for batch in [start..=start, start + 1..=start + 8] {
-            positions.extend(commit(&mut opened.journal, batch).unwrap().positions);
+            addresses.extend(commit(&mut opened.journal, batch).unwrap().addresses);
         }
         if start % 2 == 0 {
             opened.journal.mark_idle().unwrap();
@@ -119,8 +119,8 @@ fn a_position_without_a_record_is_refused() {
     let mut journal = open(&disk).unwrap().journal;
     let committed = commit(&mut journal, 1..=2).unwrap();
     let reader = journal.reader();
-    for wrong in (0..1000).chain([u64::MAX]).map(Position) {
-        if !committed.positions.contains(&wrong) {
+    for wrong in (0..1000).chain([u64::MAX]).map(Address) {
+        if !committed.addresses.contains(&wrong) {
             assert!(matches!(reader.get(wrong), Err(ReadError::Damaged { .. })), "{wrong:?}");
         }
     }
@@ -158,11 +158,11 @@ fn readers_see_a_batch_when_its_commit_returns_and_no_part_of_it_before() {
                         let sure = done.load(std::sync::atomic::Ordering::SeqCst);
                         let limit = ScanLimit { messages: 1000, bytes: usize::MAX };
                         let found = reader.scan(after, limit).unwrap();
-                        let upto = found.last().map_or(after, |stored| stored.place.sequence);
+                        let upto = found.last().map_or(after, |stored| stored.receipt.sequence);
                         assert!(upto >= sure || found.len() == 1000, "{upto} of {sure}");
                         assert!(upto % 5 == 0 || found.len() == 1000, "a part of a batch");
                         for (stored, sequence) in found.iter().zip(after + 1..) {
-                            assert_eq!(stored.place.sequence, sequence);
+                            assert_eq!(stored.receipt.sequence, sequence);
                             assert_eq!(stored.message, message(sequence));
                         }
                         after = upto;

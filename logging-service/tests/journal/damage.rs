@@ -369,8 +369,8 @@ fn damage_under_a_running_journal_is_an_error_and_never_a_wrong_record() {
     for bit in 64 * 8..(end as u64 - 4) * 8 {
         disk.flip_bit(FIRST_SEGMENT, bit);
         let mut noticed = 0;
-        for (position, n) in committed.positions.iter().zip(1..) {
-            match reader.get(*position) {
+        for (address, n) in committed.addresses.iter().zip(1..) {
+            match reader.get(*address) {
                 Ok(stored) => assert_eq!(stored.message, message(n)),
                 Err(ReadError::Damaged { file, .. }) => {
                     assert_eq!(file, FIRST_SEGMENT);

@@ -57,7 +57,7 @@ fn a_journal_of_format_version_1_opens_with_all_its_records() {
     let opened = open_with(disk, options(1024)).unwrap();
     assert_holds(&opened, &batches().concat());
     let all = read_all(&opened.journal);
-    let times: Vec<_> = all.iter().map(|stored| stored.place.stored_at).collect();
+    let times: Vec<_> = all.iter().map(|stored| stored.receipt.stored_at).collect();
     assert_eq!(times, [time(0), time(1), time(1), time(1), time(2)]);
     assert!(times[0] > UNIX_EPOCH);
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use logging_service::store::{
-    CommitError, Committed, Position, ScanLimit, Store as _,
+    Address, CommitError, Committed, ScanLimit, Store as _,
     journal::{
         Journal, OpenError, Options,
         disk::{Disk, SimulatedDisk},
@@ -63,7 +63,7 @@ pub(crate) fn time(n: u64) -> SystemTime {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) journal: Journal,
-    pub(crate) records: Vec<(MessageId, Position)>,
+    pub(crate) records: Vec<(MessageId, Address)>,
 }
 
 pub(crate) fn open_with(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> {
@@ -71,7 +71,7 @@ pub(crate) fn open_with(disk: Arc<dyn Disk>, options: Options) -> Result<Opened,
     let journal = Journal::open(
         disk,
         options,
-        &mut |id, position| records.push((id, position)),
+        &mut |id, address| records.push((id, address)),
         &mut |progress| assert!(progress.done_bytes <= progress.total_bytes),
     )?;
     Ok(Opened { journal, records })
@@ -96,7 +96,7 @@ pub(crate) fn read_all_by(journal: &Journal, limit: ScanLimit) -> Vec<StoredMess
     let reader = journal.reader();
     let mut all: Vec<StoredMessage> = Vec::new();
     loop {
-        let after = all.last().map_or(0, |stored| stored.place.sequence);
+        let after = all.last().map_or(0, |stored| stored.receipt.sequence);
         let more = reader.scan(after, limit).unwrap();
         if more.is_empty() {
             return all;
@@ -114,12 +114,12 @@ pub(crate) fn assert_holds(opened: &Opened, expected: &[Message]) {
     let all = read_all(&opened.journal);
     let found: Vec<_> = all.iter().map(|stored| stored.message.clone()).collect();
     assert_eq!(found, expected);
-    assert!(all.iter().zip(1..).all(|(stored, sequence)| stored.place.sequence == sequence));
+    assert!(all.iter().zip(1..).all(|(stored, sequence)| stored.receipt.sequence == sequence));
     assert_eq!(opened.journal.last_sequence(), expected.len() as u64);
     assert_eq!(opened.records.len(), expected.len());
     let reader = opened.journal.reader();
-    for ((id, position), stored) in opened.records.iter().zip(&all) {
+    for ((id, address), stored) in opened.records.iter().zip(&all) {
         assert_eq!(*id, stored.message.id);
-        assert_eq!(&reader.get(*position).unwrap(), stored);
+        assert_eq!(&reader.get(*address).unwrap(), stored);
     }
 }

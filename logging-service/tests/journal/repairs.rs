@@ -49,19 +49,19 @@ fn assert_holds_all_but(disk: &SimulatedDisk, last: u64, lost: &[u64]) -> Vec<St
     let mut opened = open(disk).unwrap();
     let all = read_all(&opened.journal);
     let expected: Vec<_> = (1..=last).filter(|n| !lost.contains(n)).collect();
-    assert_eq!(all.iter().map(|stored| stored.place.sequence).collect::<Vec<_>>(), expected);
+    assert_eq!(all.iter().map(|stored| stored.receipt.sequence).collect::<Vec<_>>(), expected);
     for stored in &all {
-        assert_eq!(stored.message, message(stored.place.sequence));
+        assert_eq!(stored.message, message(stored.receipt.sequence));
     }
     let reader = opened.journal.reader();
-    for ((id, position), stored) in opened.records.iter().zip(&all) {
+    for ((id, address), stored) in opened.records.iter().zip(&all) {
         assert_eq!(*id, stored.message.id);
-        assert_eq!(&reader.get(*position).unwrap(), stored);
+        assert_eq!(&reader.get(*address).unwrap(), stored);
     }
     for after in 0..last {
         let next = reader.scan(after, ScanLimit { messages: 1, bytes: 1 }).unwrap();
         let expected = expected.iter().find(|n| **n > after);
-        assert_eq!(next.first().map(|stored| stored.place.sequence), expected.copied());
+        assert_eq!(next.first().map(|stored| stored.receipt.sequence), expected.copied());
     }
     assert_eq!(opened.journal.last_sequence(), last);
     assert_eq!(commit(&mut opened.journal, last + 1..=last + 2).unwrap().first_sequence, last + 1);
@@ -171,7 +171,7 @@ fn records_behind_an_unreadable_header_keep_all_but_their_time() {
     assert!(text.contains("The times of 3 records are unreadable"), "{text}");
     planned.apply("1", options(2048), &mut |_| {}).unwrap();
     let all = assert_holds_all_but(&disk, 9, &[]);
-    let times: Vec<_> = all.iter().map(|stored| stored.place.stored_at).collect();
+    let times: Vec<_> = all.iter().map(|stored| stored.receipt.stored_at).collect();
     assert_eq!(times[2..7], [time(1), time(1), time(1), time(1), time(7)]);
 }
 

@@ -24,8 +24,8 @@ impl Promised {
         let first = self.next();
         let batch = messages(first..=first + count - 1);
         match opened.journal.commit(&batch, time(first)) {
-            Ok(Committed { first_sequence, positions }) => {
-                assert_eq!((first_sequence, positions.len() as u64), (first, count));
+            Ok(Committed { first_sequence, addresses }) => {
+                assert_eq!((first_sequence, addresses.len() as u64), (first, count));
                 self.stored.extend(batch);
                 Ok(())
             }

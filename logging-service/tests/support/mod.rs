@@ -20,7 +20,7 @@ use logging_service::{
 };
 use oncelog::{
     clock::SimulatedClock,
-    message::{ContentType, Message, MessageId, Outcome, Place, StoredMessage},
+    message::{ContentType, Message, MessageId, Outcome, Receipt, StoredMessage},
 };
 
 /// The time that [`log`]'s clock shows.
@@ -53,15 +53,15 @@ pub fn message(number: u64, body: &str) -> Message {
 }
 
 pub fn stored(sequence: u64) -> Outcome {
-    Outcome::Stored(Place { sequence, stored_at: noon() })
+    Outcome::Stored(Receipt { sequence, stored_at: noon() })
 }
 
 pub fn duplicate(sequence: u64) -> Outcome {
-    Outcome::Duplicate(Place { sequence, stored_at: noon() })
+    Outcome::Duplicate(Receipt { sequence, stored_at: noon() })
 }
 
 pub fn record(sequence: u64, message: Message) -> StoredMessage {
-    StoredMessage { place: Place { sequence, stored_at: noon() }, message }
+    StoredMessage { receipt: Receipt { sequence, stored_at: noon() }, message }
 }
 
 /// All that a read shows.
@@ -79,7 +79,7 @@ pub async fn next(chunks: &mut ReadStream) -> Vec<StoredMessage> {
 pub async fn sequences_upto(chunks: &mut ReadStream, last: u64) -> Vec<u64> {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|sequence| *sequence < last) {
-        seen.extend(next(chunks).await.iter().map(|record| record.place.sequence));
+        seen.extend(next(chunks).await.iter().map(|record| record.receipt.sequence));
     }
     seen
 }

@@ -7,7 +7,7 @@ use logging_service::{
     store::journal::Options,
 };
 use oncelog::{
-    server::incoming,
+    net::incoming,
     wire::v1::{
         AppendRequest, AppendResponse, Outcome, Receipt, StatusRequest,
         logging_service_client::LoggingServiceClient,

@@ -12,7 +12,7 @@ mod store;
 
 use std::{env, process::ExitCode, sync::Arc};
 
-use oncelog::{exit::Exit, server};
+use oncelog::process::{self, exit::Exit};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc},
@@ -25,7 +25,7 @@ const WAITING_MAX: usize = 16 * 1024;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    server::run(async { serve().await.map_err(|error| Exit::Failure.because(error)) })
+    process::run(async { serve().await.map_err(|error| Exit::Failure.because(error)) })
 }
 
 #[allow(clippy::print_stdout)] // The line a benchmark waits for.

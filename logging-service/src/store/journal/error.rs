@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use oncelog::exit::Exit;
+use oncelog::process::exit::Exit;
 
 use super::disk::LockError;
 

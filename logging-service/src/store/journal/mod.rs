@@ -41,7 +41,7 @@ use self::{
     frame::Kind,
     reader::{JournalReader, Shared},
 };
-use super::{CommitError, Committed, Position, Reader, Store};
+use super::{Address, CommitError, Committed, Reader, Store};
 
 /// Bytes of a segment. Large enough that changing files costs nothing, small enough to copy.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -157,11 +157,11 @@ impl Journal {
         let written = self.append(Kind::Data, frame::unix_nanos(stored_at), count)?;
         self.unmarked = true;
         self.shared.publish(&self.appender, written, &distances);
-        let positions = distances
+        let addresses = distances
             .into_iter()
-            .map(|distance| Position(written.address + u64::from(distance)))
+            .map(|distance| Address(written.address + u64::from(distance)))
             .collect();
-        Ok(Committed { first_sequence: written.first_sequence, positions })
+        Ok(Committed { first_sequence: written.first_sequence, addresses })
     }
 
     fn mark(&mut self) -> Result<(), CommitError> {
@@ -195,7 +195,7 @@ impl Store for Journal {
         self.check()?;
         if batch.is_empty() {
             let first_sequence = self.last_sequence() + 1;
-            return Ok(Committed { first_sequence, positions: Vec::new() });
+            return Ok(Committed { first_sequence, addresses: Vec::new() });
         }
         let result = self.commit_frame(batch, stored_at);
         self.note(result)

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use oncelog::message::{Message, MessageId, Place, StoredMessage};
+use oncelog::message::{Message, MessageId, Receipt, StoredMessage};
 
 pub(super) use self::view::SegmentView;
 use super::{
@@ -26,7 +26,7 @@ use super::{
     record::{self, Record},
     segment::first_frame_offset,
 };
-use crate::store::{Position, ReadError, Reader, ScanLimit};
+use crate::store::{Address, ReadError, Reader, ScanLimit};
 
 /// Read at once for a single record: most records fit.
 const RECORD_READ_BYTES: u64 = 4096;
@@ -102,14 +102,14 @@ impl JournalReader {
 }
 
 impl Reader for JournalReader {
-    fn get(&self, position: Position) -> Result<StoredMessage, ReadError> {
+    fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
         let segments = self.shared.segments();
-        let after = segments.partition_point(|segment| segment.header.base <= position.0);
+        let after = segments.partition_point(|segment| segment.header.base <= address.0);
         match after.checked_sub(1).and_then(|at| segments.get(at)) {
-            Some(segment) => Source::open(&self.shared, segment)?.get(position),
+            Some(segment) => Source::open(&self.shared, segment)?.get(address),
             None => Err(ReadError::Damaged {
                 file: "the journal".to_owned(),
-                offset: position.0,
+                offset: address.0,
                 problem: "no record is there".to_owned(),
             }),
         }
@@ -184,9 +184,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn get(&self, position: Position) -> Result<StoredMessage, ReadError> {
+    fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
         const BEFORE: u64 = frame::HEADER_BYTES as u64;
-        let offset = position.0.saturating_sub(self.segment.header.base);
+        let offset = address.0.saturating_sub(self.segment.header.base);
         if offset < first_frame_offset() + BEFORE || offset >= self.end {
             return Err(self.damaged(offset, "no record is there"));
         }
@@ -231,7 +231,7 @@ impl<'a> Source<'a> {
             return Err(wrong());
         }
         let message = message(&record, bytes.slice_ref(record.body)).ok_or_else(wrong)?;
-        Ok(StoredMessage { place: Place { sequence, stored_at: header.stored_at() }, message })
+        Ok(StoredMessage { receipt: Receipt { sequence, stored_at: header.stored_at() }, message })
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     segment::{self, first_frame_offset},
     survey::{self, End, Event, Frame, Link, Segment, Tail, survey},
 };
-use crate::store::{CommitError, Position};
+use crate::store::{Address, CommitError};
 
 impl Journal {
     /// Opens the journal on `disk`, or starts one if there is none, and keeps it locked until it is
@@ -35,7 +35,7 @@ impl Journal {
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
-        on_record: &mut dyn FnMut(MessageId, Position),
+        on_record: &mut dyn FnMut(MessageId, Address),
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, OpenError> {
         let lock = disk.lock()?;
@@ -102,7 +102,7 @@ struct Replay<'a> {
     last_frame: Option<(u64, u64)>,
     unmarked: bool,
     damage: Option<Damage>,
-    on_record: &'a mut dyn FnMut(MessageId, Position),
+    on_record: &'a mut dyn FnMut(MessageId, Address),
 }
 
 impl Replay<'_> {
@@ -128,7 +128,7 @@ impl Replay<'_> {
         let header = frame.header;
         for (_, record) in frame.records() {
             if let Ok(id) = MessageId::try_from(record.id) {
-                (self.on_record)(id, Position(header.address + u64::from(record.distance)));
+                (self.on_record)(id, Address(header.address + u64::from(record.distance)));
             }
         }
         let distances = frame.records().map(|(_, record)| record.distance);

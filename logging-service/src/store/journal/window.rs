@@ -80,11 +80,11 @@ impl<'a> Window<'a> {
             };
             for at in candidates(bytes, starts) {
                 let header: [u8; frame::HEADER_BYTES] = array_at(bytes, at);
-                let place = offset + file_len(at);
+                let found_at = offset + file_len(at);
                 if let Ok((header, _)) = Header::decode(&header)
-                    && accept(place, &header)
+                    && accept(found_at, &header)
                 {
-                    return Ok(Some((place, header)));
+                    return Ok(Some((found_at, header)));
                 }
             }
             offset += file_len(starts);

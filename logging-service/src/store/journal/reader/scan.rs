@@ -76,7 +76,7 @@ impl Source<'_> {
             let bytes = ahead.get(offset, len)?;
             let stored = self.stored(offset, &header, &bytes)?;
             offset += len;
-            if stored.place.sequence > found.after {
+            if stored.receipt.sequence > found.after {
                 found.push(stored);
                 if found.is_full() {
                     break;

@@ -1,0 +1,251 @@
+//! What is sent together, and what is not even queued.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tonic::Status;
+use tower::{ServiceExt as _, service_fn};
+
+use super::support::*;
+use crate::delivery::{Delivery, DeliveryError, DeliveryOptions};
+use oncelog::limits::{
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, GATHER_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX,
+    QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+};
+
+const SLOW: Step = Step::Answer(Duration::from_millis(100));
+
+#[tokio::test(start_paused = true)]
+async fn a_single_message_is_sent_at_once() {
+    let log = FakeLog::scripted([]);
+    start(&log).append(message(7)).await.unwrap();
+    assert_eq!(log.call_times(), [0]);
+    assert_eq!(log.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arrival() {
+    let log = FakeLog::scripted([SLOW, SLOW]);
+    let delivery = start(&log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    let rest: Vec<_> = [5, 3, 9, 2].map(|id| append(&delivery, message(id))).into();
+    settle().await;
+    assert_eq!(log.call_ids(), [[1]], "one batch is under way at a time");
+    first.await.unwrap().unwrap();
+    for (waiter, sequence) in rest.into_iter().zip(2..) {
+        assert_eq!(waiter.await.unwrap().unwrap().receipt, receipt(sequence));
+    }
+    assert_eq!(log.call_ids(), [vec![1], vec![5, 3, 9, 2]]);
+    assert_eq!(log.call_times(), [0, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
+    let log = FakeLog::scripted([SLOW]);
+    let delivery = start(&log);
+    let client = tokio::spawn({
+        let delivery = delivery.clone();
+        async move {
+            delivery.append(message(1)).await.unwrap();
+            delivery.append(message(3)).await.unwrap();
+        }
+    });
+    settle().await;
+    let second = append(&delivery, message(2));
+    client.await.unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(log.call_ids(), [vec![1], vec![2, 3]]);
+    assert_eq!(log.call_times(), [0, 100], "nothing was waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_alone_before_is_not_kept_waiting_for_others() {
+    let log = FakeLog::scripted([]);
+    let delivery = start(&log);
+    append(&delivery, message(1)).await.unwrap().unwrap();
+    let second = append(&delivery, message(2));
+    // Its turn is behind that of the task that sends.
+    let third = tokio::spawn(async move { append(&delivery, message(3)).await.unwrap() });
+    for waiter in [second, third] {
+        waiter.await.unwrap().unwrap();
+    }
+    assert_eq!(log.call_ids(), [[1], [2], [3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answered() {
+    let log = FakeLog::scripted([SLOW, SLOW]);
+    // As in production, a call passes through a task for the channel and one for the connection.
+    let through_tasks = service_fn({
+        let log = log.clone();
+        move |request| {
+            let log = log.clone();
+            let connection = async { tokio::spawn(log.oneshot(request)).await.unwrap() };
+            async { tokio::spawn(connection).await.unwrap() }
+        }
+    });
+    let delivery = Delivery::start(through_tasks, DeliveryOptions::default());
+    let first = tokio::spawn({
+        let (delivery, log) = (delivery.clone(), log.clone());
+        async move {
+            delivery.append(message(1)).await.unwrap();
+            log.call_ids()
+        }
+    });
+    settle().await;
+    let waiting = 2..2 + GATHER_MESSAGES_MAX as u128;
+    let second: Vec<_> = waiting.clone().map(|id| append(&delivery, message(id))).collect();
+    settle().await;
+    assert_eq!(first.await.unwrap(), [vec![1], waiting.collect()]);
+    for waiter in second {
+        waiter.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_bounded_by_its_number_of_messages() {
+    let log = FakeLog::scripted([SLOW]);
+    let delivery = start(&log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    let count = 2 * BATCH_MESSAGES_MAX as u128 + 3;
+    let rest: Vec<_> = (2..2 + count).map(|id| append(&delivery, message(id))).collect();
+    first.await.unwrap().unwrap();
+    for waiter in rest {
+        waiter.await.unwrap().unwrap();
+    }
+    let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, BATCH_MESSAGES_MAX, BATCH_MESSAGES_MAX, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_bounded_by_its_bytes_and_one_message_may_fill_it() {
+    let log = FakeLog::scripted([SLOW]);
+    let delivery = start(&log);
+    let half = Bytes::from(vec![b'x'; BATCH_BYTES_MAX / 2]);
+    let full = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
+    let mut waiters = vec![append(&delivery, message(1))];
+    settle().await;
+    for (id, body) in (2..).zip([&half, &half, &half, &full, &half]) {
+        waiters.push(append(&delivery, message_with(id, body.clone())));
+    }
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    assert_eq!(log.call_ids(), [vec![1], vec![2, 3], vec![4], vec![5], vec![6]]);
+    assert!(log.seen().calls.iter().all(|call| call.body_bytes <= BATCH_BYTES_MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_the_limit_is_refused_before_it_is_queued() {
+    let log = FakeLog::scripted([]);
+    let body = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX + 1]);
+    let answer = start(&log).append(message_with(7, body)).await;
+    assert!(matches!(answer, Err(DeliveryError::Invalid(_))), "{answer:?}");
+    assert!(log.call_ids().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room() {
+    let log = FakeLog::scripted([SLOW]);
+    let delivery = start(&log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    let waiting: Vec<_> = (0..QUEUE_MESSAGES_MAX as u128)
+        .map(|index| append(&delivery, message(2 + index)))
+        .collect();
+    settle().await;
+    let refused = u128::MAX;
+    assert_eq!(
+        delivery.append(message(refused)).await,
+        Err(DeliveryError::Overloaded {
+            detail: "too many messages are waiting for the logging service".to_owned(),
+            wait: Duration::ZERO,
+        })
+    );
+    assert_eq!(log.elapsed(), Duration::ZERO, "without waiting");
+    first.await.unwrap().unwrap();
+    delivery.append(message(u128::MAX - 1)).await.unwrap();
+    for waiter in waiting {
+        waiter.await.unwrap().unwrap();
+    }
+    assert!(!log.seen().stored.contains_key(&refused));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_is_bounded_by_bytes_and_a_message_that_leaves_makes_room() {
+    let log = FakeLog::scripted([Step::Hang]);
+    let delivery = start(&log);
+    let _first = append(&delivery, message(1));
+    settle().await;
+    let body = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
+    let count = (QUEUE_BYTES_MAX / MESSAGE_BODY_BYTES_MAX) as u128;
+    let waiting: Vec<_> =
+        (0..count).map(|n| append(&delivery, message_with(2 + n, body.clone()))).collect();
+    settle().await;
+    let refused = delivery.append(message(1_000)).await;
+    assert!(matches!(refused, Err(DeliveryError::Overloaded { .. })), "{refused:?}");
+    waiting[20].abort();
+    settle().await;
+    let taken = append(&delivery, message(1_001));
+    settle().await;
+    assert!(!taken.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_id_twice_is_sent_twice_and_answered_twice() {
+    let log = FakeLog::scripted([SLOW]);
+    let delivery = start(&log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    let (one, two) = (append(&delivery, message(7)), append(&delivery, message(7)));
+    first.await.unwrap().unwrap();
+    let (one, two) = (one.await.unwrap().unwrap(), two.await.unwrap().unwrap());
+    assert_eq!(log.call_ids(), [vec![1], vec![7, 7]]);
+    assert_eq!(one.receipt, two.receipt);
+    assert_eq!(log.seen().stored[&7], [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_refused_for_its_content_is_halved_until_only_the_culprit_fails() {
+    // The call with 7 messages is refused, and each part with the culprit (4) in it.
+    let refuse = || Step::Fail(Status::invalid_argument("too large for me"));
+    let store = || Step::Answer(Duration::ZERO);
+    let log = FakeLog::scripted([
+        SLOW,
+        refuse(), // 2 3 4 5 6 7
+        refuse(), // 2 3 4
+        store(),  // 2
+        refuse(), // 3 4
+        store(),  // 3
+        refuse(), // 4
+        store(),  // 5 6 7
+    ]);
+    let delivery = start(&log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    let waiters: Vec<_> = (2..8).map(|id| (id, append(&delivery, message(id)))).collect();
+    first.await.unwrap().unwrap();
+    for (id, waiter) in waiters {
+        let answer = waiter.await.unwrap();
+        if id == 4 {
+            assert!(matches!(answer, Err(DeliveryError::Invalid(_))), "{answer:?}");
+        } else {
+            assert!(answer.is_ok(), "{id}: {answer:?}");
+        }
+    }
+    assert_eq!(
+        log.call_ids(),
+        [
+            vec![1],
+            vec![2, 3, 4, 5, 6, 7],
+            vec![2, 3, 4],
+            vec![2],
+            vec![3, 4],
+            vec![3],
+            vec![4],
+            vec![5, 6, 7]
+        ]
+    );
+}

@@ -1,0 +1,217 @@
+//! Too many messages for a log that is slow, and the same for a log that is away.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::support::*;
+use crate::delivery::{Delivery, DeliveryError};
+use oncelog::limits::{
+    ATTEMPT_TIMEOUT, BACKOFF_MAX, BATCH_MESSAGES_MAX, QUEUE_BATCHES_MIN, TOTAL_TIMEOUT,
+};
+
+/// What one batch takes here.
+const BATCH_MILLIS: u64 = 100;
+
+/// A log that takes its time for each of many batches.
+fn slow(batches: usize) -> impl Iterator<Item = Step> {
+    std::iter::repeat_n(Step::Answer(Duration::from_millis(BATCH_MILLIS)), batches)
+}
+
+/// A delivery that has stored one message, and so knows how long a batch takes.
+async fn warm(log: &FakeLog) -> Delivery {
+    let delivery = start(log);
+    delivery.append(message(1)).await.unwrap();
+    delivery
+}
+
+/// Messages that arrive at a constant rate, each with its answer and how long that took.
+struct Crowd {
+    next_id: u128,
+    waiters: Vec<JoinHandle<(Answered, Duration)>>,
+}
+
+impl Crowd {
+    fn new() -> Self {
+        Self { next_id: 100, waiters: Vec::new() }
+    }
+
+    async fn arrive(&mut self, delivery: &Delivery, per_milli: usize, millis: u64) {
+        for _ in 0..millis {
+            for _ in 0..per_milli {
+                let (delivery, message) = (delivery.clone(), message(self.next_id));
+                self.next_id += 1;
+                self.waiters.push(tokio::spawn(async move {
+                    let arrived = tokio::time::Instant::now();
+                    (delivery.append(message).await, arrived.elapsed())
+                }));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What the accepted ones took, and what the refused ones were told.
+    async fn ended(self) -> (Vec<Duration>, Vec<DeliveryError>) {
+        let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+        for waiter in self.waiters {
+            match waiter.await.unwrap() {
+                (Ok(_), took) => accepted.push(took),
+                (Err(error), took) => {
+                    assert_eq!(took, Duration::ZERO, "{error}");
+                    refused.push(error);
+                }
+            }
+        }
+        (accepted, refused)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_overload_all_that_is_accepted_is_fast_and_no_batch_is_less_than_full() {
+    let log = FakeLog::scripted(slow(50));
+    let delivery = warm(&log).await;
+    let mut crowd = Crowd::new();
+    // Five times what the log can take.
+    crowd.arrive(&delivery, 5 * BATCH_MESSAGES_MAX / BATCH_MILLIS as usize, 1_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    let batches = QUEUE_BATCHES_MIN as u64 + 1;
+    let longest = accepted.iter().max().unwrap();
+    assert!(*longest <= Duration::from_millis(batches * BATCH_MILLIS), "{longest:?}");
+    assert!(accepted.len() >= 9 * BATCH_MESSAGES_MAX, "{}", accepted.len());
+    assert!(refused.len() > 3 * accepted.len());
+    for error in refused {
+        let DeliveryError::Overloaded { wait, .. } = error else { panic!("{error:?}") };
+        assert_eq!(wait, Duration::from_millis(batches * BATCH_MILLIS));
+    }
+    let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
+    let full = sizes.iter().filter(|size| **size == BATCH_MESSAGES_MAX).count();
+    assert!(full >= 9, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_overload_everybody_is_welcome_as_soon_as_there_is_room() {
+    let log = FakeLog::scripted(slow(50));
+    let delivery = warm(&log).await;
+    let mut crowd = Crowd::new();
+    crowd.arrive(&delivery, 50, 500).await;
+    let mut calm = Crowd::new();
+    calm.next_id = 1_000_000;
+    tokio::time::sleep(Duration::from_millis(BATCH_MILLIS)).await;
+    calm.arrive(&delivery, 8, 1_000).await;
+    assert_eq!(calm.ended().await.1.len(), 0);
+    assert!(!crowd.ended().await.1.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_refuses_nobody_and_neither_does_the_backlog_it_leaves() {
+    // Away for two attempts, longer than the queue of a slow log may become in overload.
+    let outage = [Step::Hang, Step::Hang];
+    let log = FakeLog::scripted(slow(1).chain(outage).chain(slow(100)));
+    let delivery = warm(&log).await;
+    let mut crowd = Crowd::new();
+    let per_milli = BATCH_MESSAGES_MAX / BATCH_MILLIS as usize / 3;
+    let outage = 2 * ATTEMPT_TIMEOUT.as_millis() as u64;
+    crowd.arrive(&delivery, per_milli, outage + 3_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    assert_eq!(refused.len(), 0, "{:?}", refused.first());
+    let most_at_once = 4 * QUEUE_BATCHES_MIN * BATCH_MESSAGES_MAX;
+    assert!(accepted.len() > most_at_once, "{}", accepted.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
+    let log = FakeLog::scripted(slow(50));
+    let delivery = warm(&log).await;
+    let bulk = (0..4 * BATCH_MESSAGES_MAX as u128).map(|id| message(100 + id)).collect();
+    let mut bulk = delivery.append_all(bulk);
+    settle().await;
+    delivery.append(message(7)).await.unwrap();
+    while let Some(answers) = bulk.next().await {
+        assert!(answers.iter().all(Result::is_ok));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_too_slow_for_full_batches_gets_smaller_ones() {
+    // A full batch takes twice as long as an attempt may.
+    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let log = FakeLog::scripted(vec![Step::AnswerEach(each); 100]);
+    let delivery = start(&log);
+    let waiters: Vec<_> = (0..2 * BATCH_MESSAGES_MAX as u128)
+        .map(|id| append(&delivery, message(100 + id)))
+        .collect();
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
+    let full = sizes.iter().filter(|size| **size == BATCH_MESSAGES_MAX).count();
+    assert!(full <= 1, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_down_refuses_nobody_from_the_first_failed_attempt_on() {
+    let outage = Duration::from_millis(500);
+    let down = Step::UnreachableUntil(Duration::from_millis(BATCH_MILLIS) + outage);
+    let log = FakeLog::scripted(slow(1).chain([down]).chain(slow(100)));
+    let delivery = warm(&log).await;
+    let mut crowd = Crowd::new();
+    // In the time in which silence would be taken for an outage, more come than may wait in overload.
+    let per_milli = BATCH_MESSAGES_MAX / BATCH_MILLIS as usize * 7 / 10;
+    crowd.arrive(&delivery, per_milli, outage.as_millis() as u64 + 1_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    assert_eq!(refused.len(), 0, "{:?}", refused.first());
+    assert!(accepted.len() > 4 * BATCH_MESSAGES_MAX, "{}", accepted.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_late_in_a_long_outage_waits_for_its_end_like_those_before() {
+    let end = TOTAL_TIMEOUT + Duration::from_secs(5);
+    let log = FakeLog::scripted([Step::UnreachableUntil(end)]);
+    let delivery = start(&log);
+    let mut waiters = Vec::new();
+    for id in 0..end.as_millis() {
+        waiters.push((log.elapsed(), append(&delivery, message(100 + id))));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let attempts = log.call_times().len();
+    assert!(attempts < 200, "{attempts} attempts while nobody was there");
+    for (posted, waiter) in waiters {
+        let answer = waiter.await.unwrap();
+        // The last delay before the end may be as long as any.
+        if posted + TOTAL_TIMEOUT > end + BACKOFF_MAX {
+            assert!(answer.is_ok(), "posted after {posted:?}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_long_for_each_batch_gets_full_ones_again_after_an_outage() {
+    for millis in [300, 600, 1_200, 1_900] {
+        let slow = vec![Step::Answer(Duration::from_millis(millis)); 1_000];
+        let log = FakeLog::scripted([Step::Unreachable].into_iter().chain(slow));
+        let delivery = start(&log);
+        let mut crowd = Crowd::new();
+        crowd.arrive(&delivery, 1, 30_000).await;
+        drop(crowd);
+        let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
+        let largest = sizes.iter().max().unwrap();
+        assert!(*largest >= (millis as usize).min(BATCH_MESSAGES_MAX), "{millis} ms: {sizes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_way_too_slow_for_full_batches_what_is_accepted_is_soon_stored_too() {
+    // A full batch takes twice as long as an attempt may, so a batch is less.
+    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let log = FakeLog::scripted(vec![Step::AnswerEach(each); 1_000]);
+    let delivery = start(&log);
+    // More than it takes, until what came before it was known how slow it is has been let go.
+    Crowd::new().arrive(&delivery, 1, 80_000).await;
+    let mut crowd = Crowd::new();
+    crowd.next_id = 1_000_000;
+    crowd.arrive(&delivery, 1, 10_000).await;
+    let (accepted, refused) = crowd.ended().await;
+    let longest = accepted.iter().max().unwrap();
+    assert!(*longest <= 2 * ATTEMPT_TIMEOUT, "{longest:?}");
+    assert!(accepted.len() > 2_000 && !refused.is_empty(), "{}", accepted.len());
+}

@@ -1,0 +1,111 @@
+//! `GET /healthz` and `GET /readyz`: is it alive, and can it store messages?
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use oncelog::{limits::READINESS_TIMEOUT, wire::v1};
+use serde::Serialize;
+
+use crate::routes::{App, json};
+use crate::{app::Facade, reads::describe};
+
+#[derive(Serialize)]
+struct ReadyJson {
+    status: &'static str,
+    /// Why messages cannot be stored; empty if they can.
+    reasons: Vec<String>,
+    logging: LoggingJson,
+    messages: MessagesJson,
+}
+
+#[derive(Serialize)]
+struct LoggingJson {
+    state: &'static str,
+    #[serde(flatten)]
+    log: Option<LogJson>,
+}
+
+#[derive(Serialize)]
+struct LogJson {
+    store: String,
+    /// False if a restart forgets what was acknowledged.
+    durable: bool,
+    last_sequence: u64,
+}
+
+#[derive(Serialize)]
+struct MessagesJson {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Always 200: the process answers.
+pub(crate) async fn alive() -> Response {
+    json(StatusCode::OK, br#"{"status":"alive"}"#.to_vec())
+}
+
+/// 200 if a message posted now can be stored, otherwise 503 and why. The messages service is
+/// reported and does not decide: storing does not need it.
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let ((logging, reason), messages) =
+        tokio::join!(logging_state(&app.facade), messages_state(&app.facade));
+    let draining = app
+        .stop
+        .is_cancelled()
+        .then(|| "the facade is draining: it finishes its work and stops".to_owned());
+    let reasons: Vec<_> = draining.into_iter().chain(reason).collect();
+    let (code, status) = if reasons.is_empty() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    let ready = ReadyJson { status, reasons, logging, messages };
+    // Writing plain fields into memory cannot fail.
+    json(code, serde_json::to_vec(&ready).unwrap_or_default())
+}
+
+/// The state of the logging service, and why it takes no messages if it takes none.
+async fn logging_state(facade: &Facade) -> (LoggingJson, Option<String>) {
+    let mut logging = facade.logging();
+    let call = logging.status(v1::StatusRequest {});
+    let status = match tokio::time::timeout(READINESS_TIMEOUT, call).await {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => return unreachable_logging(&describe(&status)),
+        Err(_) => return unreachable_logging(&format!("no answer within {READINESS_TIMEOUT:?}")),
+    };
+    let state = match status.state() {
+        v1::State::Unspecified => "unknown",
+        v1::State::Replaying => "replaying",
+        v1::State::Ready => "ready",
+        v1::State::ReadOnly => "read-only",
+        v1::State::Draining => "draining",
+        v1::State::Failed => "failed",
+    };
+    let reason = (status.state() != v1::State::Ready)
+        .then(|| format!("the logging-service is {state}: {}", status.reason));
+    let log = LogJson {
+        store: status.store,
+        durable: status.durable,
+        last_sequence: status.last_sequence,
+    };
+    (LoggingJson { state, log: Some(log) }, reason)
+}
+
+fn unreachable_logging(why: &str) -> (LoggingJson, Option<String>) {
+    let reason = format!("the logging-service cannot be reached: {why}");
+    (LoggingJson { state: "unreachable", log: None }, Some(reason))
+}
+
+async fn messages_state(facade: &Facade) -> MessagesJson {
+    let mut messages = facade.messages();
+    let call = messages.get_messages(v1::GetMessagesRequest {});
+    let reason = match tokio::time::timeout(READINESS_TIMEOUT, call).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(status)) => Some(describe(&status)),
+        Err(_) => Some(format!("no answer within {READINESS_TIMEOUT:?}")),
+    };
+    let state = if reason.is_none() { "ready" } else { "unreachable" };
+    MessagesJson { state, reason }
+}

@@ -1,0 +1,147 @@
+//! Delivers the lines of an upload, in groups as they arrived.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use crate::delivery::{DeliveryError, Group};
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
+use oncelog::message::{Message, MessageId};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::outcome;
+use crate::{
+    app::{Facade, text_message},
+    http::{
+        content::{InvalidContent, parse_line},
+        lines::Line,
+        problem::PostError,
+    },
+    routes::facade::receipt::RECEIPT_BYTES_USUAL,
+};
+
+/// The outcomes of some lines, as lines of the answer: in order, in pieces, as soon as they are known.
+pub(super) type Outcomes = mpsc::UnboundedReceiver<Bytes>;
+
+/// Begins the delivery of `lines`, once there is room for them among the lines of all uploads.
+///
+/// Lines enter the queue in the order of these calls. The rest of a delivery is a task of its own:
+/// a client that does not read its outcomes holds no room.
+pub(super) async fn start(facade: &Facade, lines: Vec<Line>) -> Outcomes {
+    // It holds the outcomes of one group at most.
+    let (sender, outcomes) = mpsc::unbounded_channel();
+    let (planned, messages) = plan(facade, lines);
+    let room = room(facade, &messages, &planned).await;
+    let group = facade.delivery().append_all(messages);
+    let delivery = deliver(planned, group, room, sender);
+    tokio::spawn(delivery);
+    outcomes
+}
+
+/// The outcome of an upload's end before the client's.
+pub(super) fn ended(line: u64, error: PostError) -> Outcomes {
+    let (sender, outcomes) = mpsc::unbounded_channel();
+    let mut piece = Vec::new();
+    outcome::failure(&mut piece, line, error);
+    // The other end is right here.
+    let _ = sender.send(piece.into());
+    outcomes
+}
+
+/// What is known of a line before its delivery.
+struct Planned {
+    number: u64,
+    /// As it arrived.
+    bytes: usize,
+    message: Result<MessageId, PostError>,
+}
+
+fn plan(facade: &Facade, lines: Vec<Line>) -> (Vec<Planned>, Vec<Message>) {
+    let bytes = |line: &Line| line.content.as_ref().map_or(0, Bytes::len);
+    let mut texts = BytesMut::with_capacity(lines.iter().map(bytes).sum());
+    let mut messages = Vec::with_capacity(lines.len());
+    let planned = lines
+        .iter()
+        .map(|line| {
+            let message = message(facade, line, &mut texts).map(|message| {
+                let id = message.id;
+                messages.push(message);
+                id
+            });
+            Planned { number: line.number, bytes: bytes(line), message }
+        })
+        .collect();
+    (planned, messages)
+}
+
+fn message(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, PostError> {
+    let content = line.content.as_ref().ok_or(InvalidContent::LineTooLong)?;
+    let (text, key) = parse_line(content, texts)?;
+    let id = match key {
+        Some(key) => key.id()?,
+        None => facade.next_id(),
+    };
+    Ok(text_message(id, text))
+}
+
+struct Room {
+    _messages: Option<OwnedSemaphorePermit>,
+    _bytes: Option<OwnedSemaphorePermit>,
+}
+
+async fn room(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Room {
+    let taken = planned.iter().filter(|line| line.message.is_ok());
+    let bytes: usize = taken.map(|line| line.bytes).sum();
+    let uploads = facade.uploads();
+    // Neither is ever closed, and no group is larger than all the room there is.
+    let messages = Arc::clone(&uploads.messages).acquire_many_owned(messages.len() as u32);
+    let messages = messages.await.ok();
+    let bytes = Arc::clone(&uploads.bytes).acquire_many_owned(bytes as u32).await.ok();
+    Room { _messages: messages, _bytes: bytes }
+}
+
+async fn deliver(
+    planned: Vec<Planned>,
+    mut group: Group,
+    room: Room,
+    outcomes: mpsc::UnboundedSender<Bytes>,
+) {
+    let mut planned = planned.into_iter().peekable();
+    let (mut answers, mut ended) = (Vec::new().into_iter(), false);
+    loop {
+        let mut piece = Vec::with_capacity(RECEIPT_BYTES_USUAL * answers.len());
+        // As far as answers are known, with the lines that need none.
+        while let Some(line) =
+            planned.next_if(|line| line.message.is_err() || answers.len() > 0 || ended)
+        {
+            let error = match line.message {
+                Ok(id) => match answers.next() {
+                    Some(Ok(delivered)) => {
+                        outcome::success(&mut piece, id, &delivered);
+                        continue;
+                    }
+                    Some(Err(error)) => PostError::Delivery { id, error },
+                    None => PostError::Delivery { id, error: lost() },
+                },
+                Err(error) => error,
+            };
+            outcome::failure(&mut piece, line.number, error);
+        }
+        if !piece.is_empty() {
+            // Nobody listens any more: what arrived is delivered all the same.
+            let _ = outcomes.send(piece.into());
+        }
+        if planned.peek().is_none() {
+            break;
+        }
+        match AssertUnwindSafe(group.next()).catch_unwind().await {
+            Ok(Some(known)) => answers = known.into_iter(),
+            Ok(None) | Err(_) => ended = true,
+        }
+    }
+    drop(room);
+}
+
+/// A mistake in the delivery. It must not shift the outcomes of other lines.
+fn lost() -> DeliveryError {
+    DeliveryError::Unknown("the answer was lost in the facade".to_owned())
+}

@@ -1,0 +1,163 @@
+//! `POST /facade/batch`: many messages, one a line; one outcome a line, in the same order.
+//!
+//! The upload is read by a task of its own, so that lines that arrived are delivered even if the
+//! client breaks off. Outcomes flow back while lines still arrive, so a client must read while it
+//! sends: once its unread outcomes fill the buffers between, no more lines are read, and after the
+//! time for a stalled answer the connection is cut. Lines with a key can be sent again as they were.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONTENT_TYPE, EXPECT},
+};
+use oncelog::limits::{UPLOAD_IN_FLIGHT_MAX, UPLOAD_OUTCOMES_WAITING_MAX};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use self::{
+    deliver::Outcomes,
+    read::{Item, Upload},
+};
+use crate::http::{
+    key::{IDEMPOTENCY_KEY, InvalidKey},
+    media_type::{self, NDJSON},
+    problem::{Failure, PostError},
+};
+use crate::routes::App;
+
+mod deliver;
+mod outcome;
+mod read;
+
+/// Answers at once; each line of the answer is the outcome of one line of the upload.
+pub(crate) async fn upload(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (head, body) = request.into_parts();
+    check(&head.headers)?;
+    let mut upload = Upload::new(body, app.facade.clone(), app.stop.clone());
+    if head.headers.contains_key(EXPECT) {
+        // Reading is what sends the `100 Continue` this client waits for. After a final answer it
+        // would not send its body.
+        upload.fill().await;
+    }
+    let (sender, receiver) = mpsc::channel(UPLOAD_OUTCOMES_WAITING_MAX);
+    tokio::spawn(run(upload, sender));
+    let outcomes = ReceiverStream::new(receiver).map(Ok::<_, std::convert::Infallible>);
+    let mut response = Response::new(Body::from_stream(outcomes));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    Ok(response)
+}
+
+fn check(headers: &HeaderMap) -> Result<(), PostError> {
+    media_type::expect(headers, NDJSON)?;
+    if headers.contains_key(IDEMPOTENCY_KEY) { Err(InvalidKey::OnUpload.into()) } else { Ok(()) }
+}
+
+/// Passes on the outcomes of `upload`, in order.
+async fn run(upload: Upload, sender: mpsc::Sender<Bytes>) {
+    // Each group that waits in here has at least one of the places for lines.
+    let (started, groups) = mpsc::channel(UPLOAD_IN_FLIGHT_MAX);
+    tokio::join!(start_all(upload, started), pass_on(groups, sender));
+}
+
+/// Lines under way, whose outcomes come in order.
+struct Started {
+    outcomes: Outcomes,
+    /// Of those that an upload may have under way.
+    _places: Option<OwnedSemaphorePermit>,
+}
+
+/// Begins the delivery of line after line, with at most [`UPLOAD_IN_FLIGHT_MAX`] under way.
+async fn start_all(mut upload: Upload, started: mpsc::Sender<Started>) {
+    let places = Arc::new(Semaphore::new(UPLOAD_IN_FLIGHT_MAX));
+    while let Some(item) = upload.next().await {
+        let lines = match &item {
+            Item::Lines(lines) => lines.len(),
+            Item::Ended { .. } => 1,
+        };
+        // It is never closed, and no group has more lines than there are places.
+        let places = Arc::clone(&places).acquire_many_owned(lines as u32).await.ok();
+        let outcomes = match item {
+            Item::Lines(lines) => deliver::start(upload.facade(), lines).await,
+            Item::Ended { line, error } => deliver::ended(line, error),
+        };
+        // The other end is there until this one is gone.
+        let _ = started.send(Started { outcomes, _places: places }).await;
+    }
+}
+
+async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes>) {
+    let mut listening = true;
+    while let Some(mut group) = groups.recv().await {
+        while let Some(piece) = group.outcomes.recv().await {
+            // Nobody listens any more: what arrived is delivered all the same.
+            listening = listening && sender.send(piece).await.is_ok();
+        }
+    }
+    if !listening {
+        tracing::info!("the client of an upload left before its last outcome");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::delivery::{Delivery, DeliveryOptions};
+    use oncelog::{
+        message::{Message, Outcome, RandomIds, Receipt},
+        wire::v1::{AppendRequest, AppendResponse},
+    };
+    use tokio_util::sync::CancellationToken;
+    use tonic::{Status, transport::Endpoint};
+
+    use super::*;
+    use crate::{Facade, Options, Upstreams};
+
+    /// A facade whose log counts its messages.
+    fn facade(stored: &Arc<AtomicUsize>) -> Facade {
+        let stored = Arc::clone(stored);
+        let log = tower::service_fn(move |request: AppendRequest| {
+            let receipts = request.messages.into_iter().map(|message| {
+                let message = Message::try_from(message).unwrap();
+                let sequence = stored.fetch_add(1, Ordering::SeqCst) as u64 + 1;
+                let receipt = Receipt { sequence, stored_at: std::time::SystemTime::now() };
+                Outcome::Stored(receipt).into_receipt(message.id.as_bytes().to_vec().into())
+            });
+            std::future::ready(Ok::<_, Status>(AppendResponse { receipts: receipts.collect() }))
+        });
+        let nowhere = || Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+        let options = DeliveryOptions::default();
+        let upstreams = Upstreams {
+            call_timeout: options.attempt_timeout,
+            read_timeout: options.total_timeout,
+            delivery: Delivery::start(log, options),
+            logging: nowhere(),
+            reads: nowhere(),
+            messages: nowhere(),
+        };
+        Facade::new(upstreams, Options::new(Arc::new(RandomIds)))
+    }
+
+    #[tokio::test]
+    async fn lines_that_arrived_are_delivered_when_nobody_waits_for_their_outcomes() {
+        let stored = Arc::new(AtomicUsize::new(0));
+        let count = UPLOAD_IN_FLIGHT_MAX * 3;
+        let lines = "{\"msg\":\"a\"}\n".repeat(count);
+        let upload = Upload::new(lines.into(), facade(&stored), CancellationToken::new());
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        run(upload, sender).await;
+        assert_eq!(stored.load(Ordering::SeqCst), count);
+    }
+}

@@ -1,0 +1,13 @@
+//! gRPC servers with limits, health, reflection and a drain that ends; endpoints of clients.
+
+mod body_budget;
+mod endpoint;
+mod health;
+mod server;
+
+pub use self::{
+    body_budget::Bodies,
+    endpoint::{channel, endpoint},
+    health::Health,
+    server::{BrokenContract, add_standard_services, grpc_server, serve_grpc},
+};

@@ -1,0 +1,103 @@
+//! A gRPC server with limits, reflection and a drain that ends.
+
+use std::error::Error;
+
+use futures_util::{Stream, TryStreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{
+    Server,
+    server::{Connected, Router},
+};
+use tonic_reflection::server::Builder;
+
+use super::{Bodies, Health};
+use crate::{limits, net::Cuttable, wire};
+
+/// A server builder with the limits of [`crate::limits`].
+pub fn grpc_server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+        .http2_max_header_list_size(limits::HTTP2_HEADER_LIST_BYTES_MAX)
+        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
+        .tcp_nodelay(true)
+}
+
+/// Serves `router` until `stop`, then takes no more connections and lets calls under way finish.
+/// What is still open after [`limits::DRAIN_TIMEOUT`] is cut.
+///
+/// # Errors
+/// The server could not be set up.
+pub async fn serve_grpc<I, IO, IE>(
+    router: Router,
+    incoming: I,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error>
+where
+    I: Stream<Item = Result<IO, IE>>,
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    IE: Into<Box<dyn Error + Send + Sync>>,
+{
+    let cut = CancellationToken::new();
+    let cut_on_return = cut.clone().drop_guard();
+    let incoming = incoming.map_ok(move |io| Cuttable::new(io, cut.clone()));
+    let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
+    };
+    let result = tokio::select! {
+        // A fixed order, so that a simulation repeats itself.
+        biased;
+        result = serving => result,
+        () = drained => {
+            tracing::warn!("connections still open after {:?} are cut", limits::DRAIN_TIMEOUT);
+            Ok(())
+        }
+    };
+    drop(cut_on_return);
+    result
+}
+
+/// Adds what every gRPC server offers beside its own services: health, and reflection, so that any
+/// gRPC client can explore it. Reflection lists what this server serves, in both versions of the
+/// protocol that are in use. What arrives for health shares the room of `bodies`; reflection is asked
+/// in streams, and bounds each question.
+///
+/// # Errors
+/// [`BrokenContract`].
+pub fn add_standard_services(
+    router: Router,
+    health: &Health,
+    bodies: &Bodies,
+) -> Result<Router, BrokenContract> {
+    Ok(router
+        .add_service(bodies.guard(health.service()))
+        .add_service(
+            descriptors(health)
+                .with_service_name("grpc.reflection.v1.ServerReflection")
+                .build_v1()?
+                .max_decoding_message_size(limits::REFLECTION_QUESTION_BYTES_MAX),
+        )
+        .add_service(
+            descriptors(health)
+                .with_service_name("grpc.reflection.v1alpha.ServerReflection")
+                .build_v1alpha()?
+                .max_decoding_message_size(limits::REFLECTION_QUESTION_BYTES_MAX),
+        ))
+}
+
+fn descriptors(health: &Health) -> Builder<'static> {
+    let builder = Builder::configure()
+        .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health");
+    // The contract describes the services of all servers; only these are here.
+    health.names().iter().fold(builder, |builder, name| builder.with_service_name(*name))
+}
+
+/// The descriptors in this binary cannot be read, so the build is broken.
+#[derive(Debug, thiserror::Error)]
+#[error("the description of the contract cannot be read, build again: {0}")]
+pub struct BrokenContract(#[from] tonic_reflection::server::Error);
