@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 use oncelog::process::exit::Exit;
 
-use crate::{bench, journal, prove, read, send, serve, up};
+use crate::up;
+#[cfg(feature = "tools")]
+use crate::{bench, journal, prove, read, send, serve};
 
 /// Oncelog stores each message exactly once.
 #[derive(Debug, Parser)]
@@ -19,17 +21,23 @@ pub enum Command {
     /// Run all three services in this terminal
     Up(up::Args),
     /// Send a message, or every line of standard input as one
+    #[cfg(feature = "tools")]
     Send(send::Args),
     /// Print the stored messages, in order
+    #[cfg(feature = "tools")]
     Read(read::Args),
     /// Check or repair the journal of a stopped logging-service
+    #[cfg(feature = "tools")]
     #[command(subcommand)]
     Journal(journal::Command),
     /// Prove that every message is stored once: harm three private services, or audit a deployment
+    #[cfg(feature = "tools")]
     Prove(prove::Args),
     /// Measure how fast a facade stores messages; what is posted stays in its log
+    #[cfg(feature = "tools")]
     Bench(bench::Args),
     /// One service as a process of its own
+    #[cfg(feature = "tools")]
     #[command(subcommand, hide = true)]
     Serve(serve::Command),
 }
@@ -42,11 +50,17 @@ impl Cli {
     pub async fn run(self) -> Result<(), Exit> {
         match self.command {
             Command::Up(args) => up::run(args).await,
+            #[cfg(feature = "tools")]
             Command::Send(args) => send::run(args).await,
+            #[cfg(feature = "tools")]
             Command::Read(args) => read::run(args).await,
+            #[cfg(feature = "tools")]
             Command::Journal(command) => journal::run(command),
+            #[cfg(feature = "tools")]
             Command::Prove(args) => Box::pin(prove::run(args)).await,
+            #[cfg(feature = "tools")]
             Command::Bench(args) => Box::pin(bench::run(args)).await,
+            #[cfg(feature = "tools")]
             Command::Serve(command) => Box::pin(serve::run(command)).await,
         }
     }

@@ -9,15 +9,24 @@
 //! - [`mod@bench`]: how fast a facade answers
 //! - `cause`, `progress`, `terminal`: small things they share
 
+#[cfg(feature = "tools")]
 pub mod bench;
+#[cfg(feature = "tools")]
 mod cause;
 mod command;
+#[cfg(feature = "tools")]
 pub mod journal;
+#[cfg(feature = "tools")]
 mod progress;
+#[cfg(feature = "tools")]
 pub mod prove;
+#[cfg(feature = "tools")]
 pub mod read;
+#[cfg(feature = "tools")]
 pub mod send;
+#[cfg(feature = "tools")]
 pub mod serve;
+#[cfg(feature = "tools")]
 mod terminal;
 pub mod up;
 
