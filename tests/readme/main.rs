@@ -30,13 +30,13 @@ use std::{fs, path::Path};
 
 use runner::Runner;
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
+fn document(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_of_the_readme_does_what_it_shows() {
-    let steps = script::parse(&readme());
+    let steps = script::parse(&document("README.md"));
     let commands = steps.iter().filter(|step| step.is_command()).count();
     assert!(commands >= 5, "the README shows {commands} commands only");
     let mut runner = Runner::new();

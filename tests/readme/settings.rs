@@ -1,14 +1,14 @@
-//! The table of settings and `--help` say the same.
+//! The table of docs/settings.md and `--help` say the same.
 
 use std::{collections::BTreeSet, process::Command};
 
-use crate::{readme, support::Program};
+use crate::{document, support::Program};
 
 /// A row: service, flag, variable and, if the table names it, default.
 type Setting = (Program, String, String, Option<String>);
 
 fn table() -> Vec<Setting> {
-    let text = readme();
+    let text = document("docs/settings.md");
     let mut service = None;
     let mut settings = Vec::new();
     for row in text.lines().filter(|line| line.starts_with('|') && line.contains("`--")) {

@@ -7,9 +7,9 @@ use crate::{
     tree::{file, files, root},
 };
 
-/// The invariants of `ARCHITECTURE.md`: paragraphs and list items that begin with the word.
+/// The invariants of two documents: paragraphs and list items that begin with the word.
 fn invariants() -> Vec<String> {
-    let text = file("ARCHITECTURE.md");
+    let text = [file("ARCHITECTURE.md"), file("docs/invariants.md")].join("\n\n");
     let mut invariants: Vec<String> = Vec::new();
     let mut open = false;
     for line in text.lines() {
