@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use messages_service::{TEXT, serve};
 use oncelog::{
-    limits::DRAIN_TIMEOUT,
-    net,
+    net::{self, DRAIN_TIMEOUT},
     wire::v1::{GetMessagesRequest, messages_service_client::MessagesServiceClient},
 };
 use tokio::{task::JoinHandle, time::Instant};

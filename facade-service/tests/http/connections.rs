@@ -1,6 +1,7 @@
 //! What strangers do with connections.
 
 use std::{
+    future::Ready,
     io,
     net::SocketAddr,
     sync::{
@@ -301,8 +302,9 @@ struct Failing {
 
 impl Listener for Failing {
     type Io = TcpStream;
+    type Opening = Ready<io::Result<TcpStream>>;
 
-    async fn accept(&self) -> io::Result<TcpStream> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         let number = self.failures.fetch_add(1, Ordering::Relaxed);
         match number {
             0 => Err(io::ErrorKind::ConnectionAborted.into()),

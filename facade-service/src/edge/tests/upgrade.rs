@@ -1,0 +1,71 @@
+//! Connections that go on with another protocol.
+
+use std::io;
+
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+
+use super::{Client, Edge, PATIENCE};
+
+#[tokio::test]
+async fn an_upgraded_connection_is_told_of_a_stop() {
+    let mut edge = Edge::start(4).await;
+    let mut client = edge.upgrade("/echo").await;
+    client.0.write_all(b"hello").await.unwrap();
+    client.expect("hello").await;
+    edge.stop.cancel();
+    assert_eq!(client.rest().await.unwrap(), "bye");
+    drop(client);
+    edge.ended.recv().await.unwrap().unwrap();
+    edge.stopped().await;
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_is_closed_for_a_new_client() {
+    let edge = Edge::start(2).await;
+    let mut client = edge.upgrade("/echo").await;
+    let mut busy = edge.get("/held").await;
+    assert!(client.is_quiet().await);
+    let mut new = edge.get("/plain").await;
+    assert_eq!(client.rest().await.unwrap(), "bye");
+    drop(client);
+    new.expect("plain").await;
+    edge.release.notify_one();
+    busy.expect("held").await;
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_that_goes_on_fails_after_a_stop() {
+    let mut edge = Edge::start(4).await;
+    let _client = edge.upgrade("/deaf-echo").await;
+    edge.stop.cancel();
+    let ended = timeout(PATIENCE, edge.ended.recv()).await.unwrap().unwrap();
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    edge.stopped().await;
+}
+
+#[tokio::test]
+async fn a_slot_is_free_again_after_an_upgraded_connection() {
+    let edge = Edge::start(2).await;
+    for _ in 0..5 {
+        let mut client = edge.upgrade("/echo").await;
+        client.0.shutdown().await.unwrap();
+        client.rest().await.unwrap_err();
+    }
+    edge.get("/plain").await.expect("plain").await;
+}
+
+#[tokio::test]
+async fn an_upgrade_without_an_admission_is_a_failure() {
+    let edge = Edge::start(4).await;
+    edge.get("/unadmitted").await.expect("HTTP/1.1 500").await;
+}
+
+#[tokio::test]
+async fn a_client_whose_offer_to_upgrade_is_refused_gets_its_response() {
+    let edge = Edge::start(4).await;
+    let mut client = Client(TcpStream::connect(edge.addr).await.unwrap());
+    let head =
+        "GET /plain HTTP/1.1\r\nhost: a\r\nconnection: upgrade, close\r\nupgrade: echo\r\n\r\n";
+    client.0.write_all(head.as_bytes()).await.unwrap();
+    assert!(client.rest().await.unwrap().ends_with("plain"));
+}
