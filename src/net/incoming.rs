@@ -11,9 +11,12 @@ use std::{
 
 use futures_util::{Stream, stream};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     time::{Sleep, sleep},
 };
+
+use tonic::transport::server::Connected;
 
 use super::{
     NetLimits,
@@ -33,7 +36,7 @@ const IDLE_READ_BYTES_MAX: usize = 32;
 ///
 /// It fails if the client does not begin to speak HTTP/2 within [`NetLimits::header_read`], or floods it
 /// with frames that carry nothing; and it ends when it is evicted for another client.
-pub type Connection<IO = TcpStream> = ConnectionIo<IO, Http2Guard>;
+type Connection<IO> = ConnectionIo<IO, Http2Guard>;
 
 /// The connections `listener` accepts, for ever.
 ///
@@ -41,7 +44,10 @@ pub type Connection<IO = TcpStream> = ConnectionIo<IO, Http2Guard>;
 /// longest are closed. A failure to accept is logged and tried again. Dropping the stream closes the port.
 pub fn incoming(
     listener: TcpListener,
-) -> impl Stream<Item = Result<Connection, Infallible>> + Send + 'static {
+) -> impl Stream<
+    Item = Result<impl AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static, Infallible>,
+> + Send
++ 'static {
     connections(listener, &NetLimits::default())
 }
 
@@ -60,7 +66,7 @@ fn connections<L: Listener>(
 
 /// What is watched on an HTTP/2 connection: its preface, floods, and the close signal.
 #[derive(Debug)]
-pub struct Http2Guard {
+struct Http2Guard {
     preface: Option<Preface>,
     flood: FloodGuard,
     slot: ConnectionSlot,
@@ -140,6 +146,7 @@ mod tests {
     use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
         time::Instant,
     };
 
@@ -178,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_most_idle_connection_is_closed_for_a_new_client() {
-        /// What answers a ping.
+        /// The answer to a PING.
         const PONG: [u8; 17] = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         let (listener, addr) = local().await;
         let mut incoming = pin!(connections(listener, &at_most(2)));

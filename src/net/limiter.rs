@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_connection_idle_for_longest_is_evicted_when_all_slots_are_taken() {
+    async fn the_longest_idle_connection_is_evicted_when_slots_run_out() {
         let limiter = limiter(3);
         let oldest = idle(&limiter).await;
         let older = idle(&limiter).await;

@@ -24,7 +24,7 @@ pub(crate) use self::abort::abortable;
 pub use self::{
     accept::{Listener, accept},
     close_signal::CloseSignal,
-    incoming::{Connection, Http2Guard, incoming},
+    incoming::incoming,
     io::{ConnectionIo, Guard},
     limiter::{ConnectionLimiter, ConnectionSlot},
     limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, NetLimits},

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_closed_for_a_shortage_and_not_for_a_network_that_is_down() {
+    fn a_shortage_closes_connections_and_a_dead_network_does_not() {
         let is_shortage = |errno: Errno| is_shortage(&errno.into());
         assert!(
             [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(is_shortage) == [true; 4]

@@ -18,6 +18,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -38,8 +39,9 @@ pub(super) struct Activity {
     long_lived: Mutex<Option<LongLived>>,
     /// Sent once the IO is dropped.
     io_dropped: CloseSignal,
-    /// Sent when the IO of an upgraded connection is to fail.
-    forced_close: CloseSignal,
+    /// Sent when the IO of an upgraded connection is to fail. Reads and writes may be in two tasks.
+    reads_aborted: CloseSignal,
+    writes_aborted: CloseSignal,
 }
 
 impl Activity {
@@ -54,7 +56,8 @@ impl Activity {
             offered: Mutex::default(),
             long_lived: Mutex::default(),
             io_dropped: CloseSignal::default(),
-            forced_close: CloseSignal::default(),
+            reads_aborted: CloseSignal::default(),
+            writes_aborted: CloseSignal::default(),
         }
     }
 
@@ -133,9 +136,20 @@ impl Activity {
         &self.io_dropped
     }
 
-    /// Sent when the IO of an upgraded connection is to fail.
-    pub(super) fn forced_close(&self) -> &CloseSignal {
-        &self.forced_close
+    /// Makes the IO of an upgraded connection fail.
+    pub(super) fn abort_io(&self) {
+        self.reads_aborted.send();
+        self.writes_aborted.send();
+    }
+
+    /// Ready when reads are to fail.
+    pub(super) fn poll_reads_aborted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_upgraded() { self.reads_aborted.poll_sent(cx) } else { Poll::Pending }
+    }
+
+    /// Ready when writes are to fail.
+    pub(super) fn poll_writes_aborted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_upgraded() { self.writes_aborted.poll_sent(cx) } else { Poll::Pending }
     }
 
     /// Returns once a head has been awaited for `limit`.

@@ -114,7 +114,7 @@ async fn upgraded(activity: &Activity, shutdown: &Shutdown) {
     activity.close_long_lived();
     let dropped = shutdown.abort.run_until_cancelled(activity.io_dropped().sent());
     let _ = timeout(LONG_LIVED_CLOSE_TIMEOUT, dropped).await;
-    activity.forced_close().send();
+    activity.abort_io();
 }
 
 /// Closes in good order a connection whose client offered an upgrade that was refused: the HTTP library
@@ -127,10 +127,16 @@ async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
             let _ = TokioIo::new(io).shutdown().await;
         }
     };
-    if activity.slot().close_signal().is_sent() && !shutdown.stop.is_cancelled() {
-        let _ = closing.now_or_never();
-    } else {
-        let _ = shutdown.abort.run_until_cancelled(closing).await;
+    let hurried = async {
+        activity.slot().close_signal().sent().await;
+        if shutdown.stop.is_cancelled() {
+            shutdown.abort.cancelled().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = closing => {}
+        () = hurried => {}
     }
 }
 

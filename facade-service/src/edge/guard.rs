@@ -44,14 +44,13 @@ impl<IO> Http1Guard<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
     /// The task of the connection ends it by dropping it, but not when another task has it.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if !self.activity.is_upgraded() {
-            return Poll::Pending;
-        }
-        ready!(self.activity.forced_close().poll_sent(cx));
-        Poll::Ready(io::ErrorKind::ConnectionAborted.into())
+        self.activity.poll_reads_aborted(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.activity.poll_writes_aborted(cx).is_ready() {
+            return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
+        }
         let limit = self.stall_limit;
         self.activity.set_stalls(true);
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));

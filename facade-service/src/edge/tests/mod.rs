@@ -13,6 +13,7 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{Request, StatusCode, header};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use oncelog::net::{ConnectionLimiter, Listener, LongLived};
 use tokio::{
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// An edge with a service of its own: it answers `/plain` at once, `/held` when it is released, `/stream`
 /// until it is told to end, `/deaf` for ever, `/late` like `/stream` when it is released, and it upgrades
-/// to an echo.
+/// to an echo or to a flood.
 #[derive(Clone)]
 struct Service {
     limiter: ConnectionLimiter,
@@ -55,8 +56,9 @@ impl Service {
                 self.stream(true)
             }
             "/unadmitted" => with_status(StatusCode::SWITCHING_PROTOCOLS),
-            "/echo" => self.echo(request, true),
-            "/deaf-echo" => self.echo(request, false),
+            "/echo" => self.upgrade(request, Protocol::Echo),
+            "/deaf-echo" => self.upgrade(request, Protocol::DeafEcho),
+            "/flood" => self.upgrade(request, Protocol::Flood),
             other => panic!("no route for {other}"),
         }
     }
@@ -79,12 +81,17 @@ impl Service {
         response
     }
 
-    fn echo(self, request: Request<Body>, ends: bool) -> Response {
+    fn upgrade(self, request: Request<Body>, protocol: Protocol) -> Response {
         let admitted = self.limiter.try_long_lived().unwrap();
         let closing = admitted.clone();
         tokio::spawn(async move {
             let io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
-            let _ = self.ended.send(echo(io, closing, ends).await);
+            let ended = match protocol {
+                Protocol::Echo => echo(io, closing, true).await,
+                Protocol::DeafEcho => echo(io, closing, false).await,
+                Protocol::Flood => flood(io).await,
+            };
+            let _ = self.ended.send(ended);
         });
         let mut response = with_status(StatusCode::SWITCHING_PROTOCOLS);
         response.headers_mut().insert(header::CONNECTION, "upgrade".parse().unwrap());
@@ -94,11 +101,22 @@ impl Service {
     }
 }
 
-async fn echo(
-    mut io: TokioIo<hyper::upgrade::Upgraded>,
-    closing: LongLived,
-    ends: bool,
-) -> io::Result<()> {
+/// What an upgraded connection speaks.
+enum Protocol {
+    Echo,
+    /// It is not told of its end.
+    DeafEcho,
+    /// It only sends.
+    Flood,
+}
+
+async fn flood(mut io: TokioIo<Upgraded>) -> io::Result<()> {
+    loop {
+        io.write_all(&[b'x'; 1 << 16]).await?;
+    }
+}
+
+async fn echo(mut io: TokioIo<Upgraded>, closing: LongLived, ends: bool) -> io::Result<()> {
     let mut bytes = [0; 64];
     loop {
         let read = tokio::select! {

@@ -35,12 +35,14 @@ async fn an_upgraded_connection_is_closed_for_a_new_client() {
 
 #[tokio::test]
 async fn an_upgraded_connection_that_goes_on_fails_after_a_stop() {
-    let mut edge = Edge::start(4).await;
-    let _client = edge.upgrade("/deaf-echo").await;
-    edge.stop.cancel();
-    let ended = timeout(PATIENCE, edge.ended.recv()).await.unwrap().unwrap();
-    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
-    edge.stopped().await;
+    for path in ["/deaf-echo", "/flood"] {
+        let mut edge = Edge::start(4).await;
+        let _client = edge.upgrade(path).await;
+        edge.stop.cancel();
+        let ended = timeout(PATIENCE, edge.ended.recv()).await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        edge.stopped().await;
+    }
 }
 
 #[tokio::test]
