@@ -74,8 +74,8 @@ pub struct LongLivedShareFull {
 /// A long-lived response that was admitted. It counts until its last clone is dropped.
 ///
 /// A handler puts one clone into the extensions of its response, where the server finds it, and keeps
-/// another one in what produces the body, to learn when the body has to end: for a shutdown, or because
-/// the connection is evicted. A body that goes on after that is cut off.
+/// another one in what produces the body, to learn when the body has to end: for a shutdown, because the
+/// connection is evicted, or because the client has left. A body that goes on after that breaks off.
 #[derive(Debug, Clone)]
 pub struct LongLived(Arc<Admitted>);
 

@@ -1,17 +1,18 @@
 //! What a connection does: whether it waits for its client, or the client for it, and for how long.
 //!
 //! ```text
-//!                 head                    request complete              response begins
-//!  ┌────────────┐ ─────► ┌──────────────┐ ────────────────► ┌──────────┐ ─────────────► ┌─────────┐
-//!  │ awaits head│        │ receives body│                   │ answers  │                │ sends   │
-//!  │    idle    │ ◄┐     │     idle     │                   │   busy   │                │ busy or │
-//!  └────────────┘  │     └──────────────┘                   └──────────┘                │ long-   │
-//!                  │              response is on its way or dropped                     │ lived   │
-//!                  └─────────────────────────────────────────────────────────────────── └─────────┘
+//!                 head                 request                response
+//!                 complete             complete               begins
+//!  ┌─────────────┐      ┌───────────────┐      ┌───────────────┐      ┌──────────────────────┐
+//!  │ Awaits head │ ───► │ Receives body │ ───► │ Answers       │ ───► │ Sends                │
+//!  │ (idle)      │      │ (idle)        │      │ (busy)        │      │ (busy or long-lived) │
+//!  └─────────────┘      └───────────────┘      └───────────────┘      └──────────────────────┘
+//!         ▲                                                                       │
+//!         └──────────────── all of the response is on its way, or dropped ────────┘
 //! ```
 //!
 //! A request without a body is complete with its head. An upgraded connection stays long-lived until its
-//! IO is dropped. The second line of a box is the state of the connection's slot in the limiter.
+//! IO is dropped. In brackets is the state of the connection's slot in the limiter.
 
 use std::{
     sync::{
@@ -106,8 +107,11 @@ impl Activity {
         *lock(&self.long_lived) = Some(response);
     }
 
+    /// The long-lived response has ended, or its client has left: what produces it is told, too.
     pub(super) fn end_long_lived(&self) {
-        *lock(&self.long_lived) = None;
+        if let Some(response) = lock(&self.long_lived).take() {
+            response.close();
+        }
     }
 
     /// Tells the long-lived response to end. False if there is none.

@@ -1,6 +1,9 @@
 //! Responses that end when their client has had enough, or when they have to.
 
-use tokio::{io::AsyncReadExt as _, time::Instant};
+use tokio::{
+    io::AsyncReadExt as _,
+    time::{Instant, timeout},
+};
 
 use super::{Edge, PATIENCE};
 
@@ -66,6 +69,16 @@ async fn a_stop_tells_long_lived_responses_at_once() {
     edge.release.notify_one();
     assert!(late.rest().await.unwrap().ends_with("bye\r\n0\r\n\r\n"));
     edge.stopped().await;
+}
+
+#[tokio::test]
+async fn the_producer_of_a_response_learns_that_its_client_left() {
+    let mut edge = Edge::start(4).await;
+    let mut client = edge.get("/produced").await;
+    client.expect("begun\r\n").await;
+    assert!(edge.ended.try_recv().is_err());
+    drop(client);
+    timeout(PATIENCE, edge.ended.recv()).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -31,13 +31,13 @@ use super::{EdgeLimits, accept};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// An edge with a service of its own: it answers `/plain` at once, `/held` when it is released, `/stream`
-/// until it is told to end, `/deaf` for ever, `/late` like `/stream` when it is released, and it upgrades
-/// to an echo or to a flood.
+/// until it is told to end, `/deaf` and `/produced` for ever, and `/late` like `/stream` when it is
+/// released. It upgrades to an echo or to a flood.
 #[derive(Clone)]
 struct Service {
     limiter: ConnectionLimiter,
     release: Arc<Notify>,
-    /// How the echoes ended.
+    /// How what runs in tasks of its own has ended.
     ended: mpsc::UnboundedSender<io::Result<()>>,
 }
 
@@ -51,6 +51,7 @@ impl Service {
             }
             "/stream" => self.stream(true),
             "/deaf" => self.stream(false),
+            "/produced" => self.produced(),
             "/late" => {
                 self.release.notified().await;
                 self.stream(true)
@@ -77,6 +78,20 @@ impl Service {
         });
         let body = stream::iter([Bytes::from("begun")]).chain(end).map(Ok::<_, io::Error>);
         let mut response = Response::new(Body::from_stream(body));
+        response.extensions_mut().insert(admitted);
+        response
+    }
+
+    /// A response whose producer is a task of its own.
+    fn produced(self) -> Response {
+        let admitted = self.limiter.try_long_lived().unwrap();
+        let closing = admitted.clone();
+        tokio::spawn(async move {
+            closing.closing().await;
+            let _ = self.ended.send(Ok(()));
+        });
+        let begun = stream::iter([Ok::<_, io::Error>(Bytes::from("begun"))]);
+        let mut response = Response::new(Body::from_stream(begun.chain(stream::pending())));
         response.extensions_mut().insert(admitted);
         response
     }
