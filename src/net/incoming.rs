@@ -15,7 +15,6 @@ use tokio::{
     net::TcpListener,
     time::{Sleep, sleep},
 };
-
 use tonic::transport::server::Connected;
 
 use super::{

@@ -144,7 +144,7 @@ impl Limiter {
             entries.warned = Some(now);
             tracing::warn!(
                 "{} connections are open, and there is room for no more: those that are idle for \
-                 longest are closed",
+                 longest are closed, and if none is idle, long-lived ones",
                 entries.by_number.len()
             );
         }

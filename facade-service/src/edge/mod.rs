@@ -21,6 +21,7 @@
 //! | does not read its response | [`EdgeLimits::response_stall`] |
 //! | is still connected when the facade stops | [`EdgeLimits::drain`] |
 //! | is idle for longest, while new clients find no slot | at once |
+//! | reads a long-lived response, while no connection is idle and new clients find no slot | a second |
 
 mod accept;
 mod activity;
