@@ -182,9 +182,15 @@ impl Edge {
         Self { addr, release, ended, stop, serving }
     }
 
+    /// Asks for `path` on a connection of its own.
     async fn get(&self, path: &str) -> Client {
+        self.request(path, "").await
+    }
+
+    async fn request(&self, path: &str, headers: &str) -> Client {
         let mut client = Client(TcpStream::connect(self.addr).await.unwrap());
-        client.get(path).await;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\n{headers}\r\n");
+        client.0.write_all(head.as_bytes()).await.unwrap();
         client
     }
 
@@ -197,7 +203,7 @@ impl Edge {
 
     /// A connection that was upgraded to `path`.
     async fn upgrade(&self, path: &str) -> Client {
-        let mut client = self.get(path).await;
+        let mut client = self.request(path, "connection: upgrade\r\nupgrade: x\r\n").await;
         client.expect("HTTP/1.1 101 ").await;
         client.expect("\r\n\r\n").await;
         client
@@ -213,13 +219,6 @@ impl Edge {
 struct Client(TcpStream);
 
 impl Client {
-    async fn get(&mut self, path: &str) {
-        let head = format!(
-            "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n"
-        );
-        self.0.write_all(head.as_bytes()).await.unwrap();
-    }
-
     /// Reads until `text` has come, and nothing after it.
     async fn expect(&mut self, text: &str) {
         let mut read = Vec::new();

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::{Client, Edge, PATIENCE};
+use super::{Edge, PATIENCE};
 
 #[tokio::test]
 async fn an_upgraded_connection_is_told_of_a_stop() {
@@ -65,9 +65,13 @@ async fn an_upgrade_without_an_admission_is_a_failure() {
 #[tokio::test]
 async fn a_client_whose_offer_to_upgrade_is_refused_gets_its_response() {
     let edge = Edge::start(4).await;
-    let mut client = Client(TcpStream::connect(edge.addr).await.unwrap());
-    let head =
-        "GET /plain HTTP/1.1\r\nhost: a\r\nconnection: upgrade, close\r\nupgrade: echo\r\n\r\n";
-    client.0.write_all(head.as_bytes()).await.unwrap();
+    let offer = "connection: upgrade, close\r\nupgrade: x\r\n";
+    let mut client = edge.request("/plain", offer).await;
     assert!(client.rest().await.unwrap().ends_with("plain"));
+    // One that ends because of a stop arrives whole, too.
+    let mut stream = edge.request("/stream", "connection: upgrade\r\nupgrade: x\r\n").await;
+    stream.expect("begun\r\n").await;
+    edge.stop.cancel();
+    assert!(stream.rest().await.unwrap().ends_with("bye\r\n0\r\n\r\n"));
+    edge.stopped().await;
 }
