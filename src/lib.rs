@@ -3,7 +3,7 @@
 //! - [`message`]: the message, its id, and what the log answers to it
 //! - [`wire`]: the same on the wire, as `proto/` has it
 //! - [`limits`]: the bounds of the contract, with their units and reasons
-//! - [`net`]: accepted connections: the connection limiter, timers, the flood guard
+//! - [`net`]: accepted connections: the accept loop, the connection limiter, timers, the flood guard
 //! - [`grpc`]: a gRPC server with limits, health and reflection; endpoints of clients
 //! - [`process`]: settings, exit codes, runtime, signals, telemetry
 //! - [`clock`]: wall clock time, real or simulated

@@ -109,7 +109,7 @@ pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// became known together.
 pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
 
-const _: () = assert!(UPLOADS_MESSAGES_MAX + CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
+const _: () = assert!(UPLOADS_MESSAGES_MAX + crate::net::CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
 const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
 const _: () = assert!(UPLOAD_IN_FLIGHT_MAX <= UPLOADS_MESSAGES_MAX);
 const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
@@ -187,72 +187,12 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 
 // --- Connections ---
 
-/// Open client connections of one service. At the cap, those that wait longest for their clients are
-/// closed for new ones. A process that may open less than twice as many files takes fewer.
-pub const CONNECTIONS_MAX: usize = 10_000;
-
-/// How often, at most, a server says that it has no room for connections.
-pub const CROWD_WARNING_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Pause after a failure to accept a connection, such as too many open files: long enough not to
-/// spin, short enough not to be noticed once it is over.
-pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
-
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
-
-/// Frames without content (pings, settings, resets, window updates, empty data) that an HTTP/2 client
-/// may send at once. A good client sends a few for each call or none.
-pub const HTTP2_CONTROL_FRAMES_BURST: u64 = 4096;
-
-/// How many more of them it may send each second. A client that resets every call stays below.
-pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1000;
-
-/// How many bytes, either way, allow one more of them: windows are updated and probed as data flows.
-pub const HTTP2_DATA_BYTES_PER_CONTROL_FRAME: u64 = 1024;
-
-/// Bytes of all gRPC requests that are arriving in more than one piece. Without it memory could grow
-/// by as much as there are calls times the largest request.
-pub const GRPC_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// From the head of a gRPC request to its last byte. Every request here is one message.
-pub const GRPC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A question to the reflection service, encoded: the name of a file or of a symbol. Without it a
-/// stranger could leave as much in memory as there are calls times 4 MiB, for as long as he likes.
-pub const REFLECTION_QUESTION_BYTES_MAX: usize = 1024;
-
-/// Header bytes of one HTTP/2 request.
-pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
-
-/// Header bytes of one HTTP/1.1 request, which is also its read buffer.
-pub const HTTP1_HEADER_BYTES_MAX: usize = 32 * 1024;
-
-/// From an accepted connection, or the end of the last response, to a complete request head. This
-/// ends slow-header attacks and idle connections alike.
-pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Longest pause while a request body arrives.
-pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second. A smaller part has to be
-/// there in a part of it, after [`BODY_READ_TIMEOUT`].
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The rate at which a body counts as arriving. A slower one loses its place first when places for
-/// connections are short.
-pub const BODY_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 
 /// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
 /// could grow by as much as there are connections times the largest body.
 pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Longest time a client may leave a response unread before the connection is closed.
-pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a closing connection still takes in what the client sends. Without this the client's
-/// unread bytes would reset the connection and take the last answer with them.
-pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asking another service how it is, for the answer to a readiness probe.
 pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -319,9 +259,6 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a PING may stay unanswered.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// From the stop signal to the moment open connections are cut.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long answers may still travel after the disk failed, before the process ends.
 pub const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use futures_util::Stream;
 use oncelog::{
     clock::{Clock, SystemClock},
-    grpc::{Bodies, BrokenContract, Health, add_standard_services, grpc_server, serve_grpc},
+    grpc::{BodyBudget, BrokenContract, Health, add_standard_services, grpc_server, serve_grpc},
     limits::FAILED_DRAIN_TIMEOUT,
     net::incoming,
     process::exit::Exit,
@@ -117,7 +117,7 @@ where
     let stop_server = CancellationToken::new();
     let health = Health::new(&[SERVICE_NAME], stop_server.clone());
     let service = Grpc::new(Arc::clone(&phase), parts.store, stop_server.clone());
-    let bodies = Bodies::default();
+    let bodies = BodyBudget::default();
     let service = bodies.guard(grpc::server(service));
     let router = grpc_server().add_service(service);
     let router = add_standard_services(router, &health, &bodies)?;

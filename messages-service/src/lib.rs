@@ -8,7 +8,7 @@ use std::error::Error;
 
 use futures_util::Stream;
 use oncelog::{
-    grpc::{self, Bodies, BrokenContract, Health},
+    grpc::{self, BodyBudget, BrokenContract, Health},
     process::exit::Exit,
     wire::v1::{
         GetMessagesRequest, GetMessagesResponse,
@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, transport::server::Connected};
 pub const TEXT: &str = "not implemented yet";
 
 /// Serves the connections of `incoming` until `stop`, then lets calls under way finish, for at most
-/// [`DRAIN_TIMEOUT`](oncelog::limits::DRAIN_TIMEOUT).
+/// [`DRAIN_TIMEOUT`](oncelog::net::DRAIN_TIMEOUT).
 ///
 /// # Errors
 /// [`ServeError`]: it could not start.
@@ -34,7 +34,7 @@ where
     IE: Into<Box<dyn Error + Send + Sync>>,
 {
     let health = Health::new(&[SERVICE_NAME], stop.clone());
-    let bodies = Bodies::default();
+    let bodies = BodyBudget::default();
     let messages = bodies.guard(MessagesServiceServer::new(Messages));
     let router = grpc::grpc_server().add_service(messages);
     let router = grpc::add_standard_services(router, &health, &bodies)?;

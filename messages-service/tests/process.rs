@@ -89,14 +89,14 @@ async fn a_second_signal_ends_it_at_once() {
     assert_eq!(service.child.wait().unwrap().code(), Some(130));
 }
 
-/// An output that nobody reads any more, as a pipe to a program that ended.
+/// An output that is not read any more, as a pipe to a program that ended.
 fn closed_pipe() -> Stdio {
     let (_, writer) = std::io::pipe().unwrap();
     writer.into()
 }
 
 #[test]
-fn output_that_nobody_reads_disturbs_nothing() {
+fn an_output_that_is_not_read_disturbs_nothing() {
     let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let child = command()
         .args(["--listen", &addr])

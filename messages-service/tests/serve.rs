@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use messages_service::{TEXT, serve};
 use oncelog::{
-    limits::DRAIN_TIMEOUT,
-    net,
+    net::{self, DRAIN_TIMEOUT},
     wire::v1::{GetMessagesRequest, messages_service_client::MessagesServiceClient},
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -48,7 +47,7 @@ async fn it_answers_not_implemented_yet() {
 }
 
 #[tokio::test]
-async fn health_speaks_for_the_server_and_the_service_and_nobody_else() {
+async fn health_knows_the_server_and_its_service_and_no_other() {
     let service = start().await;
     let mut client = HealthClient::new(service.channel);
     for name in ["", "oncelog.v1.MessagesService"] {
@@ -75,7 +74,7 @@ async fn a_stop_is_told_to_watchers_and_then_ends_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_does_not_end_is_cut_after_the_drain() {
+async fn a_call_that_does_not_end_is_closed_after_the_drain() {
     let service = start().await;
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(service.channel);
     let endless = pending::<v1::ServerReflectionRequest>();
@@ -140,7 +139,7 @@ async fn reflection_lists_what_is_served_in_both_versions() {
 }
 
 #[tokio::test]
-async fn a_question_about_the_contract_that_is_longer_than_any_name_is_not_taken_in() {
+async fn a_reflection_question_longer_than_any_name_is_refused() {
     let service = start().await;
     let ask = |name: &str| {
         v1::server_reflection_request::MessageRequest::FileContainingSymbol(name.to_owned())

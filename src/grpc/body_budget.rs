@@ -1,9 +1,10 @@
-//! Requests that arrive in pieces, held to a time and to what memory they may fill together.
+//! A budget of time and memory for requests that arrive in pieces.
 
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,42 +17,48 @@ use tokio::{
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
-use crate::limits::{GRPC_BODIES_BYTES_MAX, GRPC_BODY_TIMEOUT};
+/// Bytes of all requests that are arriving in more than one piece. Without it memory could grow by as
+/// much as there are calls times the largest request.
+const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
-/// Room for the requests that are arriving. Clones share it.
+/// From the head of a request to its last byte. Every request here is one message.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The budget of the requests that are arriving. Clones share it.
 ///
 /// A gRPC server keeps what has arrived of a request until all of it is there, and waits as long as
 /// the client likes. Many calls of one connection, and many connections, would fill any memory.
 #[derive(Debug, Clone)]
-pub struct Bodies(Arc<Semaphore>);
+pub struct BodyBudget(Arc<Semaphore>);
 
-impl Default for Bodies {
+impl Default for BodyBudget {
+    /// 64 MiB.
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(GRPC_BODIES_BYTES_MAX)))
+        Self(Arc::new(Semaphore::new(BUDGET_BYTES)))
     }
 }
 
-impl Bodies {
-    /// `service`, whose requests are refused if there is no room for them, or if they are not there
-    /// within [`GRPC_BODY_TIMEOUT`]. A request that arrives in one piece needs no room. For services
-    /// whose every request is one message.
-    pub fn guard<S>(&self, service: S) -> Guarded<S> {
-        Guarded { service, bodies: self.clone() }
+impl BodyBudget {
+    /// `service`, whose requests are refused with `UNAVAILABLE` if the budget does not hold them, and with
+    /// `DEADLINE_EXCEEDED` if they are not complete within 10 seconds. A request that arrives in one piece
+    /// needs no budget. For services whose every request is one message.
+    pub fn guard<S>(&self, service: S) -> BudgetedService<S> {
+        BudgetedService { service, budget: self.clone() }
     }
 }
 
-/// A service behind [`Bodies::guard`].
+/// A service behind [`BodyBudget::guard`].
 #[derive(Debug, Clone)]
-pub struct Guarded<S> {
+pub struct BudgetedService<S> {
     service: S,
-    bodies: Bodies,
+    budget: BodyBudget,
 }
 
-impl<S: NamedService> NamedService for Guarded<S> {
+impl<S: NamedService> NamedService for BudgetedService<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S: Service<Request<Body>>> Service<Request<Body>> for Guarded<S> {
+impl<S: Service<Request<Body>>> Service<Request<Body>> for BudgetedService<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -61,28 +68,28 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Guarded<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> S::Future {
-        let guard = |body| Body::new(GuardedBody::new(body, Arc::clone(&self.bodies.0)));
-        self.service.call(request.map(guard))
+        let budgeted = |body| Body::new(BudgetedBody::new(body, Arc::clone(&self.budget.0)));
+        self.service.call(request.map(budgeted))
     }
 }
 
-struct GuardedBody {
+struct BudgetedBody {
     body: Body,
-    room: Arc<Semaphore>,
-    /// What of the room this body takes, until it is let go of.
+    budget: Arc<Semaphore>,
+    /// What this body takes of the budget, until it is dropped.
     taken: Option<OwnedSemaphorePermit>,
     /// Runs once something is missing.
     timeout: Option<Pin<Box<Sleep>>>,
 }
 
-impl GuardedBody {
-    fn new(body: Body, room: Arc<Semaphore>) -> Self {
-        Self { body, room, taken: None, timeout: None }
+impl BudgetedBody {
+    fn new(body: Body, budget: Arc<Semaphore>) -> Self {
+        Self { body, budget, taken: None, timeout: None }
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), Status> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let more = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| {
+        let more = Arc::clone(&self.budget).try_acquire_many_owned(permits).map_err(|_| {
             Status::unavailable("too many large requests are arriving; repeat the call")
         })?;
         match &mut self.taken {
@@ -93,7 +100,7 @@ impl GuardedBody {
     }
 }
 
-impl http_body::Body for GuardedBody {
+impl http_body::Body for BudgetedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -105,11 +112,10 @@ impl http_body::Body for GuardedBody {
         let frame = match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => frame.transpose()?,
             Poll::Pending => {
-                let timeout =
-                    this.timeout.get_or_insert_with(|| Box::pin(sleep(GRPC_BODY_TIMEOUT)));
+                let timeout = this.timeout.get_or_insert_with(|| Box::pin(sleep(BODY_TIMEOUT)));
                 ready!(timeout.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(Status::deadline_exceeded(format!(
-                    "the request was not there after {GRPC_BODY_TIMEOUT:?}; repeat the call"
+                    "the request was not there after {BODY_TIMEOUT:?}; repeat the call"
                 )))));
             }
         };
@@ -143,28 +149,31 @@ mod tests {
         stream::iter((0..count).map(|_| Ok(Frame::data(Bytes::from(vec![0; 10])))))
     }
 
-    fn guarded(pieces: impl Stream<Item = Pieces> + Send + 'static, room: &Bodies) -> GuardedBody {
-        GuardedBody::new(Body::new(StreamBody::new(Box::pin(pieces))), Arc::clone(&room.0))
+    fn budgeted(
+        pieces: impl Stream<Item = Pieces> + Send + 'static,
+        budget: &BodyBudget,
+    ) -> BudgetedBody {
+        BudgetedBody::new(Body::new(StreamBody::new(Box::pin(pieces))), Arc::clone(&budget.0))
     }
 
     #[tokio::test]
-    async fn requests_that_arrive_together_share_their_room() {
-        let room = Bodies(Arc::new(Semaphore::new(25)));
-        let mut first = guarded(pieces(2), &room);
+    async fn requests_that_arrive_together_share_the_budget() {
+        let budget = BodyBudget(Arc::new(Semaphore::new(25)));
+        let mut first = budgeted(pieces(2), &budget);
         for _ in 0..2 {
             first.frame().await.unwrap().unwrap();
         }
-        let refused = guarded(pieces(2), &room).frame().await.unwrap().unwrap_err();
+        let refused = budgeted(pieces(2), &budget).frame().await.unwrap().unwrap_err();
         assert_eq!(refused.code(), tonic::Code::Unavailable);
         drop(first);
-        assert_eq!(room.0.available_permits(), 25, "room was lost");
-        guarded(pieces(2), &room).collect().await.unwrap();
+        assert_eq!(budget.0.available_permits(), 25, "budget was lost");
+        budgeted(pieces(2), &budget).collect().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_does_not_come_to_its_end_is_given_up() {
+    async fn a_request_that_never_becomes_complete_times_out() {
         let endless = pieces(1).chain(stream::pending());
-        let error = guarded(endless, &Bodies::default()).collect().await.unwrap_err();
+        let error = budgeted(endless, &BodyBudget::default()).collect().await.unwrap_err();
         assert_eq!(error.code(), tonic::Code::DeadlineExceeded);
     }
 }

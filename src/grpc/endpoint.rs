@@ -19,7 +19,7 @@ pub fn endpoint(url: Uri) -> Endpoint {
 }
 
 /// A channel to `url` that connects with the first call and again after each loss, so that services
-/// may start in any order. It sets no timeout on calls: whoever calls does.
+/// may start in any order. It sets no timeout on calls: the caller does.
 ///
 /// # Panics
 /// Outside of a tokio runtime, which runs the connection.

@@ -12,11 +12,11 @@ use tonic_health::pb::{
     health_server::{Health as HealthService, HealthServer},
 };
 
-/// Says whether a server serves. Clones share what they say.
+/// The health of a server. Clones are the health of the same server.
 ///
-/// A server is one thing here: the whole server (`""`) and each of its services always have the
-/// same status. It is `NOT_SERVING` at first, whenever its owner says so, and for good once it is
-/// told to stop. A stop also ends every `Watch`, which would hold up draining otherwise.
+/// The whole server (`""`) and each of its services always have the same status. It is `NOT_SERVING` at
+/// first, whenever [`Health::set_serving`] says so, and for good once the server is told to stop. A stop
+/// also ends every `Watch`, which would hold up the drain otherwise.
 #[derive(Debug, Clone)]
 pub struct Health {
     names: &'static [&'static str],
@@ -30,17 +30,17 @@ impl Health {
         Self { names, serving: watch::Sender::new(false), stop }
     }
 
-    /// Says that the server serves, or that it does not. Without effect after the stop.
+    /// Sets the status of all services. Without effect after the stop.
     pub fn set_serving(&self, serving: bool) {
         self.serving.send_if_modified(|now| std::mem::replace(now, serving) != serving);
     }
 
-    /// The gRPC service that answers for this.
+    /// The gRPC service that tells this health.
     pub fn service(&self) -> HealthServer<impl HealthService + use<>> {
         HealthServer::new(self.clone())
     }
 
-    /// The gRPC services it speaks for.
+    /// The names of the gRPC services whose health this is.
     pub fn names(&self) -> &'static [&'static str] {
         self.names
     }
@@ -159,12 +159,12 @@ mod tests {
             assert_eq!(check(&health, "").await, expected);
             assert_eq!(check(&health, NAMES[0]).await, expected);
         }
-        let error = health.check(ask("oncelog.v1.Nobody")).await.unwrap_err();
+        let error = health.check(ask("oncelog.v1.Unknown")).await.unwrap_err();
         assert_eq!(error.code(), Code::NotFound);
     }
 
     #[tokio::test]
-    async fn a_stop_is_for_good() {
+    async fn a_server_that_was_stopped_never_serves_again() {
         let stop = CancellationToken::new();
         let health = Health::new(NAMES, stop.clone());
         health.set_serving(true);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watch_tells_each_change_once_and_ends_with_the_stop() {
+    async fn a_watch_tells_each_change_once_and_ends_at_the_stop() {
         let stop = CancellationToken::new();
         let health = Health::new(NAMES, stop.clone());
         let mut statuses = health.watch(ask(NAMES[0])).await.unwrap().into_inner();
@@ -194,7 +194,7 @@ mod tests {
     async fn a_watch_of_an_unknown_service_says_so_and_waits() {
         let stop = CancellationToken::new();
         let health = Health::new(NAMES, stop.clone());
-        let mut statuses = health.watch(ask("oncelog.v1.Nobody")).await.unwrap().into_inner();
+        let mut statuses = health.watch(ask("oncelog.v1.Unknown")).await.unwrap().into_inner();
         let first = statuses.next().await.unwrap().unwrap();
         assert_eq!(first.status(), ServingStatus::ServiceUnknown);
         assert!(statuses.next().now_or_never().is_none());

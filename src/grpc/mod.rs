@@ -1,4 +1,4 @@
-//! gRPC servers with limits, health, reflection and a drain that ends; endpoints of clients.
+//! gRPC servers with limits, health, reflection and a bounded drain; endpoints of clients.
 
 mod body_budget;
 mod endpoint;
@@ -6,7 +6,7 @@ mod health;
 mod server;
 
 pub use self::{
-    body_budget::Bodies,
+    body_budget::BodyBudget,
     endpoint::{channel, endpoint},
     health::Health,
     server::{BrokenContract, add_standard_services, grpc_server, serve_grpc},

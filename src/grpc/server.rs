@@ -1,4 +1,4 @@
-//! A gRPC server with limits, reflection and a drain that ends.
+//! A gRPC server with limits, reflection and a bounded drain.
 
 use std::error::Error;
 
@@ -11,21 +11,33 @@ use tonic::transport::{
 };
 use tonic_reflection::server::Builder;
 
-use super::{Bodies, Health};
-use crate::{limits, net::Cuttable, wire};
+use super::{BodyBudget, Health};
+use crate::{
+    limits,
+    net::{DRAIN_TIMEOUT, abortable},
+    wire,
+};
 
-/// A server builder with the limits of [`crate::limits`].
+/// Header bytes of one HTTP/2 request.
+const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+
+/// A question to the reflection service, encoded: the name of a file or of a symbol. Without it a
+/// client could leave as much in memory as there are calls times 4 MiB, for as long as it likes.
+const REFLECTION_QUESTION_BYTES_MAX: usize = 1024;
+
+/// A server builder with limits on streams and headers, and keepalive.
 pub fn grpc_server() -> Server {
     Server::builder()
         .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
-        .http2_max_header_list_size(limits::HTTP2_HEADER_LIST_BYTES_MAX)
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
         .tcp_nodelay(true)
 }
 
-/// Serves `router` until `stop`, then takes no more connections and lets calls under way finish.
-/// What is still open after [`limits::DRAIN_TIMEOUT`] is cut.
+/// Serves `router` until `stop`, then accepts no more connections and lets calls under way finish. What is
+/// still open after [`DRAIN_TIMEOUT`] is closed by force. It returns once the server has ended; dropping
+/// the future closes all connections by force.
 ///
 /// # Errors
 /// The server could not be set up.
@@ -39,52 +51,52 @@ where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     IE: Into<Box<dyn Error + Send + Sync>>,
 {
-    let cut = CancellationToken::new();
-    let cut_on_return = cut.clone().drop_guard();
-    let incoming = incoming.map_ok(move |io| Cuttable::new(io, cut.clone()));
+    let abort = CancellationToken::new();
+    let abort_on_return = abort.clone().drop_guard();
+    let incoming = incoming.map_ok(move |io| abortable(io, abort.clone()));
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let drained = async {
         stop.cancelled().await;
-        tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     let result = tokio::select! {
         // A fixed order, so that a simulation repeats itself.
         biased;
         result = serving => result,
         () = drained => {
-            tracing::warn!("connections still open after {:?} are cut", limits::DRAIN_TIMEOUT);
+            tracing::warn!("connections still open after {:?} are closed by force", DRAIN_TIMEOUT);
             Ok(())
         }
     };
-    drop(cut_on_return);
+    drop(abort_on_return);
     result
 }
 
 /// Adds what every gRPC server offers beside its own services: health, and reflection, so that any
 /// gRPC client can explore it. Reflection lists what this server serves, in both versions of the
-/// protocol that are in use. What arrives for health shares the room of `bodies`; reflection is asked
-/// in streams, and bounds each question.
+/// protocol that are in use. Requests for health share `budget`; reflection is asked in streams, and
+/// bounds each question.
 ///
 /// # Errors
 /// [`BrokenContract`].
 pub fn add_standard_services(
     router: Router,
     health: &Health,
-    bodies: &Bodies,
+    budget: &BodyBudget,
 ) -> Result<Router, BrokenContract> {
     Ok(router
-        .add_service(bodies.guard(health.service()))
+        .add_service(budget.guard(health.service()))
         .add_service(
             descriptors(health)
                 .with_service_name("grpc.reflection.v1.ServerReflection")
                 .build_v1()?
-                .max_decoding_message_size(limits::REFLECTION_QUESTION_BYTES_MAX),
+                .max_decoding_message_size(REFLECTION_QUESTION_BYTES_MAX),
         )
         .add_service(
             descriptors(health)
                 .with_service_name("grpc.reflection.v1alpha.ServerReflection")
                 .build_v1alpha()?
-                .max_decoding_message_size(limits::REFLECTION_QUESTION_BYTES_MAX),
+                .max_decoding_message_size(REFLECTION_QUESTION_BYTES_MAX),
         ))
 }
 
@@ -93,7 +105,7 @@ fn descriptors(health: &Health) -> Builder<'static> {
         .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name("grpc.health.v1.Health");
-    // The contract describes the services of all servers; only these are here.
+    // The contract describes the services of all servers; this server has only these.
     health.names().iter().fold(builder, |builder, name| builder.with_service_name(*name))
 }
 

@@ -4,9 +4,15 @@ use std::{fmt, io};
 
 use tokio::time::Instant;
 
-use crate::limits::{
-    HTTP2_CONTROL_FRAMES_BURST, HTTP2_CONTROL_FRAMES_PER_SECOND, HTTP2_DATA_BYTES_PER_CONTROL_FRAME,
-};
+/// Frames without content (pings, settings, resets, window updates, empty data) that an HTTP/2 client
+/// may send at once. A good client sends a few for each call or none.
+const CONTROL_FRAMES_BURST: u64 = 4096;
+
+/// How many more of them it may send each second. A client that resets every call stays below.
+const CONTROL_FRAMES_PER_SECOND: u64 = 1000;
+
+/// How many bytes, either way, allow one more of them: windows are updated and probed as data flows.
+const DATA_BYTES_PER_CONTROL_FRAME: u64 = 1024;
 
 const FRAME_HEAD_BYTES: usize = 9;
 const DATA: u8 = 0;
@@ -35,8 +41,8 @@ impl fmt::Display for Flood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "more than {HTTP2_CONTROL_FRAMES_BURST} frames without content, and more than \
-             {HTTP2_CONTROL_FRAMES_PER_SECOND} a second"
+            "more than {CONTROL_FRAMES_BURST} frames without content, and more than \
+             {CONTROL_FRAMES_PER_SECOND} a second"
         )
     }
 }
@@ -49,7 +55,7 @@ impl FloodGuard {
             head: [0; FRAME_HEAD_BYTES],
             head_bytes: 0,
             payload_left: 0,
-            budget: HTTP2_CONTROL_FRAMES_BURST,
+            budget: CONTROL_FRAMES_BURST,
             moved: 0,
             filled: Instant::now(),
         }
@@ -105,9 +111,9 @@ impl FloodGuard {
     fn fill(&mut self) {
         let now = Instant::now();
         let millis = (now - self.filled).as_millis() as u64;
-        let by_time = millis.saturating_mul(HTTP2_CONTROL_FRAMES_PER_SECOND) / 1000;
-        let by_bytes = self.moved / HTTP2_DATA_BYTES_PER_CONTROL_FRAME;
-        self.budget = by_time.saturating_add(by_bytes).min(HTTP2_CONTROL_FRAMES_BURST);
+        let by_time = millis.saturating_mul(CONTROL_FRAMES_PER_SECOND) / 1000;
+        let by_bytes = self.moved / DATA_BYTES_PER_CONTROL_FRAME;
+        self.budget = by_time.saturating_add(by_bytes).min(CONTROL_FRAMES_BURST);
         if self.budget > 0 {
             self.filled = now;
             self.moved = 0;
@@ -137,10 +143,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_has_a_budget_of_frames_without_content() {
         let mut guard = FloodGuard::new();
-        assert_eq!(pings_until_refused(&mut guard), HTTP2_CONTROL_FRAMES_BURST);
+        assert_eq!(pings_until_refused(&mut guard), CONTROL_FRAMES_BURST);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(pings_until_refused(&mut guard), HTTP2_CONTROL_FRAMES_PER_SECOND);
-        guard.sent(10 * HTTP2_DATA_BYTES_PER_CONTROL_FRAME as usize);
+        assert_eq!(pings_until_refused(&mut guard), CONTROL_FRAMES_PER_SECOND);
+        guard.sent(10 * DATA_BYTES_PER_CONTROL_FRAME as usize);
         assert_eq!(pings_until_refused(&mut guard), 10);
     }
 
@@ -155,8 +161,8 @@ mod tests {
                 guard.received(piece).unwrap();
             }
         }
-        assert_eq!(guard.budget, HTTP2_CONTROL_FRAMES_BURST);
+        assert_eq!(guard.budget, CONTROL_FRAMES_BURST);
         guard.received(&frame(DATA, 0, 0)).unwrap();
-        assert_eq!(guard.budget, HTTP2_CONTROL_FRAMES_BURST - 1);
+        assert_eq!(guard.budget, CONTROL_FRAMES_BURST - 1);
     }
 }

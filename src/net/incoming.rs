@@ -1,241 +1,160 @@
-//! Accepts TCP connections: capped, without delay, and never giving up.
+//! The connections of a gRPC server: limited, timed, and guarded against floods.
 
 use std::{
     convert::Infallible,
-    fmt,
     future::Future,
     io,
-    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_util::{Stream, stream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     time::{Sleep, sleep},
 };
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 use super::{
-    connections_max,
+    NetLimits,
+    accept::{Listener, accept},
     flood::FloodGuard,
-    limiter::{Place, Places},
-    open_files::is_shortage,
+    io::{ConnectionIo, Guard},
+    limiter::{ConnectionLimiter, ConnectionSlot},
 };
-use crate::limits;
 
 /// What an HTTP/2 client sends before anything else.
 const PREFACE_BYTES: usize = 24;
 
-/// An answer to a PING, and little more: a client that sends only that is quiet.
-const QUIET_BYTES_MAX: usize = 32;
+/// The answer to a PING, and little more: a client that sends only that is idle.
+const IDLE_READ_BYTES_MAX: usize = 32;
+
+/// An accepted connection. It holds a slot of the connection limiter until it is dropped.
+///
+/// It fails if the client does not begin to speak HTTP/2 within [`NetLimits::header_read`], or floods it
+/// with frames that carry nothing; and it ends when it is evicted for another client.
+type Connection<IO> = ConnectionIo<IO, Http2Guard>;
 
 /// The connections `listener` accepts, for ever.
 ///
-/// At most [`connections_max`] are served at a time; for the next client, the longest quiet ones are
-/// closed. A failure to accept is logged and tried again. Dropping the stream closes the port.
+/// At most [`NetLimits::connections`] are served at a time; for the next client, those that are idle for
+/// longest are closed. A failure to accept is logged and tried again. Dropping the stream closes the port.
 pub fn incoming(
     listener: TcpListener,
-) -> impl Stream<Item = Result<Connection, Infallible>> + Send + 'static {
-    let listener = Arc::new(listener);
-    let accept = move || {
-        let listener = Arc::clone(&listener);
-        async move { listener.accept().await }
-    };
-    connections(accept, connections_max())
+) -> impl Stream<
+    Item = Result<impl AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static, Infallible>,
+> + Send
++ 'static {
+    connections(listener, &NetLimits::default())
 }
 
-fn connections<Accept, Accepted>(
-    accept: Accept,
-    connections_max: usize,
-) -> impl Stream<Item = Result<Connection, Infallible>>
-where
-    Accept: FnMut() -> Accepted,
-    Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
-{
-    stream::unfold((accept, Places::new(connections_max)), |(mut accept, places)| async move {
-        let tcp = accept_one(&mut accept, &places).await;
-        // Others give up theirs for a client that is there, and for no other. All further ones stay with
-        // the operating system meanwhile.
-        let place = places.take().await;
-        Some((Ok(Connection::new(tcp, place)), (accept, places)))
+fn connections<L: Listener>(
+    listener: L,
+    limits: &NetLimits,
+) -> impl Stream<Item = Result<Connection<L::Io>, Infallible>> + use<L> {
+    let limiter = ConnectionLimiter::new(limits.connections, limits.long_lived);
+    let header_read = limits.header_read;
+    stream::unfold((listener, limiter), move |(listener, limiter)| async move {
+        let (opening, slot) = accept(&listener, &limiter).await;
+        let connection = ConnectionIo::new(opening, Http2Guard::new(slot, header_read));
+        Some((Ok(connection), (listener, limiter)))
     })
 }
 
-async fn accept_one<Accept, Accepted>(accept: &mut Accept, places: &Places) -> TcpStream
-where
-    Accept: FnMut() -> Accepted,
-    Accepted: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
-{
-    let mut warned = false;
-    loop {
-        match accept().await {
-            Ok((tcp, _)) => {
-                // Without it small answers wait for the acknowledgement of earlier ones. The
-                // connection works either way.
-                let _ = tcp.set_nodelay(true);
-                return tcp;
-            }
-            // The client left before we came to it.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                if !warned {
-                    tracing::warn!(%error, "cannot accept connections; trying on");
-                    warned = true;
-                }
-                if is_shortage(&error) {
-                    places.spare_descriptors();
-                }
-                sleep(limits::ACCEPT_RETRY_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// An accepted connection. It counts towards [`connections_max`] until it is dropped.
-///
-/// It fails if the client does not begin to speak HTTP/2 within [`limits::HEADER_READ_TIMEOUT`], or
-/// floods it with frames that carry nothing; and it ends if another client needs its place.
-pub struct Connection {
-    tcp: TcpStream,
-    opening: Option<Opening>,
+/// What is watched on an HTTP/2 connection: its preface, floods, and the close signal.
+#[derive(Debug)]
+struct Http2Guard {
+    preface: Option<Preface>,
     flood: FloodGuard,
-    place: Place,
+    slot: ConnectionSlot,
 }
 
-struct Opening {
+/// What is still missing of the preface, and until when.
+#[derive(Debug)]
+struct Preface {
     timeout: Pin<Box<Sleep>>,
     bytes_left: usize,
 }
 
-impl Connection {
-    fn new(tcp: TcpStream, place: Place) -> Self {
-        let timeout = Box::pin(sleep(limits::HEADER_READ_TIMEOUT));
-        let opening = Some(Opening { timeout, bytes_left: PREFACE_BYTES });
-        place.waits();
-        Self { tcp, opening, flood: FloodGuard::new(), place }
-    }
-
-    /// Fails until the client has spoken, if that takes it too long.
-    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(opening) = &mut self.opening else { return Poll::Pending };
-        ready!(opening.timeout.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// A server whose client does not read may not read either: so this looks at its place, too. The
-    /// task that waits is the same.
-    fn sent(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Ready(Ok(bytes)) => self.flood.sent(bytes),
-            Poll::Pending if self.place.leave().is_given() => {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-            Poll::Pending | Poll::Ready(Err(_)) => {}
+impl Http2Guard {
+    fn new(slot: ConnectionSlot, header_read: Duration) -> Self {
+        let timeout = Box::pin(sleep(header_read));
+        slot.set_idle();
+        Self {
+            preface: Some(Preface { timeout, bytes_left: PREFACE_BYTES }),
+            flood: FloodGuard::new(),
+            slot,
         }
-        written
+    }
+}
+
+impl<IO> Guard<IO> for Http2Guard {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.slot.close_signal().poll_sent(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(preface) = &mut self.preface else { return Poll::Pending };
+        ready!(preface.timeout.as_mut().poll(cx));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
     fn received(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > QUIET_BYTES_MAX {
-            self.place.waits();
+        if bytes.len() > IDLE_READ_BYTES_MAX {
+            // The time since the last request.
+            self.slot.set_idle();
         }
-        if let Some(opening) = &mut self.opening {
-            let preface = opening.bytes_left.min(bytes.len());
-            opening.bytes_left -= preface;
-            bytes = &bytes[preface..];
-            if opening.bytes_left == 0 {
-                self.opening = None;
+        if let Some(preface) = &mut self.preface {
+            let taken = preface.bytes_left.min(bytes.len());
+            preface.bytes_left -= taken;
+            bytes = &bytes[taken..];
+            if preface.bytes_left == 0 {
+                self.preface = None;
             }
         }
         self.flood.received(bytes).inspect_err(|error| {
             tracing::warn!("a connection was closed: its client sent {error}");
         })
     }
-}
 
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("tcp", &self.tcp).finish_non_exhaustive()
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.tcp.connect_info()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.place.leave().poll_given(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        let filled_before = buf.filled().len();
-        match Pin::new(&mut self.tcp).poll_read(cx, buf) {
-            Poll::Pending => self.poll_opening(cx),
-            Poll::Ready(Ok(())) => {
-                let received = self.received(&buf.filled()[filled_before..]);
-                if received.is_err() {
-                    // A failed read has read nothing.
-                    buf.set_filled(filled_before);
-                }
-                Poll::Ready(received)
-            }
-            failed @ Poll::Ready(Err(_)) => failed,
+    /// A server whose client does not read may not read either: so the close signal is looked at here,
+    /// too. The task that waits is the same.
+    fn poll_stall(&mut self, _: &mut Context<'_>) -> Poll<io::Error> {
+        if self.slot.close_signal().is_sent() {
+            Poll::Ready(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Poll::Pending
         }
     }
-}
 
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.sent(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        self.sent(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    fn sent(&mut self, bytes: usize) {
+        self.flood.sent(bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, pin::pin};
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        pin::pin,
+        sync::Mutex,
+    };
 
-    use futures_util::{FutureExt as _, StreamExt as _};
-    use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, time::Instant};
+    use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+        time::Instant,
+    };
 
     use super::*;
+    use crate::net::accept::ACCEPT_RETRY_PAUSE;
+
+    fn at_most(connections: usize) -> NetLimits {
+        NetLimits { connections, ..NetLimits::default() }
+    }
 
     async fn local() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -244,14 +163,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_over_the_cap_is_served_once_another_leaves() {
+    async fn a_client_over_the_limit_is_served_once_another_leaves() {
         let (listener, addr) = local().await;
-        let listener = Arc::new(listener);
-        let accept = || {
-            let listener = Arc::clone(&listener);
-            async move { listener.accept().await }
-        };
-        let mut incoming = pin!(connections(accept, 1));
+        let mut incoming = pin!(connections(listener, &at_most(1)));
 
         let _first_client = TcpStream::connect(addr).await.unwrap();
         let second_client = TcpStream::connect(addr).await.unwrap();
@@ -261,24 +175,19 @@ mod tests {
         drop(first);
         let second = incoming.next().await.unwrap().unwrap();
         assert_eq!(
-            second.connect_info().remote_addr(),
-            Some(second_client.local_addr().unwrap()),
-            "someone else was served"
+            second.get_ref().unwrap().peer_addr().unwrap(),
+            second_client.local_addr().unwrap(),
+            "another client was served"
         );
-        assert!(second.tcp.nodelay().unwrap());
+        assert!(second.get_ref().unwrap().nodelay().unwrap());
     }
 
     #[tokio::test]
-    async fn the_quietest_connection_ends_when_a_new_client_needs_its_place() {
-        /// What answers a ping.
+    async fn the_most_idle_connection_is_closed_for_a_new_client() {
+        /// The answer to a PING.
         const PONG: [u8; 17] = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         let (listener, addr) = local().await;
-        let listener = Arc::new(listener);
-        let accept = || {
-            let listener = Arc::clone(&listener);
-            async move { listener.accept().await }
-        };
-        let mut incoming = pin!(connections(accept, 2));
+        let mut incoming = pin!(connections(listener, &at_most(2)));
         let mut accepted = Vec::new();
         let mut clients = Vec::new();
         for _ in 0..2 {
@@ -296,8 +205,8 @@ mod tests {
         clients[1].write_all(&PONG).await.unwrap();
         accepted[1].read_exact(&mut buffer[..PONG.len()]).await.unwrap();
 
-        assert!(incoming.next().now_or_never().is_none(), "nobody came");
-        assert!(accepted[1].read_u8().now_or_never().is_none(), "it was closed for nobody");
+        assert!(incoming.next().now_or_never().is_none(), "no client came");
+        assert!(accepted[1].read_u8().now_or_never().is_none(), "it was closed for no client");
         let _third = TcpStream::connect(addr).await.unwrap();
         let error = tokio::select! {
             _ = incoming.next() => panic!("the cap of two was passed"),
@@ -327,32 +236,75 @@ mod tests {
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::Other);
     }
 
+    /// A listener whose `accept` fails first, and whose first connections never open.
+    struct Troubled {
+        listener: TcpListener,
+        errors: Mutex<Vec<io::Error>>,
+        never_open: Mutex<usize>,
+    }
+
+    impl Listener for Troubled {
+        type Io = TcpStream;
+        type Opening = BoxFuture<'static, io::Result<TcpStream>>;
+
+        async fn accept(&self) -> io::Result<Self::Opening> {
+            if let Some(error) = self.errors.lock().unwrap().pop() {
+                return Err(error);
+            }
+            let opening = Listener::accept(&self.listener).await?;
+            let mut never_open = self.never_open.lock().unwrap();
+            if *never_open == 0 {
+                return Ok(Box::pin(opening));
+            }
+            *never_open -= 1;
+            Ok(Box::pin(std::future::pending()))
+        }
+
+        fn addr(&self) -> io::Result<SocketAddr> {
+            self.listener.addr()
+        }
+
+        fn reset(io: &TcpStream) {
+            TcpListener::reset(io);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn failing_to_accept_pauses_and_goes_on() {
         const EMFILE: i32 = 24;
         let (listener, addr) = local().await;
-        let listener = Arc::new(listener);
-        let mut errors = vec![
+        let errors = Mutex::new(vec![
             io::Error::from_raw_os_error(EMFILE),
             io::Error::from_raw_os_error(EMFILE),
             io::ErrorKind::ConnectionAborted.into(),
-        ];
-        let accept = || {
-            let listener = Arc::clone(&listener);
-            let error = errors.pop();
-            async move {
-                match error {
-                    Some(error) => Err(error),
-                    None => listener.accept().await,
-                }
-            }
-        };
-        let mut incoming = pin!(connections(accept, 1));
+        ]);
+        let troubled = Troubled { listener, errors, never_open: Mutex::new(0) };
+        let mut incoming = pin!(connections(troubled, &at_most(1)));
         let _client = TcpStream::connect(addr).await.unwrap();
 
         let started = Instant::now();
         incoming.next().await.unwrap().unwrap();
-        assert!(started.elapsed() >= 2 * limits::ACCEPT_RETRY_PAUSE);
+        assert!(started.elapsed() >= 2 * ACCEPT_RETRY_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_never_opens_delays_no_other_one() {
+        let (listener, addr) = local().await;
+        let troubled = Troubled { listener, errors: Mutex::default(), never_open: Mutex::new(1) };
+        let mut incoming = pin!(connections(troubled, &at_most(2)));
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            clients.push(TcpStream::connect(addr).await.unwrap());
+        }
+        let mut stuck = incoming.next().await.unwrap().unwrap();
+        let mut open = incoming.next().await.unwrap().unwrap();
+        clients[1].write_all(b"PRI").await.unwrap();
+        let mut received = [0; 3];
+        open.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"PRI");
+        assert!(stuck.write(b"settings").now_or_never().is_none());
+        let error = stuck.flush().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
@@ -369,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_spoke_may_be_silent() {
+    async fn a_client_that_sent_its_preface_may_be_silent() {
         let (listener, addr) = local().await;
         let mut incoming = pin!(incoming(listener));
         let mut client = TcpStream::connect(addr).await.unwrap();
@@ -377,7 +329,8 @@ mod tests {
 
         client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
         connection.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
-        let silent = tokio::time::timeout(2 * limits::HEADER_READ_TIMEOUT, connection.read_u8());
+        let silent =
+            tokio::time::timeout(2 * NetLimits::default().header_read, connection.read_u8());
         assert!(silent.await.is_err(), "the connection ended");
     }
 }

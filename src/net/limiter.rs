@@ -1,14 +1,12 @@
-//! The places a server has for connections, and who gives theirs up when all are taken.
+//! The connection limiter: how many connections a server has, and which are evicted for a new client.
 //!
-//! A connection that waits for its client is worth less than a new client: of those, the ones that
-//! wait longest are closed. A connection with work under way keeps its place.
+//! An idle connection is worth less than a new client: of those, the ones that are idle for longest are
+//! closed. If none is idle, the oldest long-lived ones are. A busy connection keeps its slot. The states
+//! are drawn in `entry.rs`.
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,189 +15,209 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-pub use super::close_signal::Notice;
-use crate::limits;
+use super::{
+    CloseSignal, LongLived, LongLivedShare, LongLivedShareFull,
+    accept::ACCEPT_RETRY_PAUSE,
+    entry::{Entry, State},
+    long_lived::Admission,
+};
 
-/// Neither waits for its client.
-const WORKING: u64 = u64::MAX;
-const LEAVING: u64 = u64::MAX - 1;
+/// How often, at most, a server says that it has no slot for connections.
+const CROWD_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Places for a fixed number of connections. Clones share them.
+/// The rate at which a body counts as arriving. The connection of a slower one is evicted first.
+const BODY_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+
+/// Slots for a fixed number of connections. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Places(Arc<Shared>);
+pub struct ConnectionLimiter(Arc<Limiter>);
 
 #[derive(Debug)]
-struct Shared {
+struct Limiter {
     free: Arc<Semaphore>,
-    taken: Mutex<Taken>,
-    places: usize,
+    entries: Mutex<Entries>,
+    connections_max: usize,
+    long_lived: Admission,
     began: Instant,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Entries {
     next: u64,
-    occupants: HashMap<u64, Arc<Occupant>>,
+    by_number: HashMap<u64, Arc<Entry>>,
     warned: Option<Instant>,
 }
 
-/// What is known of one connection.
-#[derive(Debug)]
-struct Occupant {
-    /// Microseconds from the beginning to the moment since when it waits for its client.
-    waits_since: AtomicU64,
-    leave: Notice,
-}
-
-impl Places {
-    /// `places` free places.
-    pub fn new(places: usize) -> Self {
-        Self(Arc::new(Shared {
-            free: Arc::new(Semaphore::new(places)),
-            taken: Mutex::default(),
-            places,
+impl ConnectionLimiter {
+    /// `connections_max` free slots, of which `long_lived` may be long-lived at a time.
+    pub fn new(connections_max: usize, long_lived: LongLivedShare) -> Self {
+        Self(Arc::new(Limiter {
+            free: Arc::new(Semaphore::new(connections_max)),
+            entries: Mutex::default(),
+            connections_max,
+            long_lived: Admission::new(long_lived.of(connections_max)),
             began: Instant::now(),
         }))
     }
 
-    /// Waits for a place. If none is free, the connections that wait longest for their clients are
-    /// asked to leave, a hundredth of all at a time. Dropping the future takes nothing.
-    pub async fn take(&self) -> Place {
+    /// Waits for a slot. If none is free, a hundredth of all connections is evicted at a time. Dropping the
+    /// future takes no slot.
+    pub async fn acquire(&self) -> ConnectionSlot {
         loop {
             if let Ok(free) = Arc::clone(&self.0.free).try_acquire_owned() {
                 return self.occupy(free);
             }
-            self.make_room(self.0.places / 100 + 1);
-            // Then it looks again: what is at work now may wait for its client soon.
+            self.0.evict(self.0.connections_max / 100 + 1);
+            // Then it looks again: what is busy now may be idle soon.
             let free = Arc::clone(&self.0.free).acquire_owned();
-            if let Ok(Ok(free)) = timeout(limits::ACCEPT_RETRY_PAUSE, free).await {
+            if let Ok(Ok(free)) = timeout(ACCEPT_RETRY_PAUSE, free).await {
                 return self.occupy(free);
             }
         }
     }
 
-    /// Asks an eighth of the connections to leave, those that wait longest for their clients. For when
-    /// the operating system has no descriptor left, whatever places there are.
-    pub fn spare_descriptors(&self) {
-        let open = self.0.taken().occupants.len();
-        self.make_room(open / 8 + 1);
+    /// Admits a long-lived response. A handler asks before it answers.
+    ///
+    /// # Errors
+    /// [`LongLivedShareFull`], which a route answers with 503.
+    pub fn try_long_lived(&self) -> Result<LongLived, LongLivedShareFull> {
+        self.0.long_lived.try_admit()
     }
 
-    /// Asks all connections to leave, those at work as well.
+    /// Evicts an eighth of the connections. For when the operating system has no descriptor left,
+    /// whatever slots there are.
+    pub fn free_descriptors(&self) {
+        let open = self.0.entries().by_number.len();
+        self.0.evict(open / 8 + 1);
+    }
+
+    /// Sends the close signal to all connections, the busy ones as well.
     pub fn close(&self) {
-        for occupant in self.0.taken().occupants.values() {
-            occupant.leave.give();
+        for entry in self.0.entries().by_number.values() {
+            entry.close.send();
         }
     }
 
-    fn occupy(&self, free: OwnedSemaphorePermit) -> Place {
-        let occupant = Arc::new(Occupant { waits_since: WORKING.into(), leave: Notice::default() });
-        let mut taken = self.0.taken();
-        let number = taken.next;
-        taken.next += 1;
-        taken.occupants.insert(number, Arc::clone(&occupant));
-        Place { occupant, number, shared: Arc::clone(&self.0), _free: free }
+    fn occupy(&self, free: OwnedSemaphorePermit) -> ConnectionSlot {
+        let entry = Arc::new(Entry::new());
+        let mut entries = self.0.entries();
+        let number = entries.next;
+        entries.next += 1;
+        entries.by_number.insert(number, Arc::clone(&entry));
+        ConnectionSlot { entry, number, limiter: Arc::clone(&self.0), _free: free }
     }
+}
 
-    fn make_room(&self, count: usize) {
-        let mut taken = self.0.taken();
-        let mut waiting: Vec<(u64, &Occupant)> = taken
-            .occupants
-            .values()
-            .map(|occupant| (occupant.waits_since.load(Ordering::Relaxed), &**occupant))
-            .filter(|(since, _)| *since < LEAVING)
-            .collect();
-        let count = count.min(waiting.len());
-        if count == 0 {
+impl Entries {
+    /// The connections to evict, at most `count`: those idle for longest. If none is idle, the oldest
+    /// long-lived ones, less those that are closing already, which may take them a moment.
+    fn choose(&self, mut count: usize) -> Vec<(State, &Entry)> {
+        let all = || self.by_number.values().map(|entry| (entry.state(), &**entry));
+        let is_idle = |state| matches!(state, State::Idle { .. });
+        let is_long_lived = |state| matches!(state, State::LongLived { .. });
+        let mut chosen: Vec<_> = all().filter(|(state, _)| is_idle(*state)).collect();
+        if chosen.is_empty() {
+            count -= count.min(all().filter(|(state, _)| *state == State::Closing).count());
+            chosen = all().filter(|(state, _)| is_long_lived(*state)).collect();
+        }
+        if count < chosen.len() {
+            chosen.select_nth_unstable_by_key(count, |(state, _)| *state);
+            chosen.truncate(count);
+        }
+        chosen
+    }
+}
+
+impl Limiter {
+    /// Evicts `count` connections, or as many as may be.
+    fn evict(&self, count: usize) {
+        let mut entries = self.entries();
+        let chosen = entries.choose(count);
+        if chosen.is_empty() {
             return;
         }
-        waiting.select_nth_unstable_by_key(count - 1, |(since, _)| *since);
-        for (since, occupant) in &waiting[..count] {
-            let waits = &occupant.waits_since;
-            // One that got work just now stays.
-            if waits.compare_exchange(*since, LEAVING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-            {
-                occupant.leave.give();
-            }
+        for (state, entry) in chosen {
+            entry.evict(state);
         }
-        drop(waiting);
         let now = Instant::now();
-        if taken.warned.is_none_or(|warned| now - warned >= limits::CROWD_WARNING_INTERVAL) {
-            taken.warned = Some(now);
+        if entries.warned.is_none_or(|warned| now - warned >= CROWD_WARNING_INTERVAL) {
+            entries.warned = Some(now);
             tracing::warn!(
-                "{} connections are open, and there is room for no more: those that wait longest \
-                 for their clients are closed",
-                taken.occupants.len()
+                "{} connections are open, and there is room for no more: those that are idle for \
+                 longest are closed, and if none is idle, long-lived ones",
+                entries.by_number.len()
             );
         }
     }
-}
 
-impl Shared {
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> u64 {
-        micros(self.began.elapsed())
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(LEAVING - 1)
-}
-
-/// A place of one connection, free again once it is dropped. It counts as at work at first.
+/// The slot of one connection, free again once it is dropped. The connection is busy at first.
 #[derive(Debug)]
-pub struct Place {
-    occupant: Arc<Occupant>,
+pub struct ConnectionSlot {
+    entry: Arc<Entry>,
     number: u64,
-    shared: Arc<Shared>,
+    limiter: Arc<Limiter>,
     _free: OwnedSemaphorePermit,
 }
 
-impl Place {
-    /// From now on it waits for its client.
-    pub fn waits(&self) {
-        self.occupant.waits_since.store(self.shared.now(), Ordering::Relaxed);
+impl ConnectionSlot {
+    /// From now on the connection waits for its client.
+    pub fn set_idle(&self) {
+        self.entry.set(State::Idle { since: self.limiter.now() });
     }
 
-    /// From now on its client waits for it.
-    pub fn works(&self) {
-        self.occupant.waits_since.store(WORKING, Ordering::Relaxed);
+    /// From now on the client waits for the connection.
+    pub fn set_busy(&self) {
+        self.entry.set(State::Busy);
     }
 
-    /// Its client sent `bytes` of what it waits for: it counts as having waited for less long, as long
-    /// as these bytes may take.
+    /// From now on a long-lived response is under way.
+    pub fn set_long_lived(&self) {
+        self.entry.set(State::LongLived { since: self.limiter.now() });
+    }
+
+    /// The client sent `bytes` of what an idle connection waits for: it counts as idle for less long, as
+    /// long as these bytes may take.
     pub fn received(&self, bytes: usize) {
-        let worth = (bytes as u64).saturating_mul(1_000_000) / limits::BODY_BYTES_PER_SECOND_MIN;
-        let now = self.shared.now();
-        let later = |since: u64| (since < LEAVING).then(|| since.saturating_add(worth).min(now));
-        let waits = &self.occupant.waits_since;
-        // It fails if it does not wait.
-        let _ = waits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+        let worth = (bytes as u64).saturating_mul(1_000_000) / BODY_BYTES_PER_SECOND_MIN;
+        let now = self.limiter.now();
+        self.entry.postpone(|since| since.saturating_add(worth).min(now));
     }
 
     /// Whether its client waits for it.
-    pub fn is_at_work(&self) -> bool {
-        self.occupant.waits_since.load(Ordering::Relaxed) == WORKING
+    pub fn is_busy(&self) -> bool {
+        self.entry.state() == State::Busy
     }
 
-    /// Since when it waits for its client, if it does.
-    pub fn waits_since(&self) -> Option<Instant> {
-        let since = self.occupant.waits_since.load(Ordering::Relaxed);
-        (since < LEAVING).then(|| self.shared.began + Duration::from_micros(since))
+    /// Whether a long-lived response is under way.
+    pub fn is_long_lived(&self) -> bool {
+        matches!(self.entry.state(), State::LongLived { .. })
     }
 
-    /// Given when it is asked to leave.
-    pub fn leave(&self) -> &Notice {
-        &self.occupant.leave
+    /// Since when the connection is idle, if it is.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match self.entry.state() {
+            State::Idle { since } => Some(self.limiter.began + Duration::from_micros(since)),
+            State::LongLived { .. } | State::Busy | State::Closing => None,
+        }
+    }
+
+    /// Sent when the connection is to close: for a shutdown, or because it is evicted.
+    pub fn close_signal(&self) -> &CloseSignal {
+        &self.entry.close
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.shared.taken().occupants.remove(&self.number);
+        self.limiter.entries().by_number.remove(&self.number);
     }
 }
 
@@ -212,67 +230,105 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn waiting(places: &Places) -> Place {
-        let place = places.take().await;
-        place.waits();
+    fn limiter(connections: usize) -> ConnectionLimiter {
+        ConnectionLimiter::new(connections, LongLivedShare::default())
+    }
+
+    async fn idle(limiter: &ConnectionLimiter) -> ConnectionSlot {
+        let slot = limiter.acquire().await;
+        slot.set_idle();
         advance(SECOND).await;
-        place
+        slot
     }
 
-    fn asked(places: &[&Place]) -> Vec<bool> {
-        places.iter().map(|place| place.leave().is_given()).collect()
+    async fn long_lived(limiter: &ConnectionLimiter) -> ConnectionSlot {
+        let slot = limiter.acquire().await;
+        slot.set_long_lived();
+        advance(SECOND).await;
+        slot
+    }
+
+    fn told(slots: &[&ConnectionSlot]) -> Vec<bool> {
+        slots.iter().map(|slot| slot.close_signal().is_sent()).collect()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_one_that_waits_longest_is_asked_to_leave_when_all_places_are_taken() {
-        let places = Places::new(3);
-        let oldest = waiting(&places).await;
-        let older = waiting(&places).await;
-        let newest = waiting(&places).await;
-        oldest.waits();
-        assert!(places.take().now_or_never().is_none(), "there was a place too many");
-        assert_eq!(asked(&[&oldest, &older, &newest]), [false, true, false]);
+    async fn the_longest_idle_connection_is_evicted_when_slots_run_out() {
+        let limiter = limiter(3);
+        let oldest = idle(&limiter).await;
+        let older = idle(&limiter).await;
+        let newest = idle(&limiter).await;
+        oldest.set_idle();
+        assert!(limiter.acquire().now_or_never().is_none(), "there was a slot too many");
+        assert_eq!(told(&[&oldest, &older, &newest]), [false, true, false]);
         drop(older);
-        assert!(places.take().now_or_never().is_some(), "the place was not free again");
+        assert!(limiter.acquire().now_or_never().is_some(), "the slot was not free again");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_are_asked_to_leave_at_the_end() {
-        let places = Places::new(3);
-        let waits = waiting(&places).await;
-        let works = waiting(&places).await;
-        works.works();
-        places.close();
-        assert_eq!(asked(&[&waits, &works]), [true, true]);
+    async fn a_shutdown_tells_all_connections() {
+        let limiter = limiter(3);
+        let idle = idle(&limiter).await;
+        let busy = limiter.acquire().await;
+        let long_lived = long_lived(&limiter).await;
+        limiter.close();
+        assert_eq!(told(&[&idle, &busy, &long_lived]), [true; 3]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_with_work_under_way_stays_until_it_waits() {
-        let places = Places::new(1);
-        let only = waiting(&places).await;
-        only.works();
-        let take = places.take();
-        let mut take = std::pin::pin!(take);
-        assert!(timeout(SECOND, take.as_mut()).await.is_err());
-        assert_eq!(asked(&[&only]), [false]);
-        only.waits();
-        assert!(timeout(SECOND, take.as_mut()).await.is_err());
-        assert_eq!(asked(&[&only]), [true]);
+    async fn a_busy_connection_is_not_evicted_until_it_is_idle() {
+        let limiter = limiter(1);
+        let only = idle(&limiter).await;
+        only.set_busy();
+        let acquire = limiter.acquire();
+        let mut acquire = std::pin::pin!(acquire);
+        assert!(timeout(SECOND, acquire.as_mut()).await.is_err());
+        assert_eq!(told(&[&only]), [false]);
+        only.set_idle();
+        assert!(timeout(SECOND, acquire.as_mut()).await.is_err());
+        assert_eq!(told(&[&only]), [true]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_arrives_at_a_fair_rate_is_no_wait() {
-        let places = Places::new(2);
-        let trickling = waiting(&places).await;
-        let fair = places.take().await;
-        fair.waits();
-        trickling.waits();
+    async fn a_body_that_arrives_at_a_fair_rate_is_not_idle() {
+        let limiter = limiter(2);
+        let trickling = idle(&limiter).await;
+        let fair = limiter.acquire().await;
+        fair.set_idle();
+        trickling.set_idle();
         for _ in 0..10 {
             advance(SECOND).await;
             trickling.received(1);
-            fair.received(limits::BODY_BYTES_PER_SECOND_MIN as usize);
+            fair.received(BODY_BYTES_PER_SECOND_MIN as usize);
         }
-        assert!(places.take().now_or_never().is_none());
-        assert_eq!(asked(&[&trickling, &fair]), [true, false]);
+        assert!(limiter.acquire().now_or_never().is_none());
+        assert_eq!(told(&[&trickling, &fair]), [true, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_lived_connections_are_evicted_after_idle_ones() {
+        let limiter = limiter(4);
+        let oldest = long_lived(&limiter).await;
+        let younger = long_lived(&limiter).await;
+        let idle = idle(&limiter).await;
+        let busy = limiter.acquire().await;
+        assert!(limiter.acquire().now_or_never().is_none());
+        assert_eq!(told(&[&oldest, &younger, &idle, &busy]), [false, false, true, false]);
+        drop(idle);
+        let _new = limiter.acquire().now_or_never().unwrap();
+        assert!(limiter.acquire().now_or_never().is_none());
+        assert_eq!(told(&[&oldest, &younger, &busy]), [true, false, false]);
+        // It takes its time to say goodbye: no other one is evicted in its stead.
+        assert!(timeout(SECOND, limiter.acquire()).await.is_err());
+        assert_eq!(told(&[&younger]), [false]);
+    }
+
+    #[tokio::test]
+    async fn long_lived_responses_have_a_share_of_the_connections() {
+        let limiter = limiter(4);
+        let admitted: Vec<_> = (0..3).map(|_| limiter.try_long_lived().unwrap()).collect();
+        assert!(limiter.try_long_lived().is_err());
+        drop(admitted);
+        limiter.try_long_lived().unwrap();
     }
 }

@@ -1,19 +1,34 @@
-//! Accepted connections: the accept loop, the connection limiter, timers and the flood guard.
+//! Accepted connections, for HTTP and gRPC alike.
+//!
+//! In reading order: the accept loop (`accept`), the [connection limiter](ConnectionLimiter) with its state
+//! machine (`entry`), the close signal, the class of long-lived responses, the bytes of a connection under
+//! a [`Guard`], and what gRPC adds to that (`incoming`, `flood`).
 
 mod abort;
+mod accept;
 mod close_signal;
+mod entry;
 mod flood;
 mod incoming;
-pub mod limiter;
+mod io;
+mod limiter;
+mod limits;
+mod long_lived;
 mod open_files;
 
-use std::{io, net::SocketAddr};
+use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-pub(crate) use self::abort::Cuttable;
+pub(crate) use self::abort::abortable;
 pub use self::{
-    incoming::{Connection, incoming},
+    accept::{Listener, accept},
+    close_signal::CloseSignal,
+    incoming::incoming,
+    io::{ConnectionIo, Guard},
+    limiter::{ConnectionLimiter, ConnectionSlot},
+    limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, NetLimits},
+    long_lived::{InvalidShare, LongLived, LongLivedShare, LongLivedShareFull},
     open_files::{connections_max, is_shortage, open_files_max, raise_open_files, tell_open_files},
 };
 
@@ -31,5 +46,5 @@ pub async fn listen(addr: SocketAddr) -> Result<TcpListener, ListenError> {
 #[error("cannot listen on {addr}: {source}")]
 pub struct ListenError {
     addr: SocketAddr,
-    source: io::Error,
+    source: std::io::Error,
 }

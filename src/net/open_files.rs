@@ -10,7 +10,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use crate::limits;
+use super::CONNECTIONS_MAX;
 
 /// Raises what this process may have open to what it may ask for without rights. Called once, before
 /// anything is opened.
@@ -28,12 +28,12 @@ pub fn raise_open_files() {
 pub fn tell_open_files() {
     let (files, connections) = (open_files_max(), connections_max());
     tracing::info!("open_files_max={files} connections_max={connections}");
-    if connections < limits::CONNECTIONS_MAX {
+    if connections < CONNECTIONS_MAX {
         tracing::warn!(
             "only {connections} connections at a time, because this process may open only {files} \
              files: raise the hard limit (ulimit -Hn) to {} for {}",
-            limits::CONNECTIONS_MAX * CONNECTIONS_SHARE,
-            limits::CONNECTIONS_MAX,
+            CONNECTIONS_MAX * CONNECTIONS_SHARE,
+            CONNECTIONS_MAX,
         );
     }
 }
@@ -46,7 +46,7 @@ pub fn open_files_max() -> usize {
 }
 
 /// Connections of clients that this process may have open now: at most
-/// [`limits::CONNECTIONS_MAX`], and no more than half of its files.
+/// [`CONNECTIONS_MAX`], and no more than half of its files.
 #[must_use]
 pub fn connections_max() -> usize {
     connections_of(open_files_max())
@@ -67,7 +67,7 @@ const CONNECTIONS_SHARE: usize = 2;
 
 const fn connections_of(open_files_max: usize) -> usize {
     let share = open_files_max / CONNECTIONS_SHARE;
-    if share < limits::CONNECTIONS_MAX { share } else { limits::CONNECTIONS_MAX }
+    if share < CONNECTIONS_MAX { share } else { CONNECTIONS_MAX }
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_closed_for_a_shortage_and_not_for_a_network_that_is_down() {
+    fn a_shortage_closes_connections_and_a_dead_network_does_not() {
         let is_shortage = |errno: Errno| is_shortage(&errno.into());
         assert!(
             [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(is_shortage) == [true; 4]
@@ -87,8 +87,8 @@ mod tests {
     fn connections_never_take_all_files() {
         assert_eq!(connections_of(64), 32);
         assert_eq!(connections_of(1024), 512);
-        assert_eq!(connections_of(1 << 20), limits::CONNECTIONS_MAX);
-        assert_eq!(connections_of(usize::MAX), limits::CONNECTIONS_MAX);
+        assert_eq!(connections_of(1 << 20), CONNECTIONS_MAX);
+        assert_eq!(connections_of(usize::MAX), CONNECTIONS_MAX);
     }
 
     #[test]

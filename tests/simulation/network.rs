@@ -1,6 +1,7 @@
 //! The services' connections over the simulated network.
 
 use std::{
+    future::{Ready, ready},
     io,
     net::{Ipv4Addr, SocketAddr},
 };
@@ -30,24 +31,25 @@ impl Listener {
     pub(crate) fn incoming(self) -> impl Stream<Item = io::Result<Socket>> + Send + 'static {
         stream::unfold(self, |listener| async move {
             let accepted = facade_service::Listener::accept(&listener).await;
-            Some((accepted, listener))
+            Some((accepted.and_then(Ready::into_inner), listener))
         })
     }
 }
 
 impl facade_service::Listener for Listener {
     type Io = Socket;
+    type Opening = Ready<io::Result<Socket>>;
 
-    async fn accept(&self) -> io::Result<Socket> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         let (stream, _) = self.listener.accept().await?;
-        Ok(self.sockets.adopt(stream))
+        Ok(ready(Ok(self.sockets.adopt(stream))))
     }
 
     fn addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers have a length or chunks, which tell a broken one from a whole one.
+    /// Responses have a length or chunks, which tell a broken one from a whole one.
     fn reset(_: &Socket) {}
 }
 

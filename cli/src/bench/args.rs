@@ -16,7 +16,7 @@ use crate::send::DEFAULT_URL;
 const JSON_AROUND_BYTES: u64 = 10;
 
 /// More connections than this the facade would not keep.
-const CONNECTIONS: RangeInclusive<usize> = 1..=limits::CONNECTIONS_MAX;
+const CONNECTIONS: RangeInclusive<usize> = 1..=oncelog::net::CONNECTIONS_MAX;
 
 /// Messages a second. More than this no single generator sends.
 const RATES: RangeInclusive<u32> = 1..=1_000_000;

@@ -1,135 +1,62 @@
-//! The accept loop.
+//! Accepts connections until the stop, then drains.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, sync::Arc};
 
-use oncelog::{
-    limits::ACCEPT_RETRY_PAUSE,
-    net::{
-        is_shortage,
-        limiter::{Place, Places},
-    },
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-};
+use axum::{body::Body, response::Response};
+use http::Request;
+use oncelog::net::{ConnectionIo, ConnectionLimiter, ConnectionSlot, Listener, accept};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{EdgeLimits, connection};
-use crate::routes::Resources;
+use super::{
+    EdgeLimits,
+    activity::Activity,
+    connection::{self, Shutdown},
+    guard::Http1Guard,
+};
 
-/// Where connections come from: a TCP listener, or a simulated one.
-pub trait Listener: Send {
-    /// A connection.
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    /// The next connection. Dropping the future loses none.
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
-
-    /// The address clients connect to.
-    ///
-    /// # Errors
-    /// The listener is not bound to an address.
-    fn addr(&self) -> io::Result<SocketAddr>;
-
-    /// Makes the end of `io` a failure for the client. Called right before `io` is dropped in the
-    /// middle of an answer.
-    fn reset(io: &Self::Io);
-}
-
-impl Listener for TcpListener {
-    type Io = TcpStream;
-
-    async fn accept(&self) -> io::Result<TcpStream> {
-        let (stream, _) = Self::accept(self).await?;
-        // An answer is one small segment; it must not wait for an acknowledgement of the last one.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("no TCP_NODELAY for a connection: {error}");
-        }
-        Ok(stream)
-    }
-
-    fn addr(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    fn reset(io: &TcpStream) {
-        // It also drops at once what the client did not fetch, which may be megabytes.
-        if let Err(error) = io.set_zero_linger() {
-            tracing::debug!("a broken answer ended like a whole one: {error}");
-        }
-    }
-}
-
-/// Accepts until `stop`, then drains.
-pub(super) async fn run<L: Listener>(
+/// Accepts until `stop`, then drains. Every request is answered by `answer`.
+pub(super) async fn run<L, A, F>(
     listener: L,
-    resources: Resources,
+    answer: A,
     limits: EdgeLimits,
+    limiter: ConnectionLimiter,
     stop: CancellationToken,
-) {
+) where
+    L: Listener,
+    A: FnOnce(Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let connections = TaskTracker::new();
-    let places = Places::new(limits.connections);
-    let cut = CancellationToken::new();
-    let accepting = accept_all(
-        listener,
-        &connections,
-        |io, place| {
-            let placed = connection::Placed::new(resources.clone(), place);
-            connection::serve(io, placed, &limits, L::reset, stop.clone(), cut.clone())
-        },
-        &places,
-    );
+    let shutdown = Shutdown { stop: stop.clone(), abort: CancellationToken::new() };
+    let accepting = accept_all(listener, &limiter, |opening, slot| {
+        let activity = Arc::new(Activity::new(slot));
+        let guard = Http1Guard::new(Arc::clone(&activity), &limits, L::reset);
+        let io = ConnectionIo::new(opening, guard);
+        let (answer, shutdown) = (answer.clone(), shutdown.clone());
+        connections.spawn(connection::serve(io, activity, answer, &limits, shutdown));
+    });
     let _ = stop.run_until_cancelled(accepting).await;
-    places.close();
+    limiter.close();
     connections.close();
     if tokio::time::timeout(limits.drain, connections.wait()).await.is_err() {
         tracing::warn!(
-            "{} connections still open after {:?} were cut",
+            "{} connections still open after {:?} were closed by force",
             connections.len(),
             limits.drain
         );
-        cut.cancel();
+        shutdown.abort.cancel();
         connections.wait().await;
     }
 }
 
-/// Never ends: no error of one connection, and no shortage, is worth all the others.
-async fn accept_all<L, F>(
+/// Never ends. The listener is closed when the future is dropped.
+async fn accept_all<L: Listener>(
     listener: L,
-    connections: &TaskTracker,
-    serve: impl Fn(L::Io, Place) -> F,
-    places: &Places,
-) where
-    L: Listener,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut failing = false;
+    limiter: &ConnectionLimiter,
+    spawn: impl Fn(L::Opening, ConnectionSlot),
+) {
     loop {
-        match listener.accept().await {
-            Ok(io) => {
-                failing = false;
-                // Others give up theirs for a client that is there, and for no other. All further ones
-                // stay with the operating system meanwhile.
-                let place = places.take().await;
-                connections.spawn(serve(io, place));
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                if !failing {
-                    tracing::warn!("cannot accept connections, trying on: {error}");
-                }
-                failing = true;
-                if is_shortage(&error) {
-                    places.spare_descriptors();
-                }
-                tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
-            }
-        }
+        let (opening, slot) = accept(&listener, limiter).await;
+        spawn(opening, slot);
     }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted].contains(&error.kind())
 }

@@ -1,11 +1,8 @@
 //! One connection.
 
 use std::{
-    convert::Infallible,
-    future::{Future, poll_fn},
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::Arc,
+    convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -13,103 +10,177 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http::{Request, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use oncelog::net::limiter::Place;
-use tokio::io::{AsyncRead, AsyncWrite};
+use oncelog::net::LongLived;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     EdgeLimits,
-    exchange::Exchange,
-    io::ClientIo,
-    watch::{RequestBody, ResponseBody},
+    activity::Activity,
+    body::{RequestBody, ResponseBody},
+    guard::ClientIo,
 };
-use crate::{
-    http::problem::{Failure, RouteError},
-    routes::Resources,
-};
+use crate::http::problem::{Failure, RouteError};
 
-/// The resources, for the one connection that has this place.
-pub(super) struct Placed {
-    resources: Resources,
-    exchange: Arc<Exchange>,
+/// How long a long-lived response or an upgraded connection may take to end once it is told to.
+const LONG_LIVED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What ends connections when the service stops.
+#[derive(Clone)]
+pub(super) struct Shutdown {
+    /// Requests under way are finished, and no more are taken.
+    pub(super) stop: CancellationToken,
+    /// After [`Shutdown::stop`]: whatever is still open is closed by force.
+    pub(super) abort: CancellationToken,
 }
 
-impl Placed {
-    pub(super) fn new(resources: Resources, place: Place) -> Self {
-        Self { resources, exchange: Arc::new(Exchange::new(place)) }
-    }
-}
-
-/// Serves the requests of a connection, one after the other, until the client leaves, a limit is
-/// reached, its place is needed, `stop` finds it idle, or `cut`, after `stop`, ends it whatever it
-/// does.
+/// Serves the requests of a connection with `answer`, one after the other, until the client leaves, a
+/// limit is reached, it is evicted, `shutdown.stop` finds it idle, or `shutdown.abort` ends it. An upgraded
+/// connection is served until its IO is dropped.
 ///
-/// An answer that breaks off ends in a `reset`: where only the end of the connection ends an answer
+/// A response that breaks off ends in a reset: where only the end of the connection ends a response
 /// (HTTP/1.0), nothing else tells it from a whole one.
-pub(super) fn serve<IO>(
-    io: IO,
-    placed: Placed,
+pub(super) fn serve<IO, A, F>(
+    io: ClientIo<IO>,
+    activity: Arc<Activity>,
+    answer: A,
     limits: &EdgeLimits,
-    reset: fn(&IO),
-    stop: CancellationToken,
-    cut: CancellationToken,
-) -> impl Future<Output = ()> + Send + use<IO>
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send + use<IO, A, F>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: FnOnce(Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
 {
-    let Placed { resources, exchange } = placed;
-    let io = ClientIo::new(io, Arc::clone(&exchange), limits, reset);
-    let answering = Arc::clone(&exchange);
-    let service =
-        service_fn(move |request| answer(resources.clone(), request, Arc::clone(&answering)));
+    let answering = Arc::clone(&activity);
+    let service = service_fn(move |request| track(request, Arc::clone(&answering), answer.clone()));
     let connection = http1::Builder::new()
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
     let header_read = limits.header_read;
     async move {
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            biased;
-            ended = connection.as_mut() => Some(ended),
-            // It bounds the first byte and idle connections too.
-            () = exchange.head_overdue(header_read) => {
-                connection.as_mut().graceful_shutdown();
-                connection.now_or_never()
-            }
-            () = poll_fn(|cx| exchange.place().leave().poll_given(cx)) => {
-                connection.as_mut().graceful_shutdown();
-                if stop.is_cancelled() || exchange.place().is_at_work() {
-                    // Or it got a request after it was chosen.
-                    cut.run_until_cancelled(connection).await
-                } else {
-                    // An idle one closes in good order now, and any other breaks off.
+        {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                biased;
+                ended = connection.as_mut() => Some(ended),
+                // It bounds the opening, the first byte and idle connections too.
+                () = activity.head_overdue(header_read) => {
+                    connection.as_mut().graceful_shutdown();
                     connection.now_or_never()
                 }
+                () = activity.slot().close_signal().sent() => {
+                    let is_long_lived = activity.close_long_lived();
+                    connection.as_mut().graceful_shutdown();
+                    if is_long_lived {
+                        let ending = shutdown.abort.run_until_cancelled(connection);
+                        timeout(LONG_LIVED_CLOSE_TIMEOUT, ending).await.ok().flatten()
+                    } else if shutdown.stop.is_cancelled() || activity.slot().is_busy() {
+                        // Or it got a request after it was chosen.
+                        shutdown.abort.run_until_cancelled(connection).await
+                    } else {
+                        // An idle one closes in good order now, and any other breaks off.
+                        connection.now_or_never()
+                    }
+                }
+            };
+            match ended {
+                Some(Ok(())) => close_refused_upgrade(&activity, &shutdown).await,
+                Some(Err(error)) => tracing::debug!("a connection ended early: {error}"),
+                None => {}
             }
-        };
-        if let Some(Err(error)) = ended {
-            tracing::debug!("a connection ended early: {error}");
+        }
+        if activity.is_upgraded() {
+            upgraded(&activity, &shutdown).await;
         }
     }
 }
 
-/// A panic ends its own request and no other.
-fn answer(
-    resources: Resources,
+/// Holds the slot of an upgraded connection, whose IO is in another task, until that is dropped. When the
+/// connection is to close, the task is told, and after a while its IO fails.
+async fn upgraded(activity: &Activity, shutdown: &Shutdown) {
+    tokio::select! {
+        biased;
+        () = activity.io_dropped().sent() => return,
+        () = activity.slot().close_signal().sent() => {}
+    }
+    activity.close_long_lived();
+    let dropped = shutdown.abort.run_until_cancelled(activity.io_dropped().sent());
+    let _ = timeout(LONG_LIVED_CLOSE_TIMEOUT, dropped).await;
+    activity.abort_io();
+}
+
+/// Closes in good order a connection whose client offered an upgrade that was refused: the HTTP library
+/// hands it over as if it were upgraded, and does not close it.
+async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
+    let Some(upgrade) = activity.refused_upgrade() else { return };
+    let closing = async {
+        if let Ok(io) = upgrade.await {
+            // A client that left needs no good order.
+            let _ = TokioIo::new(io).shutdown().await;
+        }
+    };
+    let hurried = async {
+        activity.slot().close_signal().sent().await;
+        if shutdown.stop.is_cancelled() {
+            shutdown.abort.cancelled().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = closing => {}
+        () = hurried => {}
+    }
+}
+
+/// Answers `request` with `answer`, and tracks what becomes of both bodies. A panic ends its own request
+/// and no other.
+fn track<A, F>(
     request: Request<Incoming>,
-    exchange: Arc<Exchange>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
-    let request = request.map(|body| Body::new(RequestBody::new(body, &exchange)));
-    let answer = AssertUnwindSafe(async move { resources.answer(request).await });
-    answer.catch_unwind().map(move |answered| {
+    activity: Arc<Activity>,
+    answer: A,
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send
+where
+    A: FnOnce(Request<Body>) -> F + Send,
+    F: Future<Output = Response> + Send,
+{
+    if let Some(upgrade) = request.extensions().get::<OnUpgrade>() {
+        activity.upgrade_offered(upgrade.clone());
+    }
+    let request = request.map(|body| Body::new(RequestBody::new(body, &activity)));
+    let answering = AssertUnwindSafe(async move {
+        let response = answer(request).await;
+        assert!(
+            response.status() != StatusCode::SWITCHING_PROTOCOLS
+                || response.extensions().get::<LongLived>().is_some(),
+            "a handler upgrades a connection that was not admitted"
+        );
+        response
+    });
+    answering.catch_unwind().map(move |answered| {
         let response = answered.unwrap_or_else(|_| {
             // The panic hook has told where.
             tracing::error!("a request handler panicked; its client got a 500");
             Failure::from(RouteError::Panicked).into_response()
         });
-        Ok(response.map(|body| ResponseBody::new(body, exchange)))
+        Ok(begin(response, activity))
     })
+}
+
+/// The response as it is sent.
+fn begin(mut response: Response, activity: Arc<Activity>) -> Response<ResponseBody> {
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let mut is_long_lived = false;
+    if let Some(admitted) = response.extensions_mut().remove::<LongLived>() {
+        is_long_lived = !is_upgrade;
+        activity.begin_long_lived(admitted, is_upgrade);
+    }
+    response.map(|body| ResponseBody::new(body, activity, is_long_lived))
 }

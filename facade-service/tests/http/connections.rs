@@ -1,6 +1,7 @@
-//! What strangers do with connections.
+//! What clients do with connections, by mistake or on purpose.
 
 use std::{
+    future::Ready,
     io,
     net::SocketAddr,
     sync::{
@@ -179,7 +180,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_while_its_message_is_stored_harms_nobody() {
+async fn a_client_that_leaves_in_mid_post_harms_no_other_client() {
     let world = World::start().await;
     world.logging.on_append(Appends::Stall);
     for _ in 0..20 {
@@ -199,12 +200,12 @@ async fn answered(world: &World) -> Client {
 }
 
 #[tokio::test]
-async fn the_connection_idle_for_longest_gives_its_place_to_a_new_client() {
+async fn the_longest_idle_connection_is_closed_for_a_new_client() {
     let world = Plan::limits(|limits| limits.connections = 3).start().await;
     let mut first = answered(&world).await;
     let mut second = answered(&world).await;
     let mut third = answered(&world).await;
-    // Nobody needs a place: all three keep theirs.
+    // No other client needs a slot: all three keep theirs.
     tokio::time::timeout(SHORT, first.closed()).await.unwrap_err();
     for client in [&mut first, &mut second, &mut third] {
         client.request("GET /healthz", b"").await;
@@ -217,7 +218,7 @@ async fn the_connection_idle_for_longest_gives_its_place_to_a_new_client() {
 }
 
 #[tokio::test]
-async fn requests_that_never_become_whole_do_not_keep_new_clients_out() {
+async fn unfinished_requests_do_not_keep_new_clients_out() {
     let world = Plan::limits(|limits| limits.connections = 3).start().await;
     let mut slow = Vec::new();
     for _ in 0..10 {
@@ -234,7 +235,7 @@ async fn requests_that_never_become_whole_do_not_keep_new_clients_out() {
 }
 
 #[tokio::test]
-async fn a_connection_with_a_request_under_way_keeps_its_place() {
+async fn a_connection_with_a_request_under_way_is_not_evicted() {
     let world = Plan::limits(|limits| limits.connections = 2).start().await;
     world.logging.on_append(Appends::Stall);
     let mut busy = Vec::new();
@@ -254,7 +255,7 @@ async fn a_connection_with_a_request_under_way_keeps_its_place() {
 }
 
 #[tokio::test]
-async fn clients_that_left_their_uploads_keep_no_places() {
+async fn clients_that_left_their_uploads_keep_no_slots() {
     let world = Plan::limits(|limits| limits.connections = 2).start().await;
     world.logging.on_append(Appends::Stall);
     // More lines than may be under way: what comes after them is not read for now.
@@ -301,8 +302,9 @@ struct Failing {
 
 impl Listener for Failing {
     type Io = TcpStream;
+    type Opening = Ready<io::Result<TcpStream>>;
 
-    async fn accept(&self) -> io::Result<TcpStream> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         let number = self.failures.fetch_add(1, Ordering::Relaxed);
         match number {
             0 => Err(io::ErrorKind::ConnectionAborted.into()),

@@ -29,7 +29,7 @@ async fn a_stop_closes_idle_connections_and_finishes_requests() {
     world.stop.cancel();
     assert_eq!(idle.closed().await, b"");
     assert_eq!(silent.closed().await, b"");
-    until("nobody listens", async || TcpStream::connect(world.addr).await.is_err()).await;
+    until("the port is closed", async || TcpStream::connect(world.addr).await.is_err()).await;
     world.logging.on_append(Appends::Store);
     let response = busy.response().await;
     assert_eq!(response.status, 200);
@@ -39,7 +39,7 @@ async fn a_stop_closes_idle_connections_and_finishes_requests() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_cut() {
+async fn a_response_that_does_not_finish_is_closed_by_force() {
     let world = Plan::limits(|limits| limits.drain = Duration::from_millis(200)).start().await;
     for _ in 0..100 {
         world.logging.store("facade", b"some text");
@@ -59,7 +59,7 @@ async fn what_does_not_finish_is_cut() {
         while reader.response_chunk().await?.is_some() {}
         std::io::Result::Ok(())
     };
-    assert!(within(cut).await.is_err(), "a cut answer looks whole");
+    assert!(within(cut).await.is_err(), "a response that broke off looks whole");
 }
 
 #[tokio::test]

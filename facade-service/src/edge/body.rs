@@ -1,4 +1,4 @@
-//! Bodies that tell their connection who waits for whom.
+//! Tracked bodies: they tell the activity of their connection how far a request and its response are.
 
 use std::{
     pin::Pin,
@@ -9,29 +9,27 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use oncelog::net::limiter::Place;
 
-use super::exchange::Exchange;
+use super::activity::Activity;
 
-/// A request's body. The connection waits for its client until all of it is there, or nobody wants
-/// it any more.
+/// The body of a request. The connection waits for its client until all of it is there, or it is dropped.
 pub(super) struct RequestBody {
     body: Incoming,
     /// It may outlive its connection: the lines of an upload that arrived are delivered all the same. By
-    /// then the place belongs to another.
-    exchange: Weak<Exchange>,
+    /// then the slot belongs to another connection.
+    activity: Weak<Activity>,
 }
 
 impl RequestBody {
     /// The body of a request whose head has just become complete.
-    pub(super) fn new(body: Incoming, exchange: &Arc<Exchange>) -> Self {
-        exchange.requested(body.is_end_stream());
-        Self { body, exchange: Arc::downgrade(exchange) }
+    pub(super) fn new(body: Incoming, activity: &Arc<Activity>) -> Self {
+        activity.head_received(body.is_end_stream());
+        Self { body, activity: Arc::downgrade(activity) }
     }
 
-    fn tell(&self, what: impl FnOnce(&Place)) {
-        if let Some(exchange) = self.exchange.upgrade() {
-            what(exchange.place());
+    fn tell(&self, what: impl FnOnce(&Activity)) {
+        if let Some(activity) = self.activity.upgrade() {
+            what(&activity);
         }
     }
 }
@@ -39,7 +37,7 @@ impl RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
-            self.tell(Place::works);
+            self.tell(Activity::request_received);
         }
     }
 }
@@ -54,10 +52,10 @@ impl hyper::body::Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if frame.is_none() || self.body.is_end_stream() {
-            self.tell(Place::works);
+            self.tell(Activity::request_received);
         } else if let Some(Ok(frame)) = &frame {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
-            self.tell(|place| place.received(bytes));
+            self.tell(|activity| activity.slot().received(bytes));
         }
         Poll::Ready(frame)
     }
@@ -71,21 +69,25 @@ impl hyper::body::Body for RequestBody {
     }
 }
 
-/// An answer's body. Once all of it is on its way, the connection waits for its client again.
+/// The body of a response. Once all of it is on its way, the connection waits for its client again.
 pub(super) struct ResponseBody {
     body: Body,
-    exchange: Arc<Exchange>,
+    activity: Arc<Activity>,
+    is_long_lived: bool,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, exchange: Arc<Exchange>) -> Self {
-        Self { body, exchange }
+    pub(super) fn new(body: Body, activity: Arc<Activity>, is_long_lived: bool) -> Self {
+        Self { body, activity, is_long_lived }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.exchange.answered();
+        if self.is_long_lived {
+            self.activity.end_long_lived();
+        }
+        self.activity.response_sent();
     }
 }
 

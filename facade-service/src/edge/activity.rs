@@ -1,0 +1,183 @@
+//! What a connection does: whether it waits for its client, or the client for it, and for how long.
+//!
+//! ```text
+//!                 head                 request                response
+//!                 complete             complete               begins
+//!  ┌─────────────┐      ┌───────────────┐      ┌───────────────┐      ┌──────────────────────┐
+//!  │ Awaits head │ ───► │ Receives body │ ───► │ Answers       │ ───► │ Sends                │
+//!  │ (idle)      │      │ (idle)        │      │ (busy)        │      │ (busy or long-lived) │
+//!  └─────────────┘      └───────────────┘      └───────────────┘      └──────────────────────┘
+//!         ▲                                                                       │
+//!         └──────────────── all of the response is on its way, or dropped ────────┘
+//! ```
+//!
+//! A request without a body is complete with its head. An upgraded connection stays long-lived until its
+//! IO is dropped. In brackets is the state of the connection's slot in the limiter.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::upgrade::OnUpgrade;
+use oncelog::net::{CloseSignal, ConnectionSlot, LongLived};
+use tokio::time::{Instant, sleep_until};
+
+/// The requests and responses of one connection, one after the other.
+pub(super) struct Activity {
+    slot: ConnectionSlot,
+    /// Whether the next thing to come is a request head.
+    awaits_head: AtomicBool,
+    /// Whether the client does not take what is sent. It is told by the connection's own timer.
+    stalls: AtomicBool,
+    is_upgraded: AtomicBool,
+    /// The last upgrade a client has asked for.
+    offered: Mutex<Option<OnUpgrade>>,
+    long_lived: Mutex<Option<LongLived>>,
+    /// Sent once the IO is dropped.
+    io_dropped: CloseSignal,
+    /// Sent when the IO of an upgraded connection is to fail. Reads and writes may be in two tasks.
+    reads_aborted: CloseSignal,
+    writes_aborted: CloseSignal,
+}
+
+impl Activity {
+    /// A connection that waits for its first request.
+    pub(super) fn new(slot: ConnectionSlot) -> Self {
+        slot.set_idle();
+        Self {
+            slot,
+            awaits_head: AtomicBool::new(true),
+            stalls: AtomicBool::new(false),
+            is_upgraded: AtomicBool::new(false),
+            offered: Mutex::default(),
+            long_lived: Mutex::default(),
+            io_dropped: CloseSignal::default(),
+            reads_aborted: CloseSignal::default(),
+            writes_aborted: CloseSignal::default(),
+        }
+    }
+
+    pub(super) fn slot(&self) -> &ConnectionSlot {
+        &self.slot
+    }
+
+    /// A head is complete. `is_whole` if no body follows.
+    pub(super) fn head_received(&self, is_whole: bool) {
+        self.awaits_head.store(false, Ordering::Relaxed);
+        if is_whole {
+            self.slot.set_busy();
+        } else {
+            self.slot.set_idle();
+        }
+    }
+
+    /// The request is complete, or what is left of it is not wanted.
+    pub(super) fn request_received(&self) {
+        if !self.slot.is_long_lived() {
+            self.slot.set_busy();
+        }
+    }
+
+    /// All of a response is on its way.
+    pub(super) fn response_sent(&self) {
+        if !self.is_upgraded() {
+            self.slot.set_idle();
+            self.awaits_head.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets whether what is sent is not taken.
+    pub(super) fn set_stalls(&self, stalls: bool) {
+        self.stalls.store(stalls, Ordering::Relaxed);
+    }
+
+    /// A long-lived response begins. `is_upgrade` if the connection speaks another protocol after it. If
+    /// the connection is closing, the response is told at once.
+    pub(super) fn begin_long_lived(&self, response: LongLived, is_upgrade: bool) {
+        self.is_upgraded.store(is_upgrade, Ordering::Relaxed);
+        self.slot.set_long_lived();
+        if self.slot.close_signal().is_sent() {
+            response.close();
+        }
+        *lock(&self.long_lived) = Some(response);
+    }
+
+    /// The long-lived response has ended, or its client has left: what produces it is told, too.
+    pub(super) fn end_long_lived(&self) {
+        if let Some(response) = lock(&self.long_lived).take() {
+            response.close();
+        }
+    }
+
+    /// Tells the long-lived response to end. False if there is none.
+    pub(super) fn close_long_lived(&self) -> bool {
+        let long_lived = lock(&self.long_lived);
+        long_lived.as_ref().inspect(|response| response.close()).is_some()
+    }
+
+    /// The client offers to upgrade the connection.
+    pub(super) fn upgrade_offered(&self, upgrade: OnUpgrade) {
+        *lock(&self.offered) = Some(upgrade);
+    }
+
+    /// An upgrade that was offered, if none was accepted.
+    pub(super) fn refused_upgrade(&self) -> Option<OnUpgrade> {
+        if self.is_upgraded() { None } else { lock(&self.offered).take() }
+    }
+
+    /// Whether another task has the IO, or will have it soon.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.is_upgraded.load(Ordering::Relaxed)
+    }
+
+    /// Sent once the IO is dropped.
+    pub(super) fn io_dropped(&self) -> &CloseSignal {
+        &self.io_dropped
+    }
+
+    /// Makes the IO of an upgraded connection fail.
+    pub(super) fn abort_io(&self) {
+        self.reads_aborted.send();
+        self.writes_aborted.send();
+    }
+
+    /// Ready when reads are to fail.
+    pub(super) fn poll_reads_aborted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_upgraded() { self.reads_aborted.poll_sent(cx) } else { Poll::Pending }
+    }
+
+    /// Ready when writes are to fail.
+    pub(super) fn poll_writes_aborted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_upgraded() { self.writes_aborted.poll_sent(cx) } else { Poll::Pending }
+    }
+
+    /// Returns once a head has been awaited for `limit`.
+    ///
+    /// Its timer is set when it runs out, and not with each request: then it looks how long there is to
+    /// go. So a busy connection has one timer in `limit`, and a request has none.
+    pub(super) async fn head_overdue(&self, limit: Duration) {
+        loop {
+            let now = Instant::now();
+            let deadline = match self.slot.idle_since() {
+                Some(since) if self.awaits_head.load(Ordering::Relaxed) => since + limit,
+                Some(_) | None => now + limit,
+            };
+            if deadline > now {
+                sleep_until(deadline).await;
+            } else if self.stalls.load(Ordering::Relaxed) {
+                sleep_until(now + limit).await;
+            } else {
+                return;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

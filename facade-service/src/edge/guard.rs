@@ -1,0 +1,97 @@
+//! What HTTP/1.1 adds to the bytes of a connection: it gives up on a client that does not read, it
+//! closes so that the last response arrives, and it resets what breaks off in the middle.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use oncelog::net::{ConnectionIo, Guard};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::{EdgeLimits, activity::Activity};
+
+/// The connection of a client.
+pub(super) type ClientIo<IO> = ConnectionIo<IO, Http1Guard<IO>>;
+
+/// Watches a connection.
+pub(super) struct Http1Guard<IO> {
+    activity: Arc<Activity>,
+    /// Called if the connection is dropped without having been shut down.
+    reset: fn(&IO),
+    stall_limit: Duration,
+    linger_limit: Duration,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Runs once our side is closed.
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+impl<IO> Http1Guard<IO> {
+    pub(super) fn new(activity: Arc<Activity>, limits: &EdgeLimits, reset: fn(&IO)) -> Self {
+        let (stall_limit, linger_limit) = (limits.response_stall, limits.linger);
+        Self { activity, reset, stall_limit, linger_limit, stalled: None, lingering: None }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
+    /// The task of the connection ends it by dropping it, but not when another task has it.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.activity.poll_reads_aborted(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.activity.poll_writes_aborted(cx).is_ready() {
+            return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
+        }
+        let limit = self.stall_limit;
+        self.activity.set_stalls(true);
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))
+    }
+
+    fn sent(&mut self, _: usize) {
+        if self.stalled.take().is_some() {
+            self.activity.set_stalls(false);
+        }
+    }
+
+    /// Closes our side, then takes in what the client still sends, for a while. Bytes that are not read
+    /// would make the operating system reset the connection, and a client that is still sending its body
+    /// would lose the response that refuses it.
+    fn poll_shutdown(
+        &mut self,
+        mut io: Pin<&mut IO>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.lingering.is_none() {
+            ready!(io.as_mut().poll_shutdown(cx))?;
+        }
+        let limit = self.linger_limit;
+        let lingering = self.lingering.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let mut discarded = [0; 8 * 1024];
+        while lingering.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut discarded);
+            ready!(io.as_mut().poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn dropped(&mut self, io: &IO) {
+        if self.lingering.is_none() {
+            (self.reset)(io);
+        }
+        self.activity.io_dropped().send();
+    }
+}

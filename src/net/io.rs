@@ -1,0 +1,216 @@
+//! The bytes of a connection, under the guard of its server.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::transport::server::Connected;
+
+/// What a server watches on a connection: its timers, and when it closes. An error ends the connection.
+pub trait Guard<IO>: Unpin {
+    /// Ready when the connection is to be closed by force. Polled before each read: a server always waits
+    /// for its client to speak, so that is enough to wake it.
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Error> {
+        Poll::Pending
+    }
+
+    /// The client sends nothing. Ready when that has lasted too long.
+    fn poll_silence(&mut self, _: &mut Context<'_>) -> Poll<io::Error> {
+        Poll::Pending
+    }
+
+    /// The client sent `bytes`; none at its end.
+    ///
+    /// # Errors
+    /// The client breaks a rule. The bytes are not passed on.
+    fn received(&mut self, _bytes: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The client takes nothing. Ready when that has lasted too long.
+    fn poll_stall(&mut self, _: &mut Context<'_>) -> Poll<io::Error> {
+        Poll::Pending
+    }
+
+    /// A write has ended, and this many bytes are on their way; none after a flush or a failure.
+    fn sent(&mut self, _bytes: usize) {}
+
+    /// Closes our side.
+    fn poll_shutdown(&mut self, io: Pin<&mut IO>, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    where
+        IO: AsyncRead + AsyncWrite,
+    {
+        io.poll_shutdown(cx)
+    }
+
+    /// `io` is dropped next.
+    fn dropped(&mut self, _io: &IO) {}
+}
+
+/// A connection and its guard.
+///
+/// It is opened by the first read or write, in the task that serves it. Until it is open it counts as
+/// silent.
+pub struct ConnectionIo<IO, G: Guard<IO>> {
+    stage: Stage<IO>,
+    guard: G,
+}
+
+enum Stage<IO> {
+    Opening(Pin<Box<dyn Future<Output = io::Result<IO>> + Send>>),
+    Open(IO),
+}
+
+impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
+    /// The connection that `opening` opens.
+    pub fn new(opening: impl Future<Output = io::Result<IO>> + Send + 'static, guard: G) -> Self {
+        let mut opening = Box::pin(opening);
+        match (&mut opening).now_or_never() {
+            Some(Ok(io)) => Self::open(io, guard),
+            // The first read tells.
+            Some(Err(error)) => {
+                let failed = Box::pin(async { Err(error) });
+                Self { stage: Stage::Opening(failed), guard }
+            }
+            None => Self { stage: Stage::Opening(opening), guard },
+        }
+    }
+
+    /// A connection that is open.
+    pub(super) fn open(io: IO, guard: G) -> Self {
+        Self { stage: Stage::Open(io), guard }
+    }
+
+    /// Ready once the connection is open.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Pin<&mut IO>, &mut G)>>
+    where
+        IO: Unpin,
+    {
+        if let Stage::Opening(opening) = &mut self.stage {
+            if let Poll::Ready(error) = self.guard.poll_close(cx) {
+                return Poll::Ready(Err(error));
+            }
+            match opening.as_mut().poll(cx) {
+                Poll::Ready(opened) => self.stage = Stage::Open(opened?),
+                Poll::Pending => return self.guard.poll_silence(cx).map(Err),
+            }
+        }
+        match &mut self.stage {
+            Stage::Open(io) => Poll::Ready(Ok((Pin::new(io), &mut self.guard))),
+            Stage::Opening(_) => Poll::Pending,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn get_ref(&self) -> Option<&IO> {
+        match &self.stage {
+            Stage::Open(io) => Some(io),
+            Stage::Opening(_) => None,
+        }
+    }
+}
+
+/// Tells `guard` how a write went that moved `bytes`.
+fn written<T, IO>(
+    guard: &mut impl Guard<IO>,
+    cx: &mut Context<'_>,
+    written: Poll<io::Result<T>>,
+    bytes: impl FnOnce(&T) -> usize,
+) -> Poll<io::Result<T>> {
+    match written {
+        Poll::Ready(result) => {
+            guard.sent(result.as_ref().map_or(0, bytes));
+            Poll::Ready(result)
+        }
+        Poll::Pending => guard.poll_stall(cx).map(Err),
+    }
+}
+
+impl<IO, G: Guard<IO>> Drop for ConnectionIo<IO, G> {
+    fn drop(&mut self) {
+        if let Stage::Open(io) = &self.stage {
+            self.guard.dropped(io);
+        }
+    }
+}
+
+impl<IO, G: Guard<IO>> Connected for ConnectionIo<IO, G> {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl<IO: AsyncRead + Unpin, G: Guard<IO>> AsyncRead for ConnectionIo<IO, G> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (io, guard) = ready!(self.poll_open(cx))?;
+        if let Poll::Ready(error) = guard.poll_close(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let filled_before = buf.filled().len();
+        match io.poll_read(cx, buf) {
+            Poll::Pending => guard.poll_silence(cx).map(Err),
+            Poll::Ready(Ok(())) => {
+                let received = guard.received(&buf.filled()[filled_before..]);
+                if received.is_err() {
+                    // A failed read has read nothing.
+                    buf.set_filled(filled_before);
+                }
+                Poll::Ready(received)
+            }
+            failed @ Poll::Ready(Err(_)) => failed,
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for ConnectionIo<IO, G> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let (io, guard) = ready!(self.poll_open(cx))?;
+        let result = io.poll_write(cx, buf);
+        written(guard, cx, result, |bytes| *bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let (io, guard) = ready!(self.poll_open(cx))?;
+        let result = io.poll_write_vectored(cx, bufs);
+        written(guard, cx, result, |bytes| *bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stage {
+            Stage::Open(io) => io.is_write_vectored(),
+            Stage::Opening(_) => false,
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (io, guard) = ready!(self.poll_open(cx))?;
+        let result = io.poll_flush(cx);
+        written(guard, cx, result, |()| 0)
+    }
+
+    /// A connection that is not open yet has nothing to close.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match &mut this.stage {
+            Stage::Open(io) => this.guard.poll_shutdown(Pin::new(io), cx),
+            Stage::Opening(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
