@@ -21,7 +21,7 @@ use prost::Message as _;
 const BODY_BYTES: usize = 100;
 
 /// Messages of one call: alone, some connections, a full one.
-const BATCHES: [usize; 3] = [1, 64, limits::BATCH_MESSAGES_MAX];
+const BATCHES: [usize; 3] = [1, 64, limits::CALL_MESSAGES_MAX];
 
 fn main() {
     divan::main();

@@ -9,6 +9,8 @@ use oncelog::{
     process::settings::{Checks, WrongSettings},
 };
 
+use crate::delivery::ATTEMPT_TIMEOUT;
+
 /// Takes messages over HTTP and stores each one exactly once.
 ///
 /// Speaks HTTP/1.1. POST /facade {"msg":"hello"} stores a message, GET /facade reads them all.
@@ -32,7 +34,7 @@ pub struct Args {
         long,
         env = "FACADE_ATTEMPT_TIMEOUT",
         value_name = "DURATION",
-        default_value_t = humantime::format_duration(limits::ATTEMPT_TIMEOUT).to_string()
+        default_value_t = humantime::format_duration(ATTEMPT_TIMEOUT).to_string()
     )]
     attempt_timeout: String,
 
@@ -104,7 +106,7 @@ mod tests {
     fn without_flags_the_limits_apply() {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:5000".parse().unwrap());
-        assert_eq!(settings.attempt_timeout, limits::ATTEMPT_TIMEOUT);
+        assert_eq!(settings.attempt_timeout, ATTEMPT_TIMEOUT);
         assert_eq!(settings.total_timeout, limits::TOTAL_TIMEOUT);
     }
 

@@ -45,8 +45,8 @@ async fn a_rejection_says_not_stored_unless_an_earlier_attempt_is_ambiguous() {
         [Rejection::ReadOnly("no space".to_owned()), Rejection::Overloaded("no space".to_owned())]
     {
         let rejected = || Step::Tell(Outcome::Rejected(rejection.clone()));
-        let not_stored = Err(DeliveryError::NotStored("no space".to_owned()));
-        let unknown = Err(DeliveryError::Unknown("no space".to_owned()));
+        let not_stored = Err(DeliveryError::NotStored("no space".into()));
+        let unknown = Err(DeliveryError::Unknown("no space".into()));
         assert_eq!(answer_to([rejected()]).await, (not_stored.clone(), 1));
         assert_eq!(answer_to([Step::Unreachable, rejected()]).await, (not_stored, 2));
         assert_eq!(answer_to([ambiguous(), rejected()]).await, (unknown, 2));
@@ -56,7 +56,7 @@ async fn a_rejection_says_not_stored_unless_an_earlier_attempt_is_ambiguous() {
 #[tokio::test(start_paused = true)]
 async fn an_invalid_message_is_refused_with_the_reason_of_the_log() {
     let invalid = Outcome::Rejected(Rejection::Invalid("bad stream".to_owned()));
-    let refused = Err(DeliveryError::Invalid("bad stream".to_owned()));
+    let refused = Err(DeliveryError::Invalid("bad stream".into()));
     assert_eq!(answer_to([Step::Tell(invalid)]).await, (refused, 1));
 }
 
@@ -128,7 +128,7 @@ async fn neighbours_in_a_batch_get_their_own_answers() {
         [
             Ok(Delivered { receipt: receipt(2), replayed: false }),
             Err(DeliveryError::Conflict),
-            Err(DeliveryError::Invalid("bad".to_owned())),
+            Err(DeliveryError::Invalid("bad".into())),
             Ok(Delivered { receipt: receipt(1), replayed: true }),
         ]
     );

@@ -7,11 +7,8 @@ use tonic::Status;
 use tower::{ServiceExt as _, service_fn};
 
 use super::support::*;
-use crate::delivery::{Delivery, DeliveryError, DeliveryOptions};
-use oncelog::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, GATHER_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX,
-    QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
-};
+use crate::delivery::{Delivery, DeliveryError, DeliveryOptions, queue::COALESCED_MESSAGES_MAX};
+use oncelog::limits::{CALL_BYTES_MAX, CALL_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX};
 
 const SLOW: Step = Step::Answer(Duration::from_millis(100));
 
@@ -94,7 +91,7 @@ async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answe
         }
     });
     settle().await;
-    let waiting = 2..2 + GATHER_MESSAGES_MAX as u128;
+    let waiting = 2..2 + COALESCED_MESSAGES_MAX as u128;
     let second: Vec<_> = waiting.clone().map(|id| append(&delivery, message(id))).collect();
     settle().await;
     assert_eq!(first.await.unwrap(), [vec![1], waiting.collect()]);
@@ -109,21 +106,21 @@ async fn a_batch_is_bounded_by_its_number_of_messages() {
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
-    let count = 2 * BATCH_MESSAGES_MAX as u128 + 3;
+    let count = 2 * CALL_MESSAGES_MAX as u128 + 3;
     let rest: Vec<_> = (2..2 + count).map(|id| append(&delivery, message(id))).collect();
     first.await.unwrap().unwrap();
     for waiter in rest {
         waiter.await.unwrap().unwrap();
     }
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
-    assert_eq!(sizes, [1, BATCH_MESSAGES_MAX, BATCH_MESSAGES_MAX, 3]);
+    assert_eq!(sizes, [1, CALL_MESSAGES_MAX, CALL_MESSAGES_MAX, 3]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_bounded_by_its_bytes_and_one_message_may_fill_it() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
-    let half = Bytes::from(vec![b'x'; BATCH_BYTES_MAX / 2]);
+    let half = Bytes::from(vec![b'x'; CALL_BYTES_MAX / 2]);
     let full = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
     let mut waiters = vec![append(&delivery, message(1))];
     settle().await;
@@ -134,7 +131,7 @@ async fn a_batch_is_bounded_by_its_bytes_and_one_message_may_fill_it() {
         waiter.await.unwrap().unwrap();
     }
     assert_eq!(log.call_ids(), [vec![1], vec![2, 3], vec![4], vec![5], vec![6]]);
-    assert!(log.seen().calls.iter().all(|call| call.body_bytes <= BATCH_BYTES_MAX));
+    assert!(log.seen().calls.iter().all(|call| call.body_bytes <= CALL_BYTES_MAX));
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +149,7 @@ async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room(
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
-    let waiting: Vec<_> = (0..QUEUE_MESSAGES_MAX as u128)
+    let waiting: Vec<_> = (0..QUEUE.queue_messages_max as u128)
         .map(|index| append(&delivery, message(2 + index)))
         .collect();
     settle().await;
@@ -160,7 +157,7 @@ async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room(
     assert_eq!(
         delivery.append(message(refused)).await,
         Err(DeliveryError::Overloaded {
-            detail: "too many messages are waiting for the logging service".to_owned(),
+            reason: "too many messages are waiting for the logging service".into(),
             wait: Duration::ZERO,
         })
     );
@@ -180,7 +177,7 @@ async fn the_queue_is_bounded_by_bytes_and_a_message_that_leaves_makes_room() {
     let _first = append(&delivery, message(1));
     settle().await;
     let body = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
-    let count = (QUEUE_BYTES_MAX / MESSAGE_BODY_BYTES_MAX) as u128;
+    let count = (QUEUE.queue_bytes_max / MESSAGE_BODY_BYTES_MAX) as u128;
     let waiting: Vec<_> =
         (0..count).map(|n| append(&delivery, message_with(2 + n, body.clone()))).collect();
     settle().await;

@@ -7,14 +7,14 @@ use tower::{BoxError, timeout::error::Elapsed};
 
 use super::support::{stored_nothing, unreachable_status};
 use crate::delivery::{
-    batch::ContractBroken,
+    ATTEMPT_TIMEOUT,
+    call::ContractBroken,
     classify::{
         Fate::{self, NeverReached, Refused, Unknown},
         Remedy::{self, GiveUp, Retry, Split},
         classify, describe,
     },
 };
-use oncelog::limits::ATTEMPT_TIMEOUT;
 
 pub(crate) type Meaning = (Fate, Remedy);
 

@@ -5,17 +5,17 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::support::*;
-use crate::delivery::{Delivery, DeliveryError};
-use oncelog::limits::{
-    ATTEMPT_TIMEOUT, BACKOFF_MAX, BATCH_MESSAGES_MAX, QUEUE_BATCHES_MIN, TOTAL_TIMEOUT,
+use crate::delivery::{
+    ATTEMPT_TIMEOUT, BACKOFF_MAX, Delivery, DeliveryError, admission::QUEUE_CALLS_MIN,
 };
+use oncelog::limits::{CALL_MESSAGES_MAX, TOTAL_TIMEOUT};
 
 /// What one batch takes here.
-const BATCH_MILLIS: u64 = 100;
+const CALL_MILLIS: u64 = 100;
 
 /// A log that takes its time for each of many batches.
-fn slow(batches: usize) -> impl Iterator<Item = Step> {
-    std::iter::repeat_n(Step::Answer(Duration::from_millis(BATCH_MILLIS)), batches)
+fn slow(calls: usize) -> impl Iterator<Item = Step> {
+    std::iter::repeat_n(Step::Answer(Duration::from_millis(CALL_MILLIS)), calls)
 }
 
 /// A delivery that has stored one message, and so knows how long a batch takes.
@@ -72,19 +72,19 @@ async fn in_overload_all_that_is_accepted_is_fast_and_no_batch_is_less_than_full
     let delivery = warm(&log).await;
     let mut crowd = Crowd::new();
     // Five times what the log can take.
-    crowd.arrive(&delivery, 5 * BATCH_MESSAGES_MAX / BATCH_MILLIS as usize, 1_000).await;
+    crowd.arrive(&delivery, 5 * CALL_MESSAGES_MAX / CALL_MILLIS as usize, 1_000).await;
     let (accepted, refused) = crowd.ended().await;
-    let batches = QUEUE_BATCHES_MIN as u64 + 1;
+    let calls = QUEUE_CALLS_MIN as u64 + 1;
     let longest = accepted.iter().max().unwrap();
-    assert!(*longest <= Duration::from_millis(batches * BATCH_MILLIS), "{longest:?}");
-    assert!(accepted.len() >= 9 * BATCH_MESSAGES_MAX, "{}", accepted.len());
+    assert!(*longest <= Duration::from_millis(calls * CALL_MILLIS), "{longest:?}");
+    assert!(accepted.len() >= 9 * CALL_MESSAGES_MAX, "{}", accepted.len());
     assert!(refused.len() > 3 * accepted.len());
     for error in refused {
         let DeliveryError::Overloaded { wait, .. } = error else { panic!("{error:?}") };
-        assert_eq!(wait, Duration::from_millis(batches * BATCH_MILLIS));
+        assert_eq!(wait, Duration::from_millis(calls * CALL_MILLIS));
     }
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
-    let full = sizes.iter().filter(|size| **size == BATCH_MESSAGES_MAX).count();
+    let full = sizes.iter().filter(|size| **size == CALL_MESSAGES_MAX).count();
     assert!(full >= 9, "{sizes:?}");
 }
 
@@ -96,7 +96,7 @@ async fn after_overload_everybody_is_welcome_as_soon_as_there_is_room() {
     crowd.arrive(&delivery, 50, 500).await;
     let mut calm = Crowd::new();
     calm.next_id = 1_000_000;
-    tokio::time::sleep(Duration::from_millis(BATCH_MILLIS)).await;
+    tokio::time::sleep(Duration::from_millis(CALL_MILLIS)).await;
     calm.arrive(&delivery, 8, 1_000).await;
     assert_eq!(calm.ended().await.1.len(), 0);
     assert!(!crowd.ended().await.1.is_empty());
@@ -109,12 +109,12 @@ async fn an_outage_refuses_nobody_and_neither_does_the_backlog_it_leaves() {
     let log = FakeLog::scripted(slow(1).chain(outage).chain(slow(100)));
     let delivery = warm(&log).await;
     let mut crowd = Crowd::new();
-    let per_milli = BATCH_MESSAGES_MAX / BATCH_MILLIS as usize / 3;
+    let per_milli = CALL_MESSAGES_MAX / CALL_MILLIS as usize / 3;
     let outage = 2 * ATTEMPT_TIMEOUT.as_millis() as u64;
     crowd.arrive(&delivery, per_milli, outage + 3_000).await;
     let (accepted, refused) = crowd.ended().await;
     assert_eq!(refused.len(), 0, "{:?}", refused.first());
-    let most_at_once = 4 * QUEUE_BATCHES_MIN * BATCH_MESSAGES_MAX;
+    let most_at_once = 4 * QUEUE_CALLS_MIN * CALL_MESSAGES_MAX;
     assert!(accepted.len() > most_at_once, "{}", accepted.len());
 }
 
@@ -122,8 +122,8 @@ async fn an_outage_refuses_nobody_and_neither_does_the_backlog_it_leaves() {
 async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
-    let bulk = (0..4 * BATCH_MESSAGES_MAX as u128).map(|id| message(100 + id)).collect();
-    let mut bulk = delivery.append_all(bulk);
+    let bulk = (0..4 * CALL_MESSAGES_MAX as u128).map(|id| message(100 + id)).collect();
+    let mut bulk = delivery.append_bulk(bulk);
     settle().await;
     delivery.append(message(7)).await.unwrap();
     while let Some(answers) = bulk.next().await {
@@ -134,33 +134,32 @@ async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
 #[tokio::test(start_paused = true)]
 async fn a_way_too_slow_for_full_batches_gets_smaller_ones() {
     // A full batch takes twice as long as an attempt may.
-    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let each = 2 * ATTEMPT_TIMEOUT / CALL_MESSAGES_MAX as u32;
     let log = FakeLog::scripted(vec![Step::AnswerEach(each); 100]);
     let delivery = start(&log);
-    let waiters: Vec<_> = (0..2 * BATCH_MESSAGES_MAX as u128)
-        .map(|id| append(&delivery, message(100 + id)))
-        .collect();
+    let waiters: Vec<_> =
+        (0..2 * CALL_MESSAGES_MAX as u128).map(|id| append(&delivery, message(100 + id))).collect();
     for waiter in waiters {
         waiter.await.unwrap().unwrap();
     }
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
-    let full = sizes.iter().filter(|size| **size == BATCH_MESSAGES_MAX).count();
+    let full = sizes.iter().filter(|size| **size == CALL_MESSAGES_MAX).count();
     assert!(full <= 1, "{sizes:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_log_that_is_down_refuses_nobody_from_the_first_failed_attempt_on() {
     let outage = Duration::from_millis(500);
-    let down = Step::UnreachableUntil(Duration::from_millis(BATCH_MILLIS) + outage);
+    let down = Step::UnreachableUntil(Duration::from_millis(CALL_MILLIS) + outage);
     let log = FakeLog::scripted(slow(1).chain([down]).chain(slow(100)));
     let delivery = warm(&log).await;
     let mut crowd = Crowd::new();
     // In the time in which silence would be taken for an outage, more come than may wait in overload.
-    let per_milli = BATCH_MESSAGES_MAX / BATCH_MILLIS as usize * 7 / 10;
+    let per_milli = CALL_MESSAGES_MAX / CALL_MILLIS as usize * 7 / 10;
     crowd.arrive(&delivery, per_milli, outage.as_millis() as u64 + 1_000).await;
     let (accepted, refused) = crowd.ended().await;
     assert_eq!(refused.len(), 0, "{:?}", refused.first());
-    assert!(accepted.len() > 4 * BATCH_MESSAGES_MAX, "{}", accepted.len());
+    assert!(accepted.len() > 4 * CALL_MESSAGES_MAX, "{}", accepted.len());
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,14 +194,14 @@ async fn a_disk_that_takes_long_for_each_batch_gets_full_ones_again_after_an_out
         drop(crowd);
         let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
         let largest = sizes.iter().max().unwrap();
-        assert!(*largest >= (millis as usize).min(BATCH_MESSAGES_MAX), "{millis} ms: {sizes:?}");
+        assert!(*largest >= (millis as usize).min(CALL_MESSAGES_MAX), "{millis} ms: {sizes:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn on_a_way_too_slow_for_full_batches_what_is_accepted_is_soon_stored_too() {
     // A full batch takes twice as long as an attempt may, so a batch is less.
-    let each = 2 * ATTEMPT_TIMEOUT / BATCH_MESSAGES_MAX as u32;
+    let each = 2 * ATTEMPT_TIMEOUT / CALL_MESSAGES_MAX as u32;
     let log = FakeLog::scripted(vec![Step::AnswerEach(each); 1_000]);
     let delivery = start(&log);
     // More than it takes, until what came before it was known how slow it is has been let go.

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::mpsc;
 use tonic::Status;
 use tower::retry::{Policy as _, budget::TpsBudget};
 
 use super::support::*;
 use crate::delivery::{
-    DeliveryError, Jitter,
-    batch::{Batch, Outcomes},
+    ATTEMPT_TIMEOUT, DeliveryError, Jitter,
+    call::{Call, Outcomes},
     entry::Entry,
     retry::{RetryPolicy, retry_budget},
-    shared::Shared,
 };
 use oncelog::{limits, message::Outcome};
 
@@ -76,7 +76,7 @@ async fn a_message_no_attempt_could_reach_is_given_up_as_not_stored_at_exactly_1
         Err(DeliveryError::NotStored(
             "no attempt reached the logging service: \
              logging-service is not reachable: Connection refused (os error 111)"
-                .to_owned()
+                .into()
         ))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
@@ -94,7 +94,7 @@ async fn one_ambiguous_attempt_among_unreachable_ones_makes_the_outcome_unknown(
         Err(DeliveryError::Unknown(
             "no answer in time: \
              logging-service is not reachable: Connection refused (os error 111)"
-                .to_owned()
+                .into()
         ))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
@@ -106,7 +106,7 @@ async fn a_service_that_never_answers_leaves_the_outcome_unknown_at_exactly_15_s
     let answer = start(&log).append(message(7)).await;
     assert_eq!(
         answer,
-        Err(DeliveryError::Unknown("no answer in time: no answer within 2s".to_owned()))
+        Err(DeliveryError::Unknown("no answer in time: no answer within 2s".into()))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
 }
@@ -140,11 +140,11 @@ async fn a_spent_budget_stops_retrying() {
     // One retry a second: the reserve of this budget is a single one.
     let budget = TpsBudget::new(Duration::from_secs(1), 1, 0.2);
     let mut policy = policy(Jitter::seeded(SEED), budget);
-    let mut batch = Batch::new([Arc::new(Entry::new(message(7)))]);
+    let mut call = Call::new([Arc::new(Entry::new(message(7)))]);
     let mut fail = || {
-        batch.begin_attempt();
+        call.begin_attempt();
         let mut result: Result<Outcomes, tower::BoxError> = Err(unreachable_status().into());
-        let delay = policy.retry(&mut batch, &mut result);
+        let delay = policy.retry(&mut call, &mut result);
         (delay.is_some(), result.unwrap_err().to_string())
     };
     assert!(fail().0);
@@ -232,14 +232,14 @@ async fn a_first_attempt_that_succeeds_logs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_outlasts_a_retry_every_100_ms() {
     let mut policy = policy(Jitter::seeded(SEED), retry_budget());
-    let mut batch = Batch::new([Arc::new(Entry::new(message(7)))]);
+    let mut call = Call::new([Arc::new(Entry::new(message(7)))]);
     for retry in 0..150 {
         let mut result = Err(unreachable_status().into());
-        assert!(policy.retry(&mut batch, &mut result).is_some(), "retry {retry}");
+        assert!(policy.retry(&mut call, &mut result).is_some(), "retry {retry}");
         tokio::time::advance(Duration::from_millis(101)).await;
     }
 }
 
 fn policy(jitter: Jitter, budget: TpsBudget) -> RetryPolicy {
-    RetryPolicy::new(jitter, budget, limits::ATTEMPT_TIMEOUT, Arc::new(Shared::default()))
+    RetryPolicy::new(jitter, budget, ATTEMPT_TIMEOUT, mpsc::unbounded_channel().0, Arc::default())
 }

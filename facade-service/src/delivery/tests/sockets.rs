@@ -273,8 +273,8 @@ async fn a_request_or_response_over_the_size_limit_is_not_repeated_as_it_is() {
 async fn the_largest_batch_fits_one_call() {
     let addr = serve(store_all).await;
     let delivery = Delivery::start(client(addr), DeliveryOptions::default());
-    let body = Bytes::from(vec![b'x'; limits::BATCH_BYTES_MAX / limits::BATCH_MESSAGES_MAX]);
-    let waiters: Vec<_> = (1..=3 * limits::BATCH_MESSAGES_MAX as u128)
+    let body = Bytes::from(vec![b'x'; limits::CALL_BYTES_MAX / limits::CALL_MESSAGES_MAX]);
+    let waiters: Vec<_> = (1..=3 * limits::CALL_MESSAGES_MAX as u128)
         .map(|id| append(&delivery, message_with(id, body.clone())))
         .collect();
     for waiter in waiters {

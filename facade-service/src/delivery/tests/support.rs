@@ -13,7 +13,9 @@ use tokio::{task::JoinHandle, time::Instant};
 use tonic::{ConnectError, Status};
 use tower::Service;
 
-use crate::delivery::{Delivered, Delivery, DeliveryError, DeliveryOptions, Jitter};
+use crate::delivery::{
+    Delivered, Delivery, DeliveryError, DeliveryLimits, DeliveryOptions, Jitter,
+};
 use oncelog::{
     message::{ContentType, Message, MessageId, Outcome, Receipt},
     wire::{STORED_TRAILER, v1},
@@ -223,6 +225,8 @@ pub(crate) fn message_with(id: u128, body: Bytes) -> Message {
 }
 
 pub(crate) const SEED: u64 = 42;
+
+pub(crate) const QUEUE: DeliveryLimits = DeliveryLimits::DEFAULT;
 
 pub(crate) fn options() -> DeliveryOptions {
     DeliveryOptions { jitter: Jitter::seeded(SEED), ..DeliveryOptions::default() }
