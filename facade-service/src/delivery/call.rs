@@ -116,7 +116,7 @@ impl Call {
     }
 }
 
-/// What happened to an attempt, for those who decide what may wait and how much is sent.
+/// What happened to an attempt, which decides what may wait and how much is sent.
 #[derive(Debug)]
 pub(super) enum AttemptEvent {
     /// It begins with this.

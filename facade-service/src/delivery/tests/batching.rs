@@ -21,14 +21,14 @@ async fn a_single_message_is_sent_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arrival() {
+async fn what_waits_during_a_call_is_the_next_one_in_order() {
     let log = FakeLog::scripted([SLOW, SLOW]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
     let rest: Vec<_> = [5, 3, 9, 2].map(|id| append(&delivery, message(id))).into();
     settle().await;
-    assert_eq!(log.call_ids(), [[1]], "one batch is under way at a time");
+    assert_eq!(log.call_ids(), [[1]], "one call is under way at a time");
     first.await.unwrap().unwrap();
     for (waiter, sequence) in rest.into_iter().zip(2..) {
         assert_eq!(waiter.await.unwrap().unwrap().receipt, receipt(sequence));
@@ -38,7 +38,7 @@ async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arr
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
+async fn messages_that_follow_an_answer_join_those_that_wait() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let client = tokio::spawn({
@@ -57,7 +57,7 @@ async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_alone_before_is_not_kept_waiting_for_others() {
+async fn a_lone_client_is_not_kept_waiting_for_others() {
     let log = FakeLog::scripted([]);
     let delivery = start(&log);
     append(&delivery, message(1)).await.unwrap().unwrap();
@@ -71,7 +71,7 @@ async fn who_was_alone_before_is_not_kept_waiting_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answered() {
+async fn a_large_enough_call_is_sent_before_the_last_is_answered() {
     let log = FakeLog::scripted([SLOW, SLOW]);
     // As in production, a call passes through a task for the channel and one for the connection.
     let through_tasks = service_fn({
@@ -101,7 +101,7 @@ async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_bounded_by_its_number_of_messages() {
+async fn a_call_is_bounded_by_its_number_of_messages() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
@@ -117,7 +117,7 @@ async fn a_batch_is_bounded_by_its_number_of_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_bounded_by_its_bytes_and_one_message_may_fill_it() {
+async fn a_call_is_bounded_by_bytes_and_one_message_may_fill_it() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let half = Bytes::from(vec![b'x'; CALL_BYTES_MAX / 2]);
@@ -144,7 +144,7 @@ async fn a_message_over_the_limit_is_refused_before_it_is_queued() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room() {
+async fn a_full_queue_refuses_at_once_until_it_has_room_again() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
@@ -171,7 +171,7 @@ async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queue_is_bounded_by_bytes_and_a_message_that_leaves_makes_room() {
+async fn the_queue_is_bounded_by_bytes_that_cancelling_frees() {
     let log = FakeLog::scripted([Step::Hang]);
     let delivery = start(&log);
     let _first = append(&delivery, message(1));
@@ -205,7 +205,7 @@ async fn the_same_id_twice_is_sent_twice_and_answered_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_refused_for_its_content_is_halved_until_only_the_culprit_fails() {
+async fn a_call_refused_for_its_content_is_halved_to_the_culprit() {
     // The call with 7 messages is refused, and each part with the culprit (4) in it.
     let refuse = || Step::Fail(Status::invalid_argument("too large for me"));
     let store = || Step::Answer(Duration::ZERO);

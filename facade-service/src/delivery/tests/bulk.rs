@@ -26,7 +26,7 @@ async fn all(bulk: &mut BulkAppend) -> (Vec<Answered>, Vec<usize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_is_stored_in_its_order_and_answered_batch_by_batch() {
+async fn a_bulk_append_is_stored_in_order_and_answered_by_calls() {
     let log = FakeLog::scripted(vec![Step::Answer(Duration::from_millis(10)); 2]);
     let delivery = start(&log);
     let mut bulk = delivery.append_bulk(messages(CALL_MESSAGES_MAX + 7));
@@ -39,7 +39,7 @@ async fn a_group_is_stored_in_its_order_and_answered_batch_by_batch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_after_a_group_is_behind_it_though_nobody_waits_for_it_yet() {
+async fn a_bulk_append_is_queued_before_it_is_awaited() {
     let log = FakeLog::scripted([]);
     let delivery = start(&log);
     let mut bulk = delivery.append_bulk(messages(2));
@@ -49,7 +49,7 @@ async fn who_comes_after_a_group_is_behind_it_though_nobody_waits_for_it_yet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_message_of_a_bulk_has_an_answer_of_its_own() {
+async fn each_message_of_a_bulk_append_has_its_own_answer() {
     let log = FakeLog::scripted([]);
     let delivery = start(&log);
     delivery.append(message(2)).await.unwrap();
@@ -68,7 +68,7 @@ async fn each_message_of_a_bulk_has_an_answer_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_each_of_a_bulk_is_told_what_is_known_of_it() {
+async fn at_the_deadline_a_bulk_append_tells_what_is_known_of_each() {
     let log = FakeLog::scripted(vec![Step::HangAndStoreLater(TOTAL_TIMEOUT * 2); 100]);
     let delivery = start(&log);
     let mut bulk = delivery.append_bulk(messages(CALL_MESSAGES_MAX + 1));
@@ -83,7 +83,7 @@ async fn at_the_deadline_each_of_a_bulk_is_told_what_is_known_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bulk_that_is_dropped_leaves_the_queue() {
+async fn a_bulk_append_that_is_dropped_leaves_the_queue() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1))]);
     let delivery = start(&log);
     let first = append(&delivery, message(100));
@@ -97,7 +97,7 @@ async fn a_bulk_that_is_dropped_leaves_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_gets_full_refuses_the_rest_of_a_bulk() {
+async fn a_queue_that_gets_full_refuses_the_rest_of_a_bulk_append() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1))]);
     let delivery = start(&log);
     let first = append(&delivery, message(u128::MAX));
@@ -113,7 +113,7 @@ async fn a_queue_that_gets_full_refuses_the_rest_of_a_bulk() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_that_ends_leaves_no_bulk_waiting() {
+async fn a_delivery_that_ends_leaves_no_bulk_append_waiting() {
     let log = FakeLog::scripted([Step::Panic]);
     let delivery = start(&log);
     let (answers, _) = all(&mut delivery.append_bulk(messages(CALL_MESSAGES_MAX + 1))).await;

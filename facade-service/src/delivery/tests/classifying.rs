@@ -72,7 +72,7 @@ fn a_definite_code_made_from_a_broken_connection_is_not_definite() {
 }
 
 #[test]
-fn only_a_failed_connect_is_never_reached_among_transport_errors() {
+fn only_a_failed_connect_is_never_reached() {
     assert_eq!(judge(unreachable_status()), (NeverReached, Retry));
     assert_eq!(judge(Status::from_error("broken pipe".into())), (Unknown, Retry));
     let text = "tcp connect error: Connection refused";

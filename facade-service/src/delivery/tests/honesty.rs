@@ -99,7 +99,7 @@ proptest! {
             match answer {
                 Some(Ok(delivered)) => {
                     prop_assert_eq!(Some(delivered.receipt.sequence), stored);
-                    prop_assert!(!(alone && delivered.replayed), "nobody else stored it");
+                    prop_assert!(!(alone && delivered.replayed), "no other client stored it");
                 }
                 Some(Err(
                     DeliveryError::NotStored(_)

@@ -10,15 +10,15 @@ use crate::delivery::{
 };
 use oncelog::limits::{CALL_MESSAGES_MAX, TOTAL_TIMEOUT};
 
-/// What one batch takes here.
+/// What one call takes here.
 const CALL_MILLIS: u64 = 100;
 
-/// A log that takes its time for each of many batches.
+/// A log that takes its time for each of many calls.
 fn slow(calls: usize) -> impl Iterator<Item = Step> {
     std::iter::repeat_n(Step::Answer(Duration::from_millis(CALL_MILLIS)), calls)
 }
 
-/// A delivery that has stored one message, and so knows how long a batch takes.
+/// A delivery that has stored one message, and so knows how long a call takes.
 async fn warm(log: &FakeLog) -> Delivery {
     let delivery = start(log);
     delivery.append(message(1)).await.unwrap();
@@ -67,7 +67,7 @@ impl Crowd {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_overload_all_that_is_accepted_is_fast_and_no_batch_is_less_than_full() {
+async fn in_overload_what_is_accepted_is_fast_and_calls_are_full() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
     let mut crowd = Crowd::new();
@@ -89,7 +89,7 @@ async fn in_overload_all_that_is_accepted_is_fast_and_no_batch_is_less_than_full
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_overload_everybody_is_welcome_as_soon_as_there_is_room() {
+async fn after_overload_messages_are_accepted_as_the_queue_shrinks() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
     let mut crowd = Crowd::new();
@@ -103,7 +103,7 @@ async fn after_overload_everybody_is_welcome_as_soon_as_there_is_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_refuses_nobody_and_neither_does_the_backlog_it_leaves() {
+async fn an_outage_refuses_nothing_and_neither_does_its_backlog() {
     // Away for two attempts, longer than the queue of a slow log may become in overload.
     let outage = [Step::Hang, Step::Hang];
     let log = FakeLog::scripted(slow(1).chain(outage).chain(slow(100)));
@@ -119,7 +119,7 @@ async fn an_outage_refuses_nobody_and_neither_does_the_backlog_it_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
+async fn a_bulk_append_waits_and_takes_no_room_from_single_ones() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
     let bulk = (0..4 * CALL_MESSAGES_MAX as u128).map(|id| message(100 + id)).collect();
@@ -132,8 +132,8 @@ async fn who_sends_in_bulk_waits_instead_and_takes_no_room_from_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_way_too_slow_for_full_batches_gets_smaller_ones() {
-    // A full batch takes twice as long as an attempt may.
+async fn a_way_too_slow_for_full_calls_gets_smaller_ones() {
+    // A full call takes twice as long as an attempt may.
     let each = 2 * ATTEMPT_TIMEOUT / CALL_MESSAGES_MAX as u32;
     let log = FakeLog::scripted(vec![Step::AnswerEach(each); 100]);
     let delivery = start(&log);
@@ -148,7 +148,7 @@ async fn a_way_too_slow_for_full_batches_gets_smaller_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_is_down_refuses_nobody_from_the_first_failed_attempt_on() {
+async fn a_failed_attempt_tells_an_outage_at_once() {
     let outage = Duration::from_millis(500);
     let down = Step::UnreachableUntil(Duration::from_millis(CALL_MILLIS) + outage);
     let log = FakeLog::scripted(slow(1).chain([down]).chain(slow(100)));
@@ -163,7 +163,7 @@ async fn a_log_that_is_down_refuses_nobody_from_the_first_failed_attempt_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_late_in_a_long_outage_waits_for_its_end_like_those_before() {
+async fn a_message_late_in_a_long_outage_waits_for_its_end() {
     let end = TOTAL_TIMEOUT + Duration::from_secs(5);
     let log = FakeLog::scripted([Step::UnreachableUntil(end)]);
     let delivery = start(&log);
@@ -173,7 +173,7 @@ async fn who_comes_late_in_a_long_outage_waits_for_its_end_like_those_before() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let attempts = log.call_times().len();
-    assert!(attempts < 200, "{attempts} attempts while nobody was there");
+    assert!(attempts < 200, "{attempts} attempts while the log was away");
     for (posted, waiter) in waiters {
         let answer = waiter.await.unwrap();
         // The last delay before the end may be as long as any.
@@ -184,7 +184,7 @@ async fn who_comes_late_in_a_long_outage_waits_for_its_end_like_those_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_takes_long_for_each_batch_gets_full_ones_again_after_an_outage() {
+async fn a_disk_slow_for_each_call_gets_full_ones_after_an_outage() {
     for millis in [300, 600, 1_200, 1_900] {
         let slow = vec![Step::Answer(Duration::from_millis(millis)); 1_000];
         let log = FakeLog::scripted([Step::Unreachable].into_iter().chain(slow));
@@ -199,8 +199,8 @@ async fn a_disk_that_takes_long_for_each_batch_gets_full_ones_again_after_an_out
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_a_way_too_slow_for_full_batches_what_is_accepted_is_soon_stored_too() {
-    // A full batch takes twice as long as an attempt may, so a batch is less.
+async fn on_a_way_too_slow_for_full_calls_waits_are_short_too() {
+    // A full call takes twice as long as an attempt may, so a call carries less.
     let each = 2 * ATTEMPT_TIMEOUT / CALL_MESSAGES_MAX as u32;
     let log = FakeLog::scripted(vec![Step::AnswerEach(each); 1_000]);
     let delivery = start(&log);

@@ -26,7 +26,7 @@ async fn a_lost_acknowledgement_is_retried_with_the_same_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_failed_attempt_one_message_goes_ahead_and_the_others_follow_in_order() {
+async fn a_probe_follows_a_failed_attempt_and_the_rest_follows_it() {
     let slow = Step::Answer(Duration::from_millis(100));
     let log = FakeLog::scripted([slow, Step::StoreAndHang, Step::Hang, Step::Unreachable]);
     let delivery = start(&log);
@@ -51,7 +51,7 @@ async fn a_conflict_is_never_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_is_cut_at_exactly_2_s_and_the_next_follows_after_the_drawn_delay() {
+async fn an_attempt_ends_at_2_s_and_the_next_follows_the_drawn_delay() {
     let log = FakeLog::scripted([Step::Hang, Step::Hang]);
     start(&log).append(message(7)).await.unwrap();
     let delays: Vec<u128> = expected_delays().take(2).collect();
@@ -68,7 +68,7 @@ async fn delays_are_the_drawn_part_of_their_ceilings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_no_attempt_could_reach_is_given_up_as_not_stored_at_exactly_15_s() {
+async fn a_message_no_attempt_could_deliver_is_not_stored_at_15_s() {
     let log = FakeLog::scripted(vec![Step::Unreachable; 1_000]);
     let answer = start(&log).append(message(7)).await;
     assert_eq!(
@@ -84,7 +84,7 @@ async fn a_message_no_attempt_could_reach_is_given_up_as_not_stored_at_exactly_1
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_ambiguous_attempt_among_unreachable_ones_makes_the_outcome_unknown() {
+async fn one_ambiguous_attempt_makes_the_outcome_unknown() {
     let mut script = vec![Step::Unreachable; 1_000];
     script[2] = Step::Fail(Status::unavailable("draining"));
     let log = FakeLog::scripted(script);
@@ -101,7 +101,7 @@ async fn one_ambiguous_attempt_among_unreachable_ones_makes_the_outcome_unknown(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_never_answers_leaves_the_outcome_unknown_at_exactly_15_s() {
+async fn a_service_that_never_answers_is_unknown_at_15_s() {
     let log = FakeLog::scripted(vec![Step::Hang; 100]);
     let answer = start(&log).append(message(7)).await;
     assert_eq!(
@@ -112,7 +112,7 @@ async fn a_service_that_never_answers_leaves_the_outcome_unknown_at_exactly_15_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_says_nothing_was_stored_is_retried_and_counts_as_not_reached() {
+async fn a_call_that_stored_nothing_is_retried_as_not_reached() {
     let status = stored_nothing(Status::unavailable("replaying"));
     let log = FakeLog::scripted(vec![Step::Fail(status); 1_000]);
     let answer = start(&log).append(message(7)).await;
@@ -121,7 +121,7 @@ async fn a_call_that_says_nothing_was_stored_is_retried_and_counts_as_not_reache
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_as_long_as_the_total_timeout_does_not_spend_the_retry_budget() {
+async fn a_long_outage_does_not_spend_the_retry_budget() {
     // Delays of zero at worst: even then the ceilings keep the mean far below the reserve.
     for seed in 0..20 {
         let log = FakeLog::scripted(vec![Step::Unreachable; 1_000]);
@@ -170,7 +170,7 @@ async fn deliveries_that_share_a_jitter_do_not_retry_in_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn consecutive_batches_draw_different_delays() {
+async fn consecutive_calls_draw_different_delays() {
     let log = FakeLog::scripted([
         Step::Unreachable,
         Step::Unreachable,

@@ -265,8 +265,8 @@ pub(crate) fn expected_delays() -> impl Iterator<Item = u128> {
         .map(move |ceiling| jitter.delay(Duration::from_millis(ceiling)).as_millis())
 }
 
-/// Whether a log line is on is decided once for the process, when it is first reached, by whoever
-/// listens at that time. Two listeners that hear nothing keep it on for the test that comes to listen
+/// Whether a log line is on is decided once for the process, when it is first reached, by the
+/// listeners of that time. Two listeners that hear nothing keep it on for the test that comes to listen
 /// later or at the same time in another thread. Every test makes a message first.
 fn keep_log_lines_on() {
     static LISTENERS: OnceLock<[tracing::Dispatch; 2]> = OnceLock::new();
