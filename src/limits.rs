@@ -123,9 +123,6 @@ pub const IDLE_MARK_COMMIT_TIMES: u32 = 4;
 /// How often a full disk is looked at for new room.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Log lines waiting to be written. Past this they are dropped.
-pub const LOG_LINES_WAITING_MAX: usize = 8 * 1024;
-
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
 

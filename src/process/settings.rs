@@ -16,7 +16,7 @@ use crate::{limits, process::exit::Exit};
 /// Prints help, version or what is wrong, and returns the code to exit with.
 pub fn parse_args<Args: Parser>() -> Result<Args, Exit> {
     Args::try_parse().map_err(|error| {
-        // Nobody is left to tell if the terminal is gone.
+        // If the terminal is gone, the code still says it.
         let _ = error.print();
         #[allow(clippy::wildcard_enum_match_arm)] // Foreign, and every other kind is a usage error.
         match error.kind() {
@@ -125,6 +125,24 @@ impl Checks {
         self.problems.push(format!("{flag} {value:?}: {problem}"));
     }
 
+    /// What `build` makes of the values that were parsed, if none is wrong. It returns none for a value
+    /// that could not be parsed.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    ///
+    /// # Panics
+    /// If `build` returns none and no problem was noted.
+    pub fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, WrongSettings> {
+        if !self.problems.is_empty() {
+            return Err(self.wrong());
+        }
+        let Some(built) = build() else {
+            panic!("a setting is missing and no problem was noted");
+        };
+        Ok(built)
+    }
+
     /// What is wrong, if anything is.
     pub fn wrong(self) -> WrongSettings {
         WrongSettings(self.problems)
@@ -187,6 +205,20 @@ mod tests {
         let wrong = checks.wrong();
         assert_eq!(wrong.0.len(), 3, "{wrong}");
         assert!(wrong.to_string().contains("--logging-url \"ftp://x\": write http://host:port"));
+    }
+
+    #[test]
+    fn settings_are_built_of_values_that_are_all_right() {
+        let finish = |text| {
+            let mut checks = Checks::default();
+            let (one, two) = (checks.parse("--one", "1"), checks.parse("--two", text));
+            checks.finish(|| Some((one?, two?)))
+        };
+        assert_eq!(finish("2"), Ok((1, 2)));
+        assert_eq!(finish("two").unwrap_err().0.len(), 1);
+        let mut checks = Checks::default();
+        checks.problem("--one", "1", "must be smaller than --two");
+        assert_eq!(checks.finish(|| Some(1)).unwrap_err().0.len(), 1);
     }
 
     #[test]
