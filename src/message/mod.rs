@@ -3,8 +3,7 @@
 mod content_type;
 mod id;
 mod stream;
-
-pub(crate) use self::{content_type::TEXT, stream::FACADE};
+mod text;
 
 use std::time::SystemTime;
 

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_not_understood_is_none() {
-        for wrong in ["oncelog=loud", "a=b=c", "info,a=loud", "[span]=info", "oncelog[{id}]=debug"] {
+        for wrong in ["oncelog=loud", "a=b=c", "info,a=loud", "[span]=info", "oncelog[{id}]=debug"]
+        {
             assert!(filter(wrong.as_ref()).is_none(), "{wrong:?}");
         }
     }
