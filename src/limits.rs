@@ -1,6 +1,8 @@
-//! Every bound of the system, with its unit and its reason.
+//! The bounds of the contract: sizes and times that two programs must agree on, with their units and
+//! reasons.
 //!
-//! Nothing that a stranger can fill (a queue, a body, a stream, a retry loop) is without one.
+//! Nothing that a stranger can fill (a queue, a body, a stream, a retry loop) is without a bound. Those that
+//! one program keeps alone are where it keeps them.
 
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 127;
 /// An `Idempotency-Key`. Long enough for any key in use, short enough for a header line.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
-// --- Batches ---
+// --- Calls ---
 
 /// Messages in one `Append` call.
 pub const CALL_MESSAGES_MAX: usize = 1024;
@@ -33,7 +35,8 @@ pub const CALL_MESSAGES_MAX: usize = 1024;
 /// Body bytes in one `Append` call. A single message may fill it alone.
 pub const CALL_BYTES_MAX: usize = 1024 * 1024;
 
-/// One gRPC message, encoded: twice a full batch, so that no valid batch is ever refused for size.
+/// One gRPC message, encoded. A full call takes at most 1.23 MiB, so no valid call is ever refused for its
+/// size.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Elements of lists in one gRPC message: as many as the fullest chunk of a `Read` stream has. An
@@ -42,7 +45,7 @@ pub const GRPC_ELEMENTS_MAX: usize = READ_CHUNK_MESSAGES_MAX;
 
 const _: () = assert!(CALL_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
 
-// A batch of the smallest messages costs this much on the wire beside the bodies.
+// What one message of a call takes on the wire at most, beside its body.
 const MESSAGE_OVERHEAD_BYTES_MAX: usize = 16 + STREAM_NAME_BYTES_MAX + CONTENT_TYPE_BYTES_MAX + 32;
 const _: () = assert!(
     CALL_BYTES_MAX + CALL_MESSAGES_MAX * MESSAGE_OVERHEAD_BYTES_MAX <= GRPC_MESSAGE_BYTES_MAX
@@ -50,13 +53,13 @@ const _: () = assert!(
 const _: () = assert!(HTTP_BODY_BYTES_MAX <= MESSAGE_BODY_BYTES_MAX);
 const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= CALL_BYTES_MAX);
 
-// --- The facade's queue ---
+// --- Uploads ---
 
-/// Messages of one batch upload that may be under way at once: a batch that is stored, and the next one
-/// that gathers meanwhile. More would let one upload fill the queue and starve single posts.
+/// Messages of one batch upload that may be under way at once: a call that is answered, and the next one
+/// that fills up meanwhile. More would let one upload fill the queue and starve single posts.
 pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * CALL_MESSAGES_MAX;
 
-/// Lines of one batch upload that are delivered as one group, if they arrive together.
+/// Lines of one batch upload that are delivered as one bulk append, if they arrive together.
 pub const UPLOAD_LINES_TOGETHER_MAX: usize = CALL_MESSAGES_MAX / 2;
 
 /// Messages of all batch uploads together that may be under way. With one post on each other
@@ -284,8 +287,6 @@ pub const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 // --- Delivery ---
 
-/// Everything the facade may spend on one message, queueing and all attempts included.
+/// Everything the facade may spend on one message, queueing and all attempts included. Its clients wait
+/// longer.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The longest timeout a setting may ask for. A deadline too far away is one no clock can hold.
-pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);

@@ -75,7 +75,7 @@ pub enum Rejection {
     /// More appends are waiting than the log takes.
     #[error("{0}")]
     Overloaded(String),
-    /// A record with this id is stored but cannot be read, so nobody knows whether it is the same
+    /// A record with this id is stored but cannot be read, so it is unknown whether it is the same
     /// message.
     #[error("{0}")]
     Unreadable(String),

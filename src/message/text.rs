@@ -95,13 +95,18 @@ fn probe(bucket: &Bucket, hash: u64) -> impl Iterator<Item = &OnceLock<&'static 
     (0..BUCKET_SLOTS).map(move |index| &bucket[(first + index) % BUCKET_SLOTS])
 }
 
-/// FNV-1a, which is short and fast for few bytes. Clients that provoke collisions fill a bucket and slow
-/// down nothing but its texts.
+/// Takes eight bytes at a time: a hash byte by byte would take longer than to copy the text. Clients that
+/// provoke collisions fill a bucket and slow down nothing but its texts.
 fn hash(text: &[u8]) -> u64 {
-    let hash = text.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash ^ (hash >> 29)
+    let mix = |hash: u64, word: u64| {
+        let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        product ^ (product >> 32)
+    };
+    let hash = mix(0, text.len() as u64);
+    let (words, rest) = text.as_chunks();
+    let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let rest = rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    mix(hash, rest)
 }
 
 /// Declares a checked text: a newtype around [`Text`], and the error of a text that is none.

@@ -8,7 +8,10 @@ use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 use clap::{Parser, error::ErrorKind};
 use http::Uri;
 
-use crate::{limits, process::exit::Exit};
+use super::exit::Exit;
+
+/// The longest timeout a setting may ask for. A deadline too far away is one no clock can hold.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the command line and the environment.
 ///
@@ -43,7 +46,7 @@ impl Checks {
     }
 
     /// Parses a duration such as `2s` or `500ms`: longer than zero, at most
-    /// [`limits::TIMEOUT_MAX`].
+    /// [`TIMEOUT_MAX`].
     pub fn duration(&mut self, flag: &str, value: &str) -> Option<Duration> {
         let duration = self.duration_or_zero(flag, value)?;
         if duration.is_zero() {
@@ -53,9 +56,9 @@ impl Checks {
         Some(duration)
     }
 
-    /// Parses a duration such as `2s` or `0s`: at most [`limits::TIMEOUT_MAX`].
+    /// Parses a duration such as `2s` or `0s`: at most [`TIMEOUT_MAX`].
     pub fn duration_or_zero(&mut self, flag: &str, value: &str) -> Option<Duration> {
-        let is_too_long = |duration: &Duration| *duration > limits::TIMEOUT_MAX;
+        let is_too_long = |duration: &Duration| *duration > TIMEOUT_MAX;
         // Each part before their sum, which in humantime 2.4.0 may panic: its carry is off by one.
         let mut parts =
             duration_parts(value).filter_map(|part| humantime::parse_duration(part).ok());
@@ -65,7 +68,7 @@ impl Checks {
         };
         match parsed {
             Ok(duration) if is_too_long(&duration) => {
-                let longest = humantime::format_duration(limits::TIMEOUT_MAX);
+                let longest = humantime::format_duration(TIMEOUT_MAX);
                 self.problem(flag, value, format_args!("must be at most {longest}"));
             }
             Ok(duration) => return Some(duration),
@@ -225,7 +228,7 @@ mod tests {
     fn a_duration_is_one_that_a_deadline_can_be_made_of() {
         let parse = |value| Checks::default().duration("--timeout", value);
         assert_eq!(parse("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse("24h"), Some(limits::TIMEOUT_MAX));
+        assert_eq!(parse("24h"), Some(TIMEOUT_MAX));
         for wrong in ["0s", "24h 1ns", "400000000000y", "-1s", "2", ""] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
@@ -244,7 +247,7 @@ mod tests {
         assert_eq!(parse("18446744073709551615s 1000000000ns"), None);
         assert_eq!(parse("18446744073709551615s 1000ms"), None);
         assert_eq!(parse("12h 12h 1ns"), None);
-        assert_eq!(parse("12h12h"), Some(limits::TIMEOUT_MAX));
+        assert_eq!(parse("12h12h"), Some(TIMEOUT_MAX));
         assert_eq!(parse("1 h 30m 5 s"), Some(Duration::from_secs(5405)));
     }
 
