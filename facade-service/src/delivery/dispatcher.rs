@@ -83,7 +83,7 @@ async fn deliver<L>(
                     parts.push(rest);
                 }
                 if parts.is_empty() && !queue.is_coalesced() {
-                    answers.into_iter().for_each(Replied::send);
+                    send_all(answers);
                 } else {
                     tokio::spawn(send_behind_the_next_call(answers));
                 }
@@ -122,29 +122,29 @@ async fn observed<C: Future>(
     .await
 }
 
-/// An answer, and where it goes.
-struct Replied(Reply, Answer);
-
-impl Replied {
-    fn send(self) {
-        self.0.send(self.1);
+fn send_all(answers: Vec<(Reply, Answer)>) {
+    for (reply, answer) in answers {
+        reply.send(answer);
     }
 }
 
 /// Each answer makes its connection ready, and all of them would run before a call that need not coalesce
 /// more is on its way, while the disk has nothing to do.
-async fn send_behind_the_next_call(answers: Vec<Replied>) {
+async fn send_behind_the_next_call(answers: Vec<(Reply, Answer)>) {
     for _ in 0..TASKS_OF_A_CALL {
         tokio::task::yield_now().await;
     }
-    answers.into_iter().for_each(Replied::send);
+    send_all(answers);
 }
 
 /// A call passes through so many tasks until it is written: its channel, and its connection.
 const TASKS_OF_A_CALL: usize = 2;
 
 /// The answers to the appends whose outcome is known, and the others that are not cancelled.
-fn sort(appends: Vec<PendingAppend>, outcomes: Outcomes) -> (Vec<Replied>, Vec<PendingAppend>) {
+fn sort(
+    appends: Vec<PendingAppend>,
+    outcomes: Outcomes,
+) -> (Vec<(Reply, Answer)>, Vec<PendingAppend>) {
     let (mut answers, mut rest) = (Vec::with_capacity(appends.len()), Vec::new());
     // Without an outcome there was no attempt, and no append that needs another one.
     let known = !outcomes.is_empty();
@@ -153,7 +153,7 @@ fn sort(appends: Vec<PendingAppend>, outcomes: Outcomes) -> (Vec<Replied>, Vec<P
         // Positions ascend. Those left out have to follow, or are cancelled.
         if let Some((_, outcome)) = outcomes.next_if(|(at, _)| *at == position) {
             let answer = outcome::of_receipt(outcome, append.entry.state());
-            answers.push(Replied(append.reply, answer));
+            answers.push((append.reply, answer));
         } else if known && append.entry.state() != State::Cancelled {
             rest.push(append);
         }

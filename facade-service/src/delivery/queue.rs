@@ -117,14 +117,7 @@ impl Queue {
         class: AppendClass,
         reply: Reply,
     ) -> Result<EntryId, PushError> {
-        let mut state = self.lock();
-        let first = state.pending.is_empty();
-        let id = state.push(entry, class, reply);
-        drop(state);
-        if first && id.is_ok() {
-            self.arrived.notify_one();
-        }
-        id
+        self.arrive(|state| state.push(entry, class, reply))
     }
 
     /// Adds appends at the end, in their order, each as [`Queue::push`] does.
@@ -133,16 +126,23 @@ impl Queue {
         class: AppendClass,
         appends: impl IntoIterator<Item = (Arc<Entry>, Reply)>,
     ) -> Vec<Result<EntryId, PushError>> {
+        self.arrive(|state| {
+            let push = |(entry, reply)| state.push(entry, class, reply);
+            appends.into_iter().map(push).collect()
+        })
+    }
+
+    /// Wakes the dispatcher if `push` adds to an empty queue.
+    fn arrive<T>(&self, push: impl FnOnce(&mut QueueState) -> T) -> T {
         let mut state = self.lock();
-        let first = state.pending.is_empty();
-        let push = |(entry, reply)| state.push(entry, class, reply);
-        let ids = appends.into_iter().map(push).collect();
-        let first = first && !state.pending.is_empty();
+        let was_empty = state.pending.is_empty();
+        let pushed = push(&mut state);
+        let is_first = was_empty && !state.pending.is_empty();
         drop(state);
-        if first {
+        if is_first {
             self.arrived.notify_one();
         }
-        ids
+        pushed
     }
 
     /// Cancels an append: no attempt begins with its message afterwards. Returns how far it had come.

@@ -95,9 +95,7 @@ async fn a_large_enough_call_is_sent_before_the_last_is_answered() {
     let second: Vec<_> = waiting.clone().map(|id| append(&delivery, message(id))).collect();
     settle().await;
     assert_eq!(first.await.unwrap(), [vec![1], waiting.collect()]);
-    for waiter in second {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(second).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,9 +107,7 @@ async fn a_call_is_bounded_by_its_number_of_messages() {
     let count = 2 * CALL_MESSAGES_MAX as u128 + 3;
     let rest: Vec<_> = (2..2 + count).map(|id| append(&delivery, message(id))).collect();
     first.await.unwrap().unwrap();
-    for waiter in rest {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(rest).await;
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, CALL_MESSAGES_MAX, CALL_MESSAGES_MAX, 3]);
 }
@@ -127,9 +123,7 @@ async fn a_call_is_bounded_by_bytes_and_one_message_may_fill_it() {
     for (id, body) in (2..).zip([&half, &half, &half, &full, &half]) {
         waiters.push(append(&delivery, message_with(id, body.clone())));
     }
-    for waiter in waiters {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiters).await;
     assert_eq!(log.call_ids(), [vec![1], vec![2, 3], vec![4], vec![5], vec![6]]);
     assert!(log.seen().calls.iter().all(|call| call.body_bytes <= CALL_BYTES_MAX));
 }
@@ -164,9 +158,7 @@ async fn a_full_queue_refuses_at_once_until_it_has_room_again() {
     assert_eq!(log.elapsed(), Duration::ZERO, "without waiting");
     first.await.unwrap().unwrap();
     delivery.append(message(u128::MAX - 1)).await.unwrap();
-    for waiter in waiting {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiting).await;
     assert!(!log.seen().stored.contains_key(&refused));
 }
 

@@ -139,9 +139,7 @@ async fn a_way_too_slow_for_full_calls_gets_smaller_ones() {
     let delivery = start(&log);
     let waiters: Vec<_> =
         (0..2 * CALL_MESSAGES_MAX as u128).map(|id| append(&delivery, message(100 + id))).collect();
-    for waiter in waiters {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiters).await;
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
     let full = sizes.iter().filter(|size| **size == CALL_MESSAGES_MAX).count();
     assert!(full <= 1, "{sizes:?}");

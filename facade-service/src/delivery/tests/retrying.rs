@@ -8,7 +8,7 @@ use tower::retry::{Policy as _, budget::TpsBudget};
 
 use super::support::*;
 use crate::delivery::{
-    ATTEMPT_TIMEOUT, DeliveryError, Jitter,
+    ATTEMPT_TIMEOUT, Delivery, DeliveryError, DeliveryOptions, Jitter,
     call::{Call, Outcomes},
     entry::Entry,
     retry::{RetryPolicy, retry_budget},
@@ -125,9 +125,8 @@ async fn a_long_outage_does_not_spend_the_retry_budget() {
     // Delays of zero at worst: even then the ceilings keep the mean far below the reserve.
     for seed in 0..20 {
         let log = FakeLog::scripted(vec![Step::Unreachable; 1_000]);
-        let options =
-            crate::delivery::DeliveryOptions { jitter: Jitter::seeded(seed), ..options() };
-        let delivery = crate::delivery::Delivery::start(log.clone(), options);
+        let options = DeliveryOptions { jitter: Jitter::seeded(seed), ..options() };
+        let delivery = Delivery::start(log.clone(), options);
         let asked = tokio::time::Instant::now();
         let _ = delivery.append(message(7)).await;
         assert_eq!(asked.elapsed(), limits::TOTAL_TIMEOUT, "seed {seed}");
@@ -160,8 +159,8 @@ async fn a_spent_budget_stops_retrying() {
 async fn deliveries_that_share_a_jitter_do_not_retry_in_step() {
     let jitter = Jitter::seeded(SEED);
     let start = |log: &FakeLog| {
-        let options = crate::delivery::DeliveryOptions { jitter: jitter.clone(), ..options() };
-        crate::delivery::Delivery::start(log.clone(), options)
+        let options = DeliveryOptions { jitter: jitter.clone(), ..options() };
+        Delivery::start(log.clone(), options)
     };
     let logs = [(); 2].map(|()| FakeLog::scripted(vec![Step::Unreachable; 6]));
     let (one, other) = (start(&logs[0]), start(&logs[1]));

@@ -20,7 +20,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use super::{
     classifying::CODES,
-    support::{append, message, message_with, receipt, settle, stored_nothing},
+    support::{all_stored, append, message, message_with, receipt, settle, stored_nothing},
 };
 use crate::delivery::{
     Delivery, DeliveryError, DeliveryOptions, LoggingClient,
@@ -277,9 +277,7 @@ async fn the_fullest_call_fits_a_request() {
     let waiters: Vec<_> = (1..=3 * limits::CALL_MESSAGES_MAX as u128)
         .map(|id| append(&delivery, message_with(id, body.clone())))
         .collect();
-    for waiter in waiters {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiters).await;
     let full = Bytes::from(vec![b'x'; limits::MESSAGE_BODY_BYTES_MAX]);
     delivery.append(message_with(u128::MAX, full)).await.unwrap();
 }

@@ -242,6 +242,13 @@ pub(crate) fn append(delivery: &Delivery, message: Message) -> JoinHandle<Answer
     tokio::spawn(async move { delivery.append(message).await })
 }
 
+/// Waits for all of them, and each must have stored its message.
+pub(crate) async fn all_stored(waiters: impl IntoIterator<Item = JoinHandle<Answered>>) {
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+}
+
 /// Lets every task run until it waits for time to pass. The clock stands still meanwhile.
 pub(crate) async fn settle() {
     // The runtime polls 61 tasks between two yields, so this serves more than fill the queue.
