@@ -10,7 +10,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 checked_text! {
     /// 1 to 127 visible ASCII characters or spaces. It is kept for readers and not interpreted.
-    ContentType: CONTENT_TYPE_BYTES_MAX bytes of b' '..=b'~', interned in 8 buckets;
+    ContentType: CONTENT_TYPE_BYTES_MAX bytes of b' '..=b'~', interned in 16 buckets;
 
     /// Plain text in UTF-8.
     text = TEXT;

@@ -11,10 +11,10 @@ const FACADE: &str = "facade";
 checked_text! {
     /// 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`.
     ///
-    /// Names that were seen before are interned, up to some 32,000: they are cloned and read from the wire
-    /// without taking memory.
+    /// Names that were seen before are interned, up to 32,768: they are cloned and read from the wire without
+    /// taking memory.
     StreamName: STREAM_NAME_BYTES_MAX bytes of
-        b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-', interned in 512 buckets;
+        b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-', interned in 1024 buckets;
 
     /// The stream that the facade writes to and reads from.
     facade = FACADE;

@@ -60,8 +60,8 @@ pub(super) struct Interner<const BUCKETS: usize>([OnceLock<Box<Bucket>>; BUCKETS
 /// Filled from the place that the hash names, without gaps, and never emptied.
 type Bucket = [OnceLock<&'static str>; BUCKET_SLOTS];
 
-/// Texts in one bucket.
-const BUCKET_SLOTS: usize = 64;
+/// Texts in one bucket: as many as are compared at most to find one.
+const BUCKET_SLOTS: usize = 32;
 
 impl<const BUCKETS: usize> Interner<BUCKETS> {
     pub(super) const fn new() -> Self {
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn threads_that_intern_the_same_texts_agree() {
-        static INTERNER: Interner<4> = Interner::new();
+        static INTERNER: Interner<64> = Interner::new();
         let intern = || -> Vec<_> {
             (0..100)
                 .map(|name| INTERNER.intern(&name.to_string()).unwrap().as_ptr().addr())
