@@ -19,7 +19,11 @@ impl Amount {
     }
 
     /// Takes out a message that was added before.
+    ///
+    /// # Panics
+    /// If there is none.
     pub(super) fn remove(&mut self, body_bytes: usize) {
+        assert!(self.messages > 0 && self.body_bytes >= body_bytes, "it was never added");
         self.messages -= 1;
         self.body_bytes -= body_bytes;
     }
