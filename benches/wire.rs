@@ -21,72 +21,105 @@ use prost::Message as _;
 const BODY_BYTES: usize = 100;
 
 /// Messages of one call: alone, some connections, a full one.
-const BATCHES: [usize; 3] = [1, 64, limits::BATCH_MESSAGES_MAX];
+const CALLS: [usize; 3] = [1, 64, limits::CALL_MESSAGES_MAX];
 
 fn main() {
     divan::main();
 }
 
-fn batch(messages: usize) -> Vec<Message> {
-    let message = |_| Message {
+/// Names of streams in use at a time, when there are many.
+const STREAMS: usize = 10_000;
+
+fn facade(_: usize) -> StreamName {
+    StreamName::facade()
+}
+
+fn named(number: usize) -> StreamName {
+    format!("orders.customer-{}", number % STREAMS).parse().unwrap()
+}
+
+fn call(messages: usize) -> Vec<Message> {
+    call_to(messages, facade)
+}
+
+fn call_to(messages: usize, stream: impl Fn(usize) -> StreamName) -> Vec<Message> {
+    let message = |number| Message {
         id: RandomIds.next_id(),
-        stream: StreamName::facade(),
+        stream: stream(number),
         content_type: ContentType::text(),
         body: vec![b'x'; BODY_BYTES].into(),
     };
     (0..messages).map(message).collect()
 }
 
-fn request(batch: &[Message]) -> AppendRequest {
-    AppendRequest { messages: batch.iter().cloned().map(Into::into).collect() }
+fn request(call: &[Message]) -> AppendRequest {
+    AppendRequest { messages: call.iter().cloned().map(Into::into).collect() }
 }
 
-fn response(batch: &[Message]) -> AppendResponse {
+fn response(call: &[Message]) -> AppendResponse {
     let stored_at = SystemTime::now();
     let receipt = |(message, sequence): (&Message, u64)| {
         let id = Bytes::copy_from_slice(message.id.as_bytes());
         Outcome::Stored(Receipt { sequence, stored_at }).into_receipt(id)
     };
-    AppendResponse { receipts: batch.iter().zip(1_000_000..).map(receipt).collect() }
+    AppendResponse { receipts: call.iter().zip(1_000_000..).map(receipt).collect() }
 }
 
 /// The facade asks.
-#[divan::bench(args = BATCHES)]
+#[divan::bench(args = CALLS)]
 fn encode_append(bencher: Bencher<'_, '_>, messages: usize) {
-    let batch = batch(messages);
-    let bytes = request(&batch).encoded_len();
+    let call = call(messages);
+    let bytes = request(&call).encoded_len();
     bencher
         .counter(ItemsCount::new(messages))
         .counter(BytesCount::new(bytes))
-        .bench(|| request(black_box(&batch)).encode_to_vec());
+        .bench(|| request(black_box(&call)).encode_to_vec());
 }
 
 /// The logging service takes it in and checks each message.
-#[divan::bench(args = BATCHES)]
+#[divan::bench(args = CALLS)]
 fn decode_append(bencher: Bencher<'_, '_>, messages: usize) {
-    let bytes = Bytes::from(request(&batch(messages)).encode_to_vec());
+    decode(bencher, &call(messages));
+}
+
+/// The same for a stream whose name was seen before.
+#[divan::bench(args = CALLS)]
+fn decode_append_to_a_known_stream(bencher: Bencher<'_, '_>, messages: usize) {
+    decode(bencher, &call_to(messages, |_| named(7)));
+}
+
+/// The same where each message is for another stream of many, all known.
+#[divan::bench]
+fn decode_append_to_many_known_streams(bencher: Bencher<'_, '_>) {
+    decode(bencher, &call_to(STREAMS, named));
+}
+
+fn decode(bencher: Bencher<'_, '_>, call: &[Message]) {
+    let bytes = Bytes::from(request(call).encode_to_vec());
     let check = |message: v1::Message| Message::try_from(message).unwrap();
-    bencher.counter(ItemsCount::new(messages)).counter(BytesCount::new(bytes.len())).bench(|| {
-        let request = AppendRequest::decode(black_box(bytes.clone())).unwrap();
-        request.messages.into_iter().map(check).collect::<Vec<_>>()
-    });
+    bencher.counter(ItemsCount::new(call.len())).counter(BytesCount::new(bytes.len())).bench(
+        || {
+            let request = AppendRequest::decode(black_box(bytes.clone())).unwrap();
+            request.messages.into_iter().map(check).collect::<Vec<_>>()
+        },
+    );
 }
 
 /// The logging service answers.
-#[divan::bench(args = BATCHES)]
+#[divan::bench(args = CALLS)]
 fn encode_receipts(bencher: Bencher<'_, '_>, messages: usize) {
-    let batch = batch(messages);
-    let bytes = response(&batch).encoded_len();
+    let call = call(messages);
+    let bytes = response(&call).encoded_len();
     bencher
         .counter(ItemsCount::new(messages))
         .counter(BytesCount::new(bytes))
-        .bench(|| response(black_box(&batch)).encode_to_vec());
+        .bench(|| response(black_box(&call)).encode_to_vec());
 }
 
 /// The facade takes the answer in.
-#[divan::bench(args = BATCHES)]
+#[divan::bench(args = CALLS)]
 fn decode_receipts(bencher: Bencher<'_, '_>, messages: usize) {
-    let bytes = Bytes::from(response(&batch(messages)).encode_to_vec());
+    let bytes = Bytes::from(response(&call(messages)).encode_to_vec());
     let outcome = |receipt: v1::Receipt| Outcome::try_from(receipt).unwrap();
     bencher.counter(ItemsCount::new(messages)).counter(BytesCount::new(bytes.len())).bench(|| {
         let response = AppendResponse::decode(black_box(bytes.clone())).unwrap();

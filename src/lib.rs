@@ -5,7 +5,7 @@
 //! - [`limits`]: the bounds of the contract, with their units and reasons
 //! - [`net`]: accepted connections: the accept loop, the connection limiter, timers, the flood guard
 //! - [`grpc`]: a gRPC server with limits, health and reflection; endpoints of clients
-//! - [`process`]: settings, exit codes, runtime, signals, telemetry
+//! - [`process`]: the main of a service, settings, exit codes, runtime, signals, telemetry
 //! - [`clock`]: wall clock time, real or simulated
 //!
 //! The services themselves are the packages beside this one. They are library functions that take

@@ -1,6 +1,8 @@
-//! Every bound of the system, with its unit and its reason.
+//! The bounds of the contract: sizes and times that two programs must agree on, with their units and
+//! reasons.
 //!
-//! Nothing that a stranger can fill (a queue, a body, a stream, a retry loop) is without one.
+//! Nothing that a stranger can fill (a queue, a body, a stream, a retry loop) is without a bound. Those that
+//! one program keeps alone are where it keeps them.
 
 use std::time::Duration;
 
@@ -25,78 +27,40 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 127;
 /// An `Idempotency-Key`. Long enough for any key in use, short enough for a header line.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
-// --- Batches ---
+// --- Calls ---
 
 /// Messages in one `Append` call.
-pub const BATCH_MESSAGES_MAX: usize = 1024;
+pub const CALL_MESSAGES_MAX: usize = 1024;
 
 /// Body bytes in one `Append` call. A single message may fill it alone.
-pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+pub const CALL_BYTES_MAX: usize = 1024 * 1024;
 
-/// One gRPC message, encoded: twice a full batch, so that no valid batch is ever refused for size.
+/// One gRPC message, encoded. A full call takes at most 1.23 MiB, so no valid call is ever refused for its
+/// size.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Elements of lists in one gRPC message: as many as the fullest chunk of a `Read` stream has. An
 /// empty element takes two bytes on the wire and over a hundred in memory.
 pub const GRPC_ELEMENTS_MAX: usize = READ_CHUNK_MESSAGES_MAX;
 
-const _: () = assert!(BATCH_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
+const _: () = assert!(CALL_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
 
-/// Messages that wait for others which are being read from their sockets already. A call costs about as
-/// much as thirty messages, whatever it carries: with this many it is a small part, and from here on the
-/// log has better begin while more are read.
-pub const GATHER_MESSAGES_MAX: usize = 128;
-
-/// Body bytes that wait for no others: to write them takes longer than the call.
-pub const GATHER_BYTES_MAX: usize = 64 * 1024;
-
-// A batch of the smallest messages costs this much on the wire beside the bodies.
+// What one message of a call takes on the wire at most, beside its body.
 const MESSAGE_OVERHEAD_BYTES_MAX: usize = 16 + STREAM_NAME_BYTES_MAX + CONTENT_TYPE_BYTES_MAX + 32;
 const _: () = assert!(
-    BATCH_BYTES_MAX + BATCH_MESSAGES_MAX * MESSAGE_OVERHEAD_BYTES_MAX <= GRPC_MESSAGE_BYTES_MAX
+    CALL_BYTES_MAX + CALL_MESSAGES_MAX * MESSAGE_OVERHEAD_BYTES_MAX <= GRPC_MESSAGE_BYTES_MAX
 );
 const _: () = assert!(HTTP_BODY_BYTES_MAX <= MESSAGE_BODY_BYTES_MAX);
-const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= BATCH_BYTES_MAX);
+const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= CALL_BYTES_MAX);
 
-// --- The facade's queue ---
+// --- Uploads ---
 
-/// Messages waiting for the logging service, as many as gather in a short outage under load.
-pub const QUEUE_MESSAGES_MAX: usize = 16 * 1024;
+/// Messages of one batch upload that may be under way at once: a call that is answered, and the next one
+/// that fills up meanwhile. More would let one upload fill the queue and starve single posts.
+pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * CALL_MESSAGES_MAX;
 
-/// Body bytes waiting for the logging service: what the facade's memory may grow by in an outage.
-pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// How long a post may wait behind others while batches are stored. Past this it is refused: a longer
-/// queue would store nothing more, and every message in it would be late.
-pub const QUEUE_WAIT_MAX: Duration = Duration::from_millis(50);
-
-/// Batches that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
-pub const QUEUE_BATCHES_MIN: usize = 2;
-
-/// Messages that may wait whatever their size and however slow the disk is: as many as come from clients
-/// too few to overload anything. [`QUEUE_BYTES_MAX`] holds for them as well.
-pub const QUEUE_MESSAGES_MIN: usize = 64;
-
-/// How many times more than the last one an attempt may carry, after one that brought no receipts.
-pub const PACE_GROWTH_MAX: usize = 8;
-
-/// Up to this many bytes an attempt doubles however long the one before took. On a link that takes longer
-/// than an attempt may for so little, nothing would get through.
-pub const PACE_DOUBLED_BYTES_MAX: usize = 16 * 1024;
-
-/// How many times its usual time a batch is waited for, but no longer than [`ATTEMPT_TIMEOUT`]. Then it
-/// is an outage and not slowness, and messages wait for its end.
-pub const OUTAGE_BATCH_TIMES: u32 = 4;
-
-/// The shortest time that counts as an outage: the longest usual pause of a disk.
-pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
-
-/// Messages of one batch upload that may be under way at once: a batch that is stored, and the next one
-/// that gathers meanwhile. More would let one upload fill the queue and starve single posts.
-pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * BATCH_MESSAGES_MAX;
-
-/// Lines of one batch upload that are delivered as one group, if they arrive together.
-pub const UPLOAD_LINES_TOGETHER_MAX: usize = BATCH_MESSAGES_MAX / 2;
+/// Lines of one batch upload that are delivered as one bulk append, if they arrive together.
+pub const UPLOAD_LINES_TOGETHER_MAX: usize = CALL_MESSAGES_MAX / 2;
 
 /// Messages of all batch uploads together that may be under way. With one post on each other
 /// connection they still fit into the queue.
@@ -109,8 +73,6 @@ pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// became known together.
 pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
 
-const _: () = assert!(UPLOADS_MESSAGES_MAX + crate::net::CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
-const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
 const _: () = assert!(UPLOAD_IN_FLIGHT_MAX <= UPLOADS_MESSAGES_MAX);
 const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
 
@@ -163,9 +125,6 @@ pub const IDLE_MARK_COMMIT_TIMES: u32 = 4;
 
 /// How often a full disk is looked at for new room.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Log lines waiting to be written. Past this they are dropped.
-pub const LOG_LINES_WAITING_MAX: usize = 8 * 1024;
 
 /// Console lines waiting to be printed. Past this they are dropped and counted.
 pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
@@ -265,31 +224,6 @@ pub const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 // --- Delivery ---
 
-/// Everything the facade may spend on one message, queueing and all attempts included.
+/// Everything the facade may spend on one message, queueing and all attempts included. Its clients wait
+/// longer.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// One attempt.
-pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The longest timeout a setting may ask for. A deadline too far away is one no clock can hold.
-pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Ceiling of the delay before the first retry; the delay itself is a random part of it.
-pub const BACKOFF_INITIAL: Duration = Duration::from_millis(50);
-
-/// Ceiling of the delay before any retry.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
-
-/// How much the ceiling grows with each retry.
-pub const BACKOFF_MULTIPLIER: f64 = 2.0;
-
-/// Retries allowed as a share of calls, so that an outage is not answered with a storm.
-pub const RETRY_BUDGET_RATIO: f32 = 0.2;
-
-/// Retries a second allowed whatever the share, so that a quiet facade retries too.
-pub const RETRY_BUDGET_PER_SECOND_MIN: u32 = 10;
-
-/// How long a call counts towards the retry budget.
-pub const RETRY_BUDGET_WINDOW: Duration = Duration::from_secs(10);
-
-const _: () = assert!(ATTEMPT_TIMEOUT.as_millis() < TOTAL_TIMEOUT.as_millis());

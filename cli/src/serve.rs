@@ -3,27 +3,22 @@
 //! It takes the flags of the service and runs what the service runs. It ends when its standard input
 //! does: whoever started it holds the other end, and must not leave it behind.
 
-use std::{io, sync::Arc, thread};
+use std::{io, thread};
 
-use facade_service::{Facade, Options, Upstreams, settings as facade};
-use logging_service::settings as logging;
-use messages_service::settings as messages;
 use oncelog::{
-    message::RandomIds,
     net,
-    process::{self, exit::Exit, settings::WrongSettings, telemetry},
+    process::{exit::Exit, telemetry},
 };
-use tokio::net::TcpListener;
 
 /// Which service.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// The facade
-    Facade(facade::Args),
+    Facade(facade_service::settings::Args),
     /// The logging service
-    Logging(logging::Args),
+    Logging(logging_service::settings::Args),
     /// The messages service
-    Messages(messages::Args),
+    Messages(messages_service::settings::Args),
 }
 
 /// Runs the service until SIGTERM or the end of standard input.
@@ -35,9 +30,9 @@ pub async fn run(command: Command) -> Result<(), Exit> {
     net::raise_open_files();
     end_with_standard_input()?;
     match command {
-        Command::Facade(args) => serve_facade(args).await,
-        Command::Logging(args) => serve_logging(args).await,
-        Command::Messages(args) => serve_messages(args).await,
+        Command::Facade(args) => facade_service::run(args).await,
+        Command::Logging(args) => logging_service::run(args).await,
+        Command::Messages(args) => messages_service::run(args).await,
     }
 }
 
@@ -49,48 +44,4 @@ fn end_with_standard_input() -> Result<(), Exit> {
     };
     let watching = thread::Builder::new().name("standard-input".to_owned()).spawn(watch);
     watching.map(|_| ()).map_err(|error| Exit::Failure.because(error))
-}
-
-async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
-    let settings = facade::Settings::try_from(args).map_err(wrong)?;
-    let listener = listen(settings.listen).await?;
-    let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let stop = process::stop_on_signal().map_err(no_signals)?;
-    let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
-    process::announce(addr);
-    facade_service::serve(listener, facade, stop)
-        .await
-        .map_err(|error| Exit::Failure.because(error))
-}
-
-async fn serve_logging(args: logging::Args) -> Result<(), Exit> {
-    let settings = logging::Settings::try_from(args).map_err(wrong)?;
-    let listener = listen(settings.listen).await?;
-    let stop = process::stop_on_signal().map_err(no_signals)?;
-    logging_service::serve(listener, settings, stop, process::announce)
-        .await
-        .map_err(|error| error.exit().because(error))
-}
-
-async fn serve_messages(args: messages::Args) -> Result<(), Exit> {
-    let settings = messages::Settings::try_from(args).map_err(wrong)?;
-    let listener = listen(settings.listen).await?;
-    let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let stop = process::stop_on_signal().map_err(no_signals)?;
-    process::announce(addr);
-    messages_service::serve(net::incoming(listener), stop)
-        .await
-        .map_err(|error| error.exit().because(error))
-}
-
-fn wrong(wrong: WrongSettings) -> Exit {
-    Exit::Usage.because(wrong)
-}
-
-fn no_signals(error: io::Error) -> Exit {
-    Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
-}
-
-async fn listen(addr: std::net::SocketAddr) -> Result<TcpListener, Exit> {
-    net::listen(addr).await.map_err(|error| Exit::Unavailable.because(error))
 }

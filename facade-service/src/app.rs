@@ -56,6 +56,7 @@ impl Upstreams {
             attempt_timeout: settings.attempt_timeout,
             total_timeout: settings.total_timeout,
             jitter,
+            ..DeliveryOptions::default()
         };
         Self {
             delivery: Delivery::start(LoggingClient::new(logging.clone()), options),

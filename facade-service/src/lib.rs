@@ -9,7 +9,7 @@
 //! - [`delivery`]: the only place that retries; brings a message to the logging service
 //! - `reads`: reading the log, and the forms it is shown in
 //! - [`serve`] and `edge/`: connections, their limits, and the drain
-//! - [`settings`]: flags and environment
+//! - [`settings`] and [`run`]: flags and environment, and the process
 
 pub mod delivery;
 pub mod settings;
@@ -19,9 +19,11 @@ mod edge;
 mod http;
 mod reads;
 mod routes;
+mod run;
 
 pub use self::{
     app::{Facade, Options, Upstreams},
     edge::{EdgeLimits, Listener, ServeError, serve},
     routes::router,
+    run::run,
 };

@@ -9,6 +9,8 @@ use oncelog::{
     process::settings::{Checks, WrongSettings},
 };
 
+use crate::delivery::ATTEMPT_TIMEOUT;
+
 /// Takes messages over HTTP and stores each one exactly once.
 ///
 /// Speaks HTTP/1.1. POST /facade {"msg":"hello"} stores a message, GET /facade reads them all.
@@ -32,7 +34,7 @@ pub struct Args {
         long,
         env = "FACADE_ATTEMPT_TIMEOUT",
         value_name = "DURATION",
-        default_value_t = humantime::format_duration(limits::ATTEMPT_TIMEOUT).to_string()
+        default_value_t = humantime::format_duration(ATTEMPT_TIMEOUT).to_string()
     )]
     attempt_timeout: String,
 
@@ -76,18 +78,16 @@ impl TryFrom<Args> for Settings {
         {
             let problem = format!("must be shorter than --total-timeout {:?}", args.total_timeout);
             checks.problem("--attempt-timeout", &args.attempt_timeout, problem);
-            return Err(checks.wrong());
         }
-        match (listen, logging_url, messages_url, attempt_timeout, total_timeout) {
-            (
-                Some(listen),
-                Some(logging_url),
-                Some(messages_url),
-                Some(attempt_timeout),
-                Some(total_timeout),
-            ) => Ok(Self { listen, logging_url, messages_url, attempt_timeout, total_timeout }),
-            _ => Err(checks.wrong()),
-        }
+        checks.finish(|| {
+            Some(Self {
+                listen: listen?,
+                logging_url: logging_url?,
+                messages_url: messages_url?,
+                attempt_timeout: attempt_timeout?,
+                total_timeout: total_timeout?,
+            })
+        })
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     fn without_flags_the_limits_apply() {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:5000".parse().unwrap());
-        assert_eq!(settings.attempt_timeout, limits::ATTEMPT_TIMEOUT);
+        assert_eq!(settings.attempt_timeout, ATTEMPT_TIMEOUT);
         assert_eq!(settings.total_timeout, limits::TOTAL_TIMEOUT);
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Uri;
-use oncelog::{limits::TIMEOUT_MAX, process::settings::Checks};
+use oncelog::process::settings::{Checks, TIMEOUT_MAX};
 
 pub(crate) fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };

@@ -73,7 +73,7 @@ mod journal {
 const BODY_BYTES: usize = 100;
 
 /// Messages of one frame: alone, some connections, a full call.
-const BATCHES: [usize; 3] = [1, 64, limits::BATCH_MESSAGES_MAX];
+const BATCHES: [usize; 3] = [1, 64, limits::CALL_MESSAGES_MAX];
 
 fn main() {
     divan::main();

@@ -33,7 +33,7 @@ use tempfile::TempDir;
 const BODY_BYTES: usize = 100;
 
 /// Messages of one append: alone, some connections, a full call.
-const BATCHES: [usize; 3] = [1, 64, limits::BATCH_MESSAGES_MAX];
+const BATCHES: [usize; 3] = [1, 64, limits::CALL_MESSAGES_MAX];
 
 /// Messages in the log that is replayed and read.
 const STORED: u64 = 100_000;
@@ -109,7 +109,7 @@ struct Closed(TempDir);
 impl Closed {
     fn new() -> Self {
         let (dir, mut opened) = journal(&env::temp_dir());
-        let step = limits::BATCH_MESSAGES_MAX;
+        let step = limits::CALL_MESSAGES_MAX;
         for first in (0..STORED).step_by(step) {
             let messages = usize::try_from(STORED - first).unwrap().min(step);
             opened.store.commit(&batch(first, messages), SystemTime::UNIX_EPOCH).unwrap();

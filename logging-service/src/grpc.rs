@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use oncelog::{
-    limits::{BATCH_MESSAGES_MAX, FOLLOWERS_MAX, GRPC_MESSAGE_BYTES_MAX, READS_MAX},
+    limits::{CALL_MESSAGES_MAX, FOLLOWERS_MAX, GRPC_MESSAGE_BYTES_MAX, READS_MAX},
     message::{Message, MessageId, Outcome, Rejection, StoredMessage, StreamName},
     wire::{
         STORED_TRAILER,
@@ -78,9 +78,9 @@ impl LoggingService for Grpc {
     ) -> Result<Response<AppendResponse>, Status> {
         let log = self.log()?;
         let messages = request.into_inner().messages;
-        if messages.is_empty() || messages.len() > BATCH_MESSAGES_MAX {
+        if messages.is_empty() || messages.len() > CALL_MESSAGES_MAX {
             return Err(surely_not_stored(Status::invalid_argument(format!(
-                "a batch has 1 to {BATCH_MESSAGES_MAX} messages, this one has {}; nothing was stored",
+                "a batch has 1 to {CALL_MESSAGES_MAX} messages, this one has {}; nothing was stored",
                 messages.len()
             ))));
         }

@@ -3,7 +3,7 @@
 //! - `grpc`: the contract on the wire
 //! - [`log`]: what is stored once, in what order, and who may know it
 //! - [`store`]: where records are kept; the only part that knows of a disk
-//! - `service`, `open`, `readiness`, `execution`, [`settings`], [`console`]: the life of the service
+//! - `run`, `service`, `open`, `readiness`, `execution`, [`settings`], [`console`]: the life of the service
 //!   around them
 
 pub mod console;
@@ -12,6 +12,7 @@ mod grpc;
 pub mod log;
 mod open;
 mod readiness;
+mod run;
 mod service;
 pub mod settings;
 pub mod store;
@@ -19,5 +20,6 @@ pub mod store;
 pub use self::{
     execution::Execution,
     open::{OpenJournalError, OpenStore, OpenStoreError, open, open_journal},
+    run::run,
     service::{Parts, ServeError, serve, serve_incoming},
 };

@@ -1,28 +1,7 @@
-//! Runs the logging service: settings, port, log, stop.
+//! Runs the logging service.
 
 use std::process::ExitCode;
 
-use logging_service::settings::{Args, Settings};
-use oncelog::{
-    net,
-    process::{self, exit::Exit, settings, telemetry},
-};
-
 fn main() -> ExitCode {
-    let _last_lines = telemetry::init();
-    process::run(run())
-}
-
-async fn run() -> Result<(), Exit> {
-    let args: Args = settings::parse_args()?;
-    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    net::raise_open_files();
-    let stop = process::stop_on_signal().map_err(|error| {
-        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
-    })?;
-    let listener =
-        net::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
-    logging_service::serve(listener, settings, stop, process::announce)
-        .await
-        .map_err(|error| error.exit().because(error))
+    oncelog::process::main(logging_service::run)
 }

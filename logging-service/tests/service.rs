@@ -10,7 +10,7 @@ use logging_service::{
     Execution, OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
 };
 use oncelog::{
-    limits::{BATCH_MESSAGES_MAX, FOLLOWERS_MAX},
+    limits::{CALL_MESSAGES_MAX, FOLLOWERS_MAX},
     net::incoming,
     process::exit::Exit,
     wire::{
@@ -138,7 +138,7 @@ async fn a_bad_message_is_rejected_alone() {
 async fn empty_and_oversized_batches_are_refused_whole() {
     let mut service = start(|| faulty().0).await;
     (&mut service.ready).await.unwrap();
-    let too_many = (0..=BATCH_MESSAGES_MAX as u64).map(|n| message(n, "x").into()).collect();
+    let too_many = (0..=CALL_MESSAGES_MAX as u64).map(|n| message(n, "x").into()).collect();
     for messages in [Vec::new(), too_many] {
         let status = service.client.append(batch(messages)).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);

@@ -1,7 +1,8 @@
 //! The messages service: a stub that answers `not implemented yet`.
 //!
-//! In reading order: [`settings`], [`serve`], and the one call it answers.
+//! In reading order: [`run`], [`settings`], [`serve`], and the one call it answers.
 
+mod run;
 pub mod settings;
 
 use std::error::Error;
@@ -18,6 +19,8 @@ use oncelog::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, transport::server::Connected};
+
+pub use self::run::run;
 
 /// What the service answers.
 pub const TEXT: &str = "not implemented yet";

@@ -26,9 +26,7 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
-        match checks.parse("--listen", &args.listen) {
-            Some(listen) => Ok(Self { listen }),
-            None => Err(checks.wrong()),
-        }
+        let listen = checks.parse("--listen", &args.listen);
+        checks.finish(|| Some(Self { listen: listen? }))
     }
 }

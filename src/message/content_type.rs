@@ -1,61 +1,24 @@
 //! The media type of a body.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use super::text::{Interner, Text, checked_text};
 use crate::limits::CONTENT_TYPE_BYTES_MAX;
 
 /// The media type of plain text in UTF-8.
-pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 
-/// 1 to 127 visible ASCII characters or spaces. It is kept for readers and not interpreted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ContentType(Cow<'static, str>);
+checked_text! {
+    /// 1 to 127 visible ASCII characters or spaces. It is kept for readers and not interpreted.
+    ContentType: CONTENT_TYPE_BYTES_MAX bytes of b' '..=b'~', interned in 16 buckets;
 
-impl ContentType {
     /// Plain text in UTF-8.
-    pub const fn text() -> Self {
-        Self(Cow::Borrowed(TEXT))
-    }
+    text = TEXT;
 
-    /// The media type.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The media type, to keep.
-    pub fn into_text(self) -> Cow<'static, str> {
-        self.0
-    }
+    /// The text is no media type.
+    #[error("a content type is 1 to {CONTENT_TYPE_BYTES_MAX} visible ASCII characters or spaces")]
+    InvalidContentType;
 }
-
-impl TryFrom<Cow<'static, str>> for ContentType {
-    type Error = InvalidContentType;
-
-    fn try_from(text: Cow<'static, str>) -> Result<Self, Self::Error> {
-        let allowed = |byte: u8| matches!(byte, b' '..=b'~');
-        if (1..=CONTENT_TYPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidContentType)
-        }
-    }
-}
-
-impl FromStr for ContentType {
-    type Err = InvalidContentType;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == TEXT {
-            return Ok(Self::text());
-        }
-        Self::try_from(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// The text is no media type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a content type is 1 to {CONTENT_TYPE_BYTES_MAX} visible ASCII characters or spaces")]
-pub struct InvalidContentType;
 
 #[cfg(test)]
 mod tests {

@@ -37,9 +37,9 @@ impl MessageId {
         }
     }
 
-    /// Its text, written into `room`: what [`Display`](fmt::Display) shows, for those who write many.
-    pub fn encode<'a>(&self, room: &'a mut [u8; MESSAGE_ID_CHARS]) -> &'a str {
-        Uuid::from_bytes(self.0).hyphenated().encode_lower(room)
+    /// Its text, written into `buffer`: what [`Display`](fmt::Display) shows, without a formatter.
+    pub fn encode<'a>(&self, buffer: &'a mut [u8; MESSAGE_ID_CHARS]) -> &'a str {
+        Uuid::from_bytes(self.0).hyphenated().encode_lower(buffer)
     }
 
     /// The 16 bytes, in network order.
@@ -103,7 +103,7 @@ pub enum InvalidMessageId {
 
 /// Where new ids come from, passed in so that a simulation can repeat itself.
 pub trait IdSource: Send + Sync + 'static {
-    /// An id nobody else has.
+    /// An id that no other message has.
     fn next_id(&self) -> MessageId;
 }
 

@@ -3,8 +3,7 @@
 mod content_type;
 mod id;
 mod stream;
-
-pub(crate) use self::{content_type::TEXT, stream::FACADE};
+mod text;
 
 use std::time::SystemTime;
 
@@ -76,7 +75,7 @@ pub enum Rejection {
     /// More appends are waiting than the log takes.
     #[error("{0}")]
     Overloaded(String),
-    /// A record with this id is stored but cannot be read, so nobody knows whether it is the same
+    /// A record with this id is stored but cannot be read, so it is unknown whether it is the same
     /// message.
     #[error("{0}")]
     Unreadable(String),

@@ -2,66 +2,27 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
+use super::text::{Interner, Text, checked_text};
 use crate::limits::STREAM_NAME_BYTES_MAX;
 
 /// The name of the stream that the facade writes to and reads from.
-pub(crate) const FACADE: &str = "facade";
+const FACADE: &str = "facade";
 
-/// 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StreamName(Cow<'static, str>);
+checked_text! {
+    /// 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`.
+    ///
+    /// Names that were seen before are interned, up to 32,768: they are cloned and read from the wire without
+    /// taking memory.
+    StreamName: STREAM_NAME_BYTES_MAX bytes of
+        b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-', interned in 1024 buckets;
 
-impl StreamName {
     /// The stream that the facade writes to and reads from.
-    pub const fn facade() -> Self {
-        Self(Cow::Borrowed(FACADE))
-    }
+    facade = FACADE;
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The name, to keep.
-    pub fn into_text(self) -> Cow<'static, str> {
-        self.0
-    }
+    /// The text is no stream name.
+    #[error("a stream name is 1 to {STREAM_NAME_BYTES_MAX} of a-z, 0-9, '.', '_' and '-'")]
+    InvalidStreamName;
 }
-
-impl TryFrom<Cow<'static, str>> for StreamName {
-    type Error = InvalidStreamName;
-
-    fn try_from(name: Cow<'static, str>) -> Result<Self, Self::Error> {
-        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-        if (1..=STREAM_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
-            Ok(Self(name))
-        } else {
-            Err(InvalidStreamName)
-        }
-    }
-}
-
-impl FromStr for StreamName {
-    type Err = InvalidStreamName;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        if name == FACADE {
-            return Ok(Self::facade());
-        }
-        Self::try_from(Cow::Owned(name.to_owned()))
-    }
-}
-
-impl fmt::Display for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The text is no stream name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stream name is 1 to {STREAM_NAME_BYTES_MAX} of a-z, 0-9, '.', '_' and '-'")]
-pub struct InvalidStreamName;
 
 #[cfg(test)]
 mod tests {
@@ -84,5 +45,18 @@ mod tests {
         for wrong in [too_long.as_str(), "", "Orders", "a b", "a/b", "ü", "a\0"] {
             assert_eq!(wrong.parse::<StreamName>(), Err(InvalidStreamName), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_was_seen_before_takes_no_memory() {
+        let names: Vec<String> = (0..10_000).map(|number| format!("orders.{number}")).collect();
+        for name in &names {
+            let kept = name.parse::<StreamName>().unwrap().into_text();
+            assert!(matches!(kept, Cow::Borrowed(_)), "{name} did not fit");
+            assert!(std::ptr::eq(kept.as_ref(), StreamName::known(name.as_bytes()).unwrap()));
+        }
+        assert_eq!(StreamName::known(b"not-seen-yet"), None);
+        assert!("Not valid".parse::<StreamName>().is_err());
+        assert_eq!(StreamName::known(b"Not valid"), None);
     }
 }

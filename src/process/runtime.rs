@@ -2,15 +2,28 @@
 
 use std::{env, ffi::OsStr, future::Future, num::NonZeroUsize, process::ExitCode, thread};
 
+use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::process::exit::Exit;
+use super::{exit::Exit, settings, telemetry};
+use crate::net::raise_open_files;
 
 /// The variable that names the number of threads, as in every program on Tokio.
 const THREADS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
 /// More are a mistake in writing.
 const THREADS_MAX: usize = 1024;
+
+/// The `main` of a service: logs, reads the command line and the environment, may open as many files as
+/// the system allows, and [`run`]s `service` with its arguments.
+pub fn main<Args: Parser>(service: impl AsyncFnOnce(Args) -> Result<(), Exit>) -> ExitCode {
+    let _last_lines = telemetry::init();
+    run(async {
+        let args = settings::parse_args()?;
+        raise_open_files();
+        service(args).await
+    })
+}
 
 /// Runs a service to its end, and the process with it, on as many threads as `TOKIO_WORKER_THREADS`
 /// says, and without it on half of the processors.

@@ -8,7 +8,10 @@ use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 use clap::{Parser, error::ErrorKind};
 use http::Uri;
 
-use crate::{limits, process::exit::Exit};
+use super::exit::Exit;
+
+/// The longest timeout a setting may ask for. A deadline too far away is one no clock can hold.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the command line and the environment.
 ///
@@ -16,7 +19,7 @@ use crate::{limits, process::exit::Exit};
 /// Prints help, version or what is wrong, and returns the code to exit with.
 pub fn parse_args<Args: Parser>() -> Result<Args, Exit> {
     Args::try_parse().map_err(|error| {
-        // Nobody is left to tell if the terminal is gone.
+        // If the terminal is gone, the code still says it.
         let _ = error.print();
         #[allow(clippy::wildcard_enum_match_arm)] // Foreign, and every other kind is a usage error.
         match error.kind() {
@@ -43,7 +46,7 @@ impl Checks {
     }
 
     /// Parses a duration such as `2s` or `500ms`: longer than zero, at most
-    /// [`limits::TIMEOUT_MAX`].
+    /// [`TIMEOUT_MAX`].
     pub fn duration(&mut self, flag: &str, value: &str) -> Option<Duration> {
         let duration = self.duration_or_zero(flag, value)?;
         if duration.is_zero() {
@@ -53,9 +56,9 @@ impl Checks {
         Some(duration)
     }
 
-    /// Parses a duration such as `2s` or `0s`: at most [`limits::TIMEOUT_MAX`].
+    /// Parses a duration such as `2s` or `0s`: at most [`TIMEOUT_MAX`].
     pub fn duration_or_zero(&mut self, flag: &str, value: &str) -> Option<Duration> {
-        let is_too_long = |duration: &Duration| *duration > limits::TIMEOUT_MAX;
+        let is_too_long = |duration: &Duration| *duration > TIMEOUT_MAX;
         // Each part before their sum, which in humantime 2.4.0 may panic: its carry is off by one.
         let mut parts =
             duration_parts(value).filter_map(|part| humantime::parse_duration(part).ok());
@@ -65,7 +68,7 @@ impl Checks {
         };
         match parsed {
             Ok(duration) if is_too_long(&duration) => {
-                let longest = humantime::format_duration(limits::TIMEOUT_MAX);
+                let longest = humantime::format_duration(TIMEOUT_MAX);
                 self.problem(flag, value, format_args!("must be at most {longest}"));
             }
             Ok(duration) => return Some(duration),
@@ -123,6 +126,24 @@ impl Checks {
     /// Notes a problem with the value of `flag`.
     pub fn problem(&mut self, flag: &str, value: &str, problem: impl fmt::Display) {
         self.problems.push(format!("{flag} {value:?}: {problem}"));
+    }
+
+    /// What `build` makes of the values that were parsed, if none is wrong. It returns none for a value
+    /// that could not be parsed.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    ///
+    /// # Panics
+    /// If `build` returns none and no problem was noted.
+    pub fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, WrongSettings> {
+        if !self.problems.is_empty() {
+            return Err(self.wrong());
+        }
+        let Some(built) = build() else {
+            panic!("a setting is missing and no problem was noted");
+        };
+        Ok(built)
     }
 
     /// What is wrong, if anything is.
@@ -190,10 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_built_of_values_that_are_all_right() {
+        let finish = |text| {
+            let mut checks = Checks::default();
+            let (one, two) = (checks.parse("--one", "1"), checks.parse("--two", text));
+            checks.finish(|| Some((one?, two?)))
+        };
+        assert_eq!(finish("2"), Ok((1, 2)));
+        assert_eq!(finish("two").unwrap_err().0.len(), 1);
+        let mut checks = Checks::default();
+        checks.problem("--one", "1", "must be smaller than --two");
+        assert_eq!(checks.finish(|| Some(1)).unwrap_err().0.len(), 1);
+    }
+
+    #[test]
     fn a_duration_is_one_that_a_deadline_can_be_made_of() {
         let parse = |value| Checks::default().duration("--timeout", value);
         assert_eq!(parse("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse("24h"), Some(limits::TIMEOUT_MAX));
+        assert_eq!(parse("24h"), Some(TIMEOUT_MAX));
         for wrong in ["0s", "24h 1ns", "400000000000y", "-1s", "2", ""] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
@@ -212,7 +247,7 @@ mod tests {
         assert_eq!(parse("18446744073709551615s 1000000000ns"), None);
         assert_eq!(parse("18446744073709551615s 1000ms"), None);
         assert_eq!(parse("12h 12h 1ns"), None);
-        assert_eq!(parse("12h12h"), Some(limits::TIMEOUT_MAX));
+        assert_eq!(parse("12h12h"), Some(TIMEOUT_MAX));
         assert_eq!(parse("1 h 30m 5 s"), Some(Duration::from_secs(5405)));
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::exit::Exit;
+
 /// After `128 + SIGINT`, as a shell reports a process that a signal ended.
 const EXIT_INTERRUPTED: i32 = 130;
 
@@ -15,10 +17,16 @@ const LAST_LINE_PAUSE: Duration = Duration::from_millis(100);
 /// exit code 130.
 ///
 /// # Errors
-/// The operating system refused to watch for signals.
-pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+/// The operating system refuses to watch for signals. Standard error is told, and the code to exit with
+/// returned.
+pub fn stop_on_signal() -> Result<CancellationToken, Exit> {
+    let watch = |kind| {
+        signal(kind).map_err(|error| {
+            Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
+        })
+    };
+    let mut interrupt = watch(SignalKind::interrupt())?;
+    let mut terminate = watch(SignalKind::terminate())?;
     let stop = CancellationToken::new();
     let requested = stop.clone();
     tokio::spawn(async move {

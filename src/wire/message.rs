@@ -1,7 +1,7 @@
 //! The message on the wire, coded by hand: it is what nearly all bytes between the services are.
 //!
 //! Generated code would make two strings for each message that comes and goes, for a stream and a
-//! content type that are hardly ever other than the facade's.
+//! content type that were nearly always seen before.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,8 @@ use prost::{
     },
 };
 
-use crate::message::{FACADE, TEXT};
+use super::in_field;
+use crate::message::{ContentType, StreamName};
 
 const ID: u32 = 1;
 const STREAM: u32 = 2;
@@ -63,24 +64,19 @@ impl prost::Message for Message {
         buf: &mut impl Buf,
         context: DecodeContext,
     ) -> Result<(), DecodeError> {
-        match tag {
-            ID => encoding::bytes::merge(wire_type, &mut self.id, buf, context),
-            STREAM => merge_text(&mut self.stream, FACADE, wire_type, buf, context),
-            CONTENT_TYPE => merge_text(&mut self.content_type, TEXT, wire_type, buf, context),
-            BODY => encoding::bytes::merge(wire_type, &mut self.body, buf, context),
-            _ => skip_field(wire_type, tag, buf, context),
-        }
-        .map_err(|mut error| {
-            let field = match tag {
-                ID => "id",
-                STREAM => "stream",
-                CONTENT_TYPE => "content_type",
-                BODY => "body",
-                _ => return error,
-            };
-            error.push("Message", field);
-            error
-        })
+        let (merged, field) = match tag {
+            ID => (encoding::bytes::merge(wire_type, &mut self.id, buf, context), "id"),
+            STREAM => {
+                (merge_text(&mut self.stream, StreamName::known, wire_type, buf, context), "stream")
+            }
+            CONTENT_TYPE => (
+                merge_text(&mut self.content_type, ContentType::known, wire_type, buf, context),
+                "content_type",
+            ),
+            BODY => (encoding::bytes::merge(wire_type, &mut self.body, buf, context), "body"),
+            _ => return skip_field(wire_type, tag, buf, context),
+        };
+        merged.map_err(|error| in_field(error, "Message", field))
     }
 
     fn encoded_len(&self) -> usize {
@@ -96,21 +92,24 @@ impl prost::Message for Message {
     }
 }
 
-/// Reads a text into memory of its own, unless it is the one that it nearly always is.
+/// Reads a text into memory of its own, unless it is `known` already.
 fn merge_text(
     text: &mut Cow<'static, str>,
-    usual: &'static str,
+    known: impl Fn(&[u8]) -> Option<&'static str>,
     wire_type: WireType,
     buf: &mut impl Buf,
     context: DecodeContext,
 ) -> Result<(), DecodeError> {
-    // Its length is one byte, since it is short.
-    let usual_on_wire = buf.chunk().split_first().is_some_and(|(len, rest)| {
-        usize::from(*len) == usual.len() && rest.starts_with(usual.as_bytes())
-    });
-    if usual_on_wire && wire_type == WireType::LengthDelimited {
-        buf.advance(1 + usual.len());
-        *text = Cow::Borrowed(usual);
+    // Known texts are short: their length is one byte.
+    let found = match (wire_type, buf.chunk().split_first()) {
+        (WireType::LengthDelimited, Some((len @ 1..=127, rest))) => {
+            rest.get(..usize::from(*len)).and_then(known)
+        }
+        _ => None,
+    };
+    if let Some(known) = found {
+        buf.advance(1 + known.len());
+        *text = Cow::Borrowed(known);
         return Ok(());
     }
     let mut read = String::new();
@@ -125,6 +124,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::wire::alike::{Spoiling, assert_read_alike};
 
     /// What the generator makes of the contract.
     #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -152,8 +152,8 @@ mod tests {
     prop_compose! {
         fn any_message()(
             id in proptest::collection::vec(any::<u8>(), 0..20),
-            stream in text(FACADE),
-            content_type in text(TEXT),
+            stream in text("facade"),
+            content_type in text("text/plain; charset=utf-8"),
             body in proptest::collection::vec(any::<u8>(), 0..300),
         ) -> Message {
             Message { id: id.into(), stream, content_type, body: body.into() }
@@ -173,28 +173,29 @@ mod tests {
         #[test]
         fn anything_is_read_or_refused_as_the_generated_code_does(
             message in any_message(),
-            at in any::<prop::sample::Index>(),
-            byte: u8,
-            len in any::<prop::sample::Index>(),
+            spoiling: Spoiling,
         ) {
-            let mut bytes = [message.encode_to_vec(), message.encode_to_vec(), vec![0x2a, 1, 7]].concat();
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-            bytes.truncate(len.index(bytes.len() + 1));
-            let generated = Generated::decode(&bytes[..]).map_err(|error| error.to_string());
-            let read = Message::decode(&bytes[..]).map(Generated::from);
-            // The name of the type alone is another.
-            let read = read.map_err(|error| error.to_string().replace("Message.", "Generated."));
-            prop_assert_eq!(read, generated);
+            let bytes = [message.encode_to_vec(), message.encode_to_vec(), vec![0x2a, 1, 7]].concat();
+            assert_read_alike::<Message, Generated>("Message", &spoiling.spoil(bytes));
         }
     }
 
     #[test]
-    fn the_usual_texts_take_no_memory() {
-        let message =
-            Message { stream: FACADE.into(), content_type: TEXT.into(), ..<_>::default() };
-        let read = Message::decode(&message.encode_to_vec()[..]).unwrap();
-        assert!(matches!(read.stream, Cow::Borrowed(FACADE)));
-        assert!(matches!(read.content_type, Cow::Borrowed(TEXT)));
+    fn texts_that_were_seen_before_take_no_memory() {
+        let read = |stream: &'static str, content_type: &'static str| {
+            let message = Message {
+                stream: stream.into(),
+                content_type: content_type.into(),
+                ..Message::default()
+            };
+            let read = Message::decode(&message.encode_to_vec()[..]).unwrap();
+            assert_eq!(read, message);
+            [read.stream, read.content_type].map(|text| matches!(text, Cow::Borrowed(_)))
+        };
+        assert_eq!(read("facade", "text/plain; charset=utf-8"), [true; 2]);
+        assert_eq!(read("not.seen.before", "not/seen-before"), [false; 2]);
+        let _ = "seen.before".parse::<StreamName>().unwrap();
+        let _ = "seen/before".parse::<ContentType>().unwrap();
+        assert_eq!(read("seen.before", "seen/before"), [true; 2]);
     }
 }

@@ -2,10 +2,14 @@
 //!
 //! Only the edges use these; everything inside speaks [`crate::message`].
 
+#[cfg(test)]
+mod alike;
 mod codec;
 mod convert;
 mod message;
 mod read_response;
+
+use prost::DecodeError;
 
 pub use self::convert::{InvalidMessage, InvalidReceipt};
 
@@ -23,6 +27,12 @@ pub const FILE_DESCRIPTOR_SET: &[u8] =
 
 /// Trailer that says whether a failed call stored anything: `no` if surely not. Absent means unknown.
 pub const STORED_TRAILER: &str = "oncelog-stored";
+
+/// Says in which field of which message an error is, as generated code does.
+fn in_field(mut error: DecodeError, message: &'static str, field: &'static str) -> DecodeError {
+    error.push(message, field);
+    error
+}
 
 #[cfg(test)]
 mod tests {

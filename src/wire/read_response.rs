@@ -6,7 +6,7 @@ use prost::{
     encoding::{self, DecodeContext, WireType, skip_field},
 };
 
-use super::v1::StoredMessage;
+use super::{in_field, v1::StoredMessage};
 
 /// Number of the only field, which is repeated.
 const MESSAGES: u32 = 1;
@@ -56,10 +56,7 @@ impl Message for ReadResponse {
         match tag {
             MESSAGES => {
                 encoding::message::merge_repeated(kind, &mut self.messages, buffer, context)
-                    .map_err(|mut error| {
-                        error.push("ReadResponse", "messages");
-                        error
-                    })
+                    .map_err(|error| in_field(error, "ReadResponse", "messages"))
             }
             _ => skip_field(kind, tag, buffer, context),
         }
@@ -79,6 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::alike::{Spoiling, assert_read_alike};
 
     /// What the generator makes of the contract.
     #[derive(Clone, PartialEq, Message)]
@@ -87,27 +85,21 @@ mod tests {
         messages: Vec<StoredMessage>,
     }
 
+    impl From<ReadResponse> for Generated {
+        fn from(read: ReadResponse) -> Self {
+            Self { messages: read.messages }
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_arrives_is_read_or_refused_as_the_generated_code_does(
             sequences in proptest::collection::vec(any::<u64>(), 0..5),
-            at in any::<prop::sample::Index>(),
-            byte: u8,
-            len in any::<prop::sample::Index>(),
+            spoiling: Spoiling,
         ) {
             let messages = sequences.into_iter().map(numbered).collect();
-            let mut bytes = [ReadResponse::encode(messages).to_vec(), vec![0x2a, 1, 7]].concat();
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-            bytes.truncate(len.index(bytes.len() + 1));
-            let generated = Generated::decode(&bytes[..])
-                .map(|generated| generated.messages)
-                // The name of the type alone is another.
-                .map_err(|error| error.to_string().replace("Generated.", "ReadResponse."));
-            let read = ReadResponse::decode(&bytes[..])
-                .map(|read| read.messages)
-                .map_err(|error| error.to_string());
-            prop_assert_eq!(read, generated);
+            let bytes = [ReadResponse::encode(messages).to_vec(), vec![0x2a, 1, 7]].concat();
+            assert_read_alike::<ReadResponse, Generated>("ReadResponse", &spoiling.spoil(bytes));
         }
     }
 

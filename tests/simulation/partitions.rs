@@ -4,11 +4,9 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use facade_service::delivery::{ATTEMPT_TIMEOUT, BACKOFF_MAX};
 use faultlab::history::Outcome;
-use oncelog::limits::{
-    ATTEMPT_TIMEOUT, BACKOFF_MAX, CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
-    TOTAL_TIMEOUT,
-};
+use oncelog::limits::{CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, TOTAL_TIMEOUT};
 use turmoil::Sim;
 
 use crate::{

@@ -32,9 +32,7 @@ use self::{args::Settings, found::Found};
 /// nothing was acknowledged while it was measured.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    let stop = process::stop_on_signal().map_err(|error| {
-        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
-    })?;
+    let stop = process::stop_on_signal()?;
     let url = settings.url.to_string();
     let url = url.trim_end_matches('/');
     let unreachable = |reason: &dyn Display| {

@@ -46,9 +46,7 @@ const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 /// shows nothing, [`Exit::Unavailable`] if the services do not start or no Oncelog is at the target.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    let stop = process::stop_on_signal().map_err(|error| {
-        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
-    })?;
+    let stop = process::stop_on_signal()?;
     print(format_args!("seed {}", settings.asked.seed))?;
     match settings.asked.subject.clone() {
         Subject::Private { store } => prove(settings, &store, &stop).await,

@@ -88,9 +88,7 @@ pub async fn run(args: Args) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
     net::raise_open_files();
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
-    let stop = process::stop_on_signal().map_err(|error| {
-        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
-    })?;
+    let stop = process::stop_on_signal()?;
     // All before the first one runs: a port that is taken leaves nothing half started.
     let listeners = services::Listeners {
         facade: bind("facade", settings.listen.facade).await?,

@@ -1,15 +1,42 @@
-//! What a failed attempt means: the one place that reads its error.
+//! What a failed attempt means: the only place that reads its error.
 //!
 //! Decided by type through the chain of causes, never by text. When in doubt the outcome is unknown:
 //! a wrong "not stored" makes a client send the message again under another id, while "unknown" only
 //! costs a repetition that the log deduplicates.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use tonic::{Code, ConnectError, Status};
-use tower::timeout::error::Elapsed;
+use tower::{BoxError, timeout::error::Elapsed};
 
 use oncelog::wire::STORED_TRAILER;
+
+/// A failed attempt: its error, and what an operator reads of it. Clones share the error.
+#[derive(Debug, Clone)]
+pub(super) struct AttemptFailure {
+    description: Arc<str>,
+    error: Arc<dyn Error + Send + Sync>,
+}
+
+impl AttemptFailure {
+    pub(super) fn new(error: BoxError, attempt_timeout: Duration) -> Self {
+        let description = describe(&*error, attempt_timeout).into();
+        Self { description, error: error.into() }
+    }
+}
+
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+impl Error for AttemptFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The error itself: the `Arc` around it would hide its type.
+        Some(&*self.error)
+    }
+}
 
 /// What became of the messages of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +54,7 @@ pub(super) enum Fate {
 pub(super) enum Remedy {
     /// The same once more.
     Retry,
-    /// Never the same again: this very content fails. A part of the batch may pass.
+    /// Never the same again: this very content fails. A part of the call may pass.
     Split,
     /// Nothing that could be done from here.
     GiveUp,

@@ -15,12 +15,12 @@ use oncelog::{
 /// Appends to the logging service over gRPC: one call, one attempt. What
 /// [`Delivery::start`](super::Delivery::start) takes in production.
 #[derive(Debug, Clone)]
-pub struct LoggingClient(LoggingServiceClient<OnePiece>);
+pub struct LoggingClient(LoggingServiceClient<BufferedBody>);
 
 impl LoggingClient {
     /// A client on `channel`.
     pub fn new(channel: Channel) -> Self {
-        let client = LoggingServiceClient::new(OnePiece(channel))
+        let client = LoggingServiceClient::new(BufferedBody(channel))
             .max_encoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX)
             .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX);
         Self(client)
@@ -43,12 +43,12 @@ impl Service<AppendRequest> for LoggingClient {
     }
 }
 
-/// Sends the body of a request in one piece, which says by itself that it is the last. tonic's own body
-/// says so in a frame of its own, for which the peer may have to wake up once more.
+/// Buffers the body of a request and sends it in one frame, which says by itself that it is the last.
+/// tonic's own body says so in another frame, for which the peer may have to wake up once more.
 #[derive(Debug, Clone)]
-struct OnePiece(Channel);
+struct BufferedBody(Channel);
 
-impl Service<http::Request<Body>> for OnePiece {
+impl Service<http::Request<Body>> for BufferedBody {
     type Response = http::Response<Body>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<http::Response<Body>, BoxError>>;

@@ -1,7 +1,8 @@
-//! The task that sends: one batch after the other, through the layers.
+//! The task that sends: one call after the other, through the layers.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc};
 
+use tokio::sync::mpsc;
 use tonic::Status;
 use tower::{
     BoxError, Service, ServiceBuilder, ServiceExt as _, retry::RetryLayer, timeout::TimeoutLayer,
@@ -10,134 +11,169 @@ use tower::{
 use oncelog::wire::v1::{AppendRequest, AppendResponse};
 
 use super::{
-    Delivered, DeliveryError, DeliveryOptions, answer,
-    attempt::Attempt,
-    batch::{Batch, Outcomes},
+    call::{Attempt, AttemptEvent, Call, Outcomes},
     classify::{Remedy, classify},
     entry::State,
-    queue::{Answer, Waiting},
+    options::DeliveryOptions,
+    outcome,
+    queue::{PendingAppend, Queue},
+    reply::{Answer, Reply},
     retry::{RetryPolicy, retry_budget},
-    shared::Shared,
 };
 
 /// Sends what is queued until the queue is closed and empty.
-pub(super) async fn run<S>(logging: S, options: DeliveryOptions, shared: Arc<Shared>)
+pub(super) async fn run<S>(logging: S, options: DeliveryOptions, queue: Arc<Queue>)
 where
     S: Service<AppendRequest, Response = AppendResponse, Error = Status> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let _closed_at_the_end = AbandonOnDrop(Arc::clone(&shared));
-    let retry =
-        RetryPolicy::new(options.jitter, retry_budget(), options.attempt_timeout, shared.clone());
+    let _abandoned_at_the_end = AbandonOnDrop(Arc::clone(&queue));
+    let DeliveryOptions { attempt_timeout, total_timeout, jitter, limits: _ } = options;
+    // Bounded by the dispatcher, which takes them after each poll.
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let retry = RetryPolicy::new(
+        jitter,
+        retry_budget(),
+        attempt_timeout,
+        sender.clone(),
+        queue.cancellations(),
+    );
     let mut layers = ServiceBuilder::new()
-        // No batch keeps the next one waiting for longer. By then all its waiters have left.
-        .layer(TimeoutLayer::new(options.total_timeout))
+        // No call keeps the next one waiting for longer. By then all its appends have ended.
+        .layer(TimeoutLayer::new(total_timeout))
         // The only retries of the system. They are in here so that delays count as well.
         .layer(RetryLayer::new(retry))
         // One attempt, with connecting. This one is retried.
-        .layer(TimeoutLayer::new(options.attempt_timeout))
-        // Leaves out the messages nobody waits for.
-        .service(Attempt::new(logging, Arc::clone(&shared), options.attempt_timeout));
-    while let Some(waiting) = shared.queue.next_batch().await {
-        deliver(&mut layers, waiting, &shared).await;
+        .layer(TimeoutLayer::new(attempt_timeout))
+        // Leaves out the messages whose appends are cancelled.
+        .service(Attempt::new(logging, sender));
+    while let Some(appends) = queue.next_call().await {
+        deliver(&mut layers, appends, &queue, &mut events).await;
     }
 }
 
-/// Sends one batch and answers its waiters.
+/// Sends what was taken from the queue for one call, and answers it.
 ///
-/// A batch that is refused for its content is halved until the message that spoils it is alone, so
-/// that it cannot fail its neighbours. After an attempt with one message that went ahead, the others
-/// follow, as many at a time as the way can take.
-async fn deliver<L>(layers: &mut L, waiting: Vec<Waiting>, shared: &Shared)
-where
-    L: Service<Batch, Response = Outcomes, Error = BoxError>,
+/// A call that is refused for its content is halved until the message that spoils it is alone, so that it
+/// cannot fail its neighbours. After a probe the other messages follow, as many at a time as the way can
+/// take.
+async fn deliver<L>(
+    layers: &mut L,
+    appends: Vec<PendingAppend>,
+    queue: &Queue,
+    events: &mut mpsc::UnboundedReceiver<AttemptEvent>,
+) where
+    L: Service<Call, Response = Outcomes, Error = BoxError>,
 {
-    let mut parts = vec![waiting];
-    while let Some(mut waiting) = parts.pop() {
-        let fits = shared.queue.fits(&waiting);
-        if fits < waiting.len() {
-            parts.push(waiting.split_off(fits));
+    let mut parts = vec![appends];
+    while let Some(mut appends) = parts.pop() {
+        let fits = queue.fits(&appends);
+        if fits < appends.len() {
+            parts.push(appends.split_off(fits));
         }
-        let mut batch = Batch::new(waiting.iter().map(|waiting| Arc::clone(&waiting.entry)));
-        if shared.queue.sends_one_ahead() {
-            batch.send_one_ahead();
+        let mut call = Call::new(appends.iter().map(|append| Arc::clone(&append.entry)));
+        if queue.probes() {
+            call.probe();
         }
-        let result = match layers.ready().await {
-            Ok(ready) => ready.call(batch).await,
-            Err(error) => Err(error),
-        };
+        let result = observed(send(layers, call), queue, events).await;
         match result {
             Ok(outcomes) => {
-                let (answers, rest) = sort(waiting, outcomes);
+                let (answers, rest) = sort(appends, outcomes);
                 if !rest.is_empty() {
                     parts.push(rest);
                 }
-                if parts.is_empty() && !shared.queue.is_gathered() {
-                    answers.into_iter().for_each(Answered::send);
+                if parts.is_empty() && !queue.is_coalesced() {
+                    send_all(answers);
                 } else {
-                    tokio::spawn(send_behind_the_next_batch(answers));
+                    tokio::spawn(send_behind_the_next_call(answers));
                 }
             }
-            Err(error) if waiting.len() > 1 && classify(&*error).remedy == Remedy::Split => {
-                let rest = waiting.split_off(waiting.len() / 2);
-                parts.extend([rest, waiting]);
+            Err(error) if appends.len() > 1 && classify(&*error).remedy == Remedy::Split => {
+                let rest = appends.split_off(appends.len() / 2);
+                parts.extend([rest, appends]);
             }
-            Err(error) => answer_failure(waiting, &error, shared),
+            Err(error) => answer_failure(appends, &error, queue),
         }
     }
 }
 
-/// An answer, and whose it is.
-struct Answered(Answer, Result<Delivered, DeliveryError>);
+async fn send<L>(layers: &mut L, call: Call) -> Result<Outcomes, BoxError>
+where
+    L: Service<Call, Response = Outcomes, Error = BoxError>,
+{
+    layers.ready().await?.call(call).await
+}
 
-impl Answered {
-    fn send(self) {
-        self.0.send(self.1);
+/// Waits for `call`, and tells the queue what happens to its attempts. The layers run in this task, so
+/// each poll of the call ends with all that happened in it.
+async fn observed<C: Future>(
+    call: C,
+    queue: &Queue,
+    events: &mut mpsc::UnboundedReceiver<AttemptEvent>,
+) -> C::Output {
+    let mut call = pin!(call);
+    poll_fn(|cx| {
+        let polled = call.as_mut().poll(cx);
+        while let Ok(event) = events.try_recv() {
+            queue.observe(event);
+        }
+        polled
+    })
+    .await
+}
+
+fn send_all(answers: Vec<(Reply, Answer)>) {
+    for (reply, answer) in answers {
+        reply.send(answer);
     }
 }
 
-/// Each answer makes its connection ready, and all of them would run before a batch that need not gather
-/// is on its way, while the disk has nothing to do.
-async fn send_behind_the_next_batch(answers: Vec<Answered>) {
+/// Each answer makes its connection ready, and all of them would run before a call that need not coalesce
+/// more is on its way, while the disk has nothing to do.
+async fn send_behind_the_next_call(answers: Vec<(Reply, Answer)>) {
     for _ in 0..TASKS_OF_A_CALL {
         tokio::task::yield_now().await;
     }
-    answers.into_iter().for_each(Answered::send);
+    send_all(answers);
 }
 
 /// A call passes through so many tasks until it is written: its channel, and its connection.
 const TASKS_OF_A_CALL: usize = 2;
 
-/// The answers to those whose outcome is known, and the others that somebody waits for.
-fn sort(waiting: Vec<Waiting>, outcomes: Outcomes) -> (Vec<Answered>, Vec<Waiting>) {
-    let (mut answers, mut rest) = (Vec::with_capacity(waiting.len()), Vec::new());
-    // Without an outcome there was no attempt, and nobody for whom to make another one.
+/// The answers to the appends whose outcome is known, and the others that are not cancelled.
+fn sort(
+    appends: Vec<PendingAppend>,
+    outcomes: Outcomes,
+) -> (Vec<(Reply, Answer)>, Vec<PendingAppend>) {
+    let (mut answers, mut rest) = (Vec::with_capacity(appends.len()), Vec::new());
+    // Without an outcome there was no attempt, and no append that needs another one.
     let known = !outcomes.is_empty();
     let mut outcomes = outcomes.into_iter().peekable();
-    for (position, waiting) in waiting.into_iter().enumerate() {
-        // Positions ascend. Those left out have to follow, or nobody waits for them.
+    for (position, append) in appends.into_iter().enumerate() {
+        // Positions ascend. Those left out have to follow, or are cancelled.
         if let Some((_, outcome)) = outcomes.next_if(|(at, _)| *at == position) {
-            let answer = answer::of_outcome(outcome, waiting.entry.state());
-            answers.push(Answered(waiting.answer, answer));
-        } else if known && waiting.entry.state() != State::Gone {
-            rest.push(waiting);
+            let answer = outcome::of_receipt(outcome, append.entry.state());
+            answers.push((append.reply, answer));
+        } else if known && append.entry.state() != State::Cancelled {
+            rest.push(append);
         }
     }
     (answers, rest)
 }
 
-fn answer_failure(waiting: Vec<Waiting>, error: &BoxError, shared: &Shared) {
-    for waiting in waiting {
-        let answer = answer::of_failure(&**error, waiting.entry.state(), shared);
-        waiting.answer.send(Err(answer));
+fn answer_failure(appends: Vec<PendingAppend>, error: &BoxError, queue: &Queue) {
+    let last_failure = queue.last_failure();
+    for append in appends {
+        let state = append.entry.state();
+        append.reply.send(Err(outcome::of_failure(&**error, state, last_failure.clone())));
     }
 }
 
-/// However the task ends, by a panic or with its runtime, nobody is left waiting in the queue.
-struct AbandonOnDrop(Arc<Shared>);
+/// However the task ends, by a panic or with its runtime, no append is left waiting in the queue.
+struct AbandonOnDrop(Arc<Queue>);
 
 impl Drop for AbandonOnDrop {
     fn drop(&mut self) {
-        self.0.queue.abandon();
+        self.0.abandon();
     }
 }

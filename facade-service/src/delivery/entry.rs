@@ -1,4 +1,4 @@
-//! One message under way, and what its waiter may be told.
+//! One message under way, and how far it has come.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,14 +15,14 @@ pub(super) enum State {
     Sending,
     /// An earlier attempt may have been taken.
     MaybeReached,
-    /// Its waiter has left. No attempt may include it any more.
-    Gone,
+    /// Its append was cancelled or has ended. No attempt may include it any more.
+    Cancelled,
 }
 
-/// A message and its [`State`], shared by its waiter and the batch it is in.
+/// A message and its [`State`], shared by its append and the call it is in.
 ///
-/// Whoever comes first wins: once a waiter has left, no attempt begins with its message; once an
-/// attempt has begun, a waiter that leaves can no longer say "not stored".
+/// The first change wins: once an append is cancelled, no attempt begins with its message; once an
+/// attempt has begun, a cancelled append can no longer say "not stored".
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) message: Message,
@@ -38,14 +38,14 @@ impl Entry {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins an attempt. False if the waiter has left, and then the message must not be sent.
+    /// Joins an attempt. False if the append is cancelled, and then the message must not be sent.
     pub(super) fn begin_attempt(&self) -> bool {
         self.change(|state| match state {
             State::Waiting => State::Sending,
             // An attempt that never ended says nothing about what became of it.
             State::Sending | State::MaybeReached => State::MaybeReached,
-            State::Gone => State::Gone,
-        }) != State::Gone
+            State::Cancelled => State::Cancelled,
+        }) != State::Cancelled
     }
 
     /// Ends an attempt that brought no receipts.
@@ -53,13 +53,13 @@ impl Entry {
         self.change(|state| match (state, fate) {
             (State::Sending, Fate::NeverReached | Fate::Refused) => State::Waiting,
             (State::Sending, Fate::Unknown) => State::MaybeReached,
-            (State::Waiting | State::MaybeReached | State::Gone, _) => state,
+            (State::Waiting | State::MaybeReached | State::Cancelled, _) => state,
         });
     }
 
-    /// The waiter leaves. Returns the state it leaves behind.
-    pub(super) fn leave(&self) -> State {
-        self.change(|_| State::Gone)
+    /// Cancels the append. Returns the state before.
+    pub(super) fn cancel(&self) -> State {
+        self.change(|_| State::Cancelled)
     }
 
     /// Changes the state and returns the one before.

@@ -1,34 +1,61 @@
 //! Brings a message to the logging service: the only place that retries.
 //!
-//! The way of a message, in reading order:
+//! The modules, from the bottom up:
 //!
-//! - `queue`: it waits while the batch before it is under way; what waits together is sent together
-//! - `room`: how much may wait, and how overload is told from an outage
-//! - `dispatcher`: the task that sends, and the order of its layers
-//! - `retry`, `backoff`: whether an attempt is repeated, and when
-//! - `attempt`, `batch`: one call with the messages somebody still waits for
 //! - `classify`: what a failed attempt means
-//! - `entry`, `answer`: how far a message has come, and so what its waiter is told
-//! - [`Group`]: many messages, and one who waits for them all
+//! - `entry`: how far a message has come; `outcome`: and so what its caller is told
+//! - `reply`: where the answer goes
+//! - `amount`, `admission`, `batch_size`: how much may wait, how overload is told from an outage, and how
+//!   much one call carries
+//! - `call`, `retry`: the messages of one call, its attempts, and when there is another one
+//! - `queue`: appends wait while the call before theirs is under way; what waits together is sent together
+//! - `dispatcher`: the task that sends, and the order of its layers
+//! - `append`: the side of the caller: one append, or many ([`BulkAppend`])
 //! - [`LoggingClient`]: the way to the logging service
+//!
+//! The queue is in one of four states. Attempts change them: the layers tell the dispatcher what happens
+//! to each, and the dispatcher tells the queue.
+//!
+//! ```text
+//!                  more waits than is sent in time
+//!     ┌──────────┐ ──────────────────────────────▶ ┌──────────┐
+//!     │  normal  │                                 │ overload │
+//!     └──────────┘ ◀────────────────────────────── └──────────┘
+//!       ▲    │              the queue shrinks            │
+//!       │    │                                           │
+//!       │    └──────────────┐   ┌────────────────────────┘
+//!       │                   │   │  an attempt fails, or none is
+//!       │                   ▼   ▼  answered for several usual times
+//!       │  receipts       ┌────────┐   an attempt failed,   ┌───────┐
+//!       ├──────────────── │ outage │ ─────────────────────▶ │ probe │
+//!       │                 └────────┘   its delay is over    └───────┘
+//!       │                      ▲              no receipts     │   │
+//!       │                      └──────────────────────────────┘   │
+//!       └─────────────────────────────────────────────────────────┘
+//!                   receipts: calls grow again (slow start)
+//! ```
+//!
+//! - *normal*: every append is queued, and calls carry as much as they may
+//! - *overload*: single appends are refused; those of a bulk append wait, up to the limits of the queue
+//! - *outage*: no append is refused but for the limits of the queue, since waiting may help
+//! - *probe* (half-open): as an outage, and the attempt under way carries one message
 
-mod answer;
-mod attempt;
-mod backoff;
-mod batch;
+mod admission;
+mod amount;
+mod append;
+mod batch_size;
+mod call;
 mod classify;
 mod client;
 mod dispatcher;
 mod entry;
-mod group;
-mod pace;
+mod options;
+mod outcome;
 mod queue;
+mod reply;
 mod retry;
-mod room;
-mod shared;
 #[cfg(test)]
 mod tests;
-mod waiter;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,89 +63,38 @@ use tokio::time::Instant;
 use tonic::Status;
 use tower::Service;
 
-use oncelog::{
-    limits,
-    message::{Message, Receipt},
-    wire::v1,
+use oncelog::{message::Message, wire::v1};
+
+use self::{
+    append::SingleAppend,
+    queue::{OpenQueue, Queue},
 };
 
-use self::{queue::Kind, shared::Shared, waiter::Waiter};
-
-pub use self::{backoff::Jitter, client::LoggingClient, group::Group};
-
-/// A message is stored, durably.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivered {
-    /// Where.
-    pub receipt: Receipt,
-    /// Whether it surely was stored before this delivery began. A duplicate found after an attempt
-    /// whose answer was lost may be our own, and does not count.
-    pub replayed: bool,
-}
-
-/// Why [`Delivery::append`] did not end with a stored message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DeliveryError {
-    /// The id is in use by a different message. Nothing was stored.
-    #[error("this id is in use by a different message; nothing was stored")]
-    Conflict,
-    /// The logging service refuses the message for what it is. Nothing was stored.
-    #[error("the message is refused: {0}")]
-    Invalid(String),
-    /// Surely not stored, now or later: no attempt can have been taken.
-    #[error("not stored: {0}")]
-    NotStored(String),
-    /// Surely not stored, now or later: too many messages wait, and this one was not let in.
-    #[error("not stored: {detail}")]
-    Overloaded {
-        /// What is known about it.
-        detail: String,
-        /// In about this time, what waits now is stored.
-        wait: Duration,
-    },
-    /// An attempt was sent and no answer came in time. The message is stored once or not at all.
-    #[error("the outcome is unknown: {0}")]
-    Unknown(String),
-}
-
-/// How long delivery tries, and by which chance it spreads its retries.
-#[derive(Debug, Clone)]
-pub struct DeliveryOptions {
-    /// For one attempt, connecting included.
-    pub attempt_timeout: Duration,
-    /// For everything: waiting in the queue, all attempts, and the delays between them.
-    pub total_timeout: Duration,
-    /// Where the delays come from. Give deliveries of one process the same one.
-    pub jitter: Jitter,
-}
-
-impl Default for DeliveryOptions {
-    fn default() -> Self {
-        Self {
-            attempt_timeout: limits::ATTEMPT_TIMEOUT,
-            total_timeout: limits::TOTAL_TIMEOUT,
-            jitter: Jitter::default(),
-        }
-    }
-}
+pub use self::{
+    append::BulkAppend,
+    client::LoggingClient,
+    options::{ATTEMPT_TIMEOUT, DeliveryLimits, DeliveryOptions, InvalidDeliveryLimits},
+    outcome::{Delivered, DeliveryError, Reason},
+    retry::{BACKOFF_MAX, Jitter},
+};
 
 /// The way to the log. Clones share one queue and one dispatcher.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     // Closes the queue with the last clone, which ends the dispatcher.
-    open: Arc<CloseOnDrop>,
+    queue: Arc<OpenQueue>,
     total_timeout: Duration,
 }
 
 impl Delivery {
     /// Starts the dispatcher, a task on the current runtime, which sends to `logging`.
     ///
-    /// It ends when all clones are dropped, after what is queued is answered. It sends one batch at
-    /// a time, and whatever comes while a batch is under way is the next one. It waits for no others, but
-    /// takes along, up to [`limits::GATHER_MESSAGES_MAX`], those that are there to be read already.
+    /// It ends when all clones are dropped, after what is queued is answered. It sends one call at a
+    /// time, and what comes while a call is under way is the next one. It uses no timer to wait for more
+    /// messages, but coalesces those that can be read already: up to 128, or 64 KiB.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, and with limits that [`DeliveryLimits::validate`] refuses.
     pub fn start<S>(logging: S, options: DeliveryOptions) -> Self
     where
         S: Service<v1::AppendRequest, Response = v1::AppendResponse, Error = Status>
@@ -127,16 +103,17 @@ impl Delivery {
             + 'static,
         S::Future: Send,
     {
-        let shared = Arc::new(Shared::default());
+        assert_eq!(options.limits.validate(), Ok(()), "the limits were to be validated before");
+        let queue = Arc::new(Queue::new(&options));
         let total_timeout = options.total_timeout;
-        tokio::spawn(dispatcher::run(logging, options, Arc::clone(&shared)));
-        Self { open: Arc::new(CloseOnDrop(shared)), total_timeout }
+        tokio::spawn(dispatcher::run(logging, options, Arc::clone(&queue)));
+        Self { queue: Arc::new(OpenQueue(queue)), total_timeout }
     }
 
     /// Appends `message` to the log, with retries under its one id.
     ///
-    /// Returns once the log has answered, or after the total timeout at the latest. A caller that
-    /// drops the future takes a message that is not being sent out of the queue; one that is being
+    /// Returns once the log has answered, or after the total timeout at the latest. Dropping the future
+    /// cancels the append: a message that is not being sent is taken out of the queue; one that is being
     /// sent may be stored or not.
     ///
     /// # Errors
@@ -146,29 +123,20 @@ impl Delivery {
     /// safe.
     ///
     /// It is refused at once, as [`Overloaded`](DeliveryError::Overloaded), if those ahead of it take
-    /// longer than [`limits::QUEUE_WAIT_MAX`] and [`limits::QUEUE_BATCHES_MIN`] batches. In an outage,
-    /// while nothing is stored at all, it waits.
+    /// longer than [`DeliveryLimits::queue_wait_max`] and are more than two calls. In an outage, while
+    /// nothing is stored at all, it waits.
     pub async fn append(&self, message: Message) -> Result<Delivered, DeliveryError> {
-        waiter::check(&message)?;
         let deadline = Instant::now() + self.total_timeout;
-        Waiter::join(&self.open.0, Kind::Single, message)?.wait_until(deadline).await
+        SingleAppend::start(&self.queue, message)?.wait_until(deadline).await
     }
 
     /// Appends many messages, each as [`Delivery::append`] does and with an answer of its own. They are
-    /// queued, in their order, when this returns; [`Group::next`] waits for the answers.
+    /// queued, in their order, when this returns; [`BulkAppend::next`] waits for the answers.
     ///
-    /// It is for a caller that waits for room by itself: no message is refused for the time it has to
-    /// wait, only if the queue is full. What such callers have under way together is theirs to bound.
-    pub fn append_all(&self, messages: Vec<Message>) -> Group {
-        Group::join(Arc::clone(&self.open), messages, Instant::now() + self.total_timeout)
-    }
-}
-
-#[derive(Debug)]
-struct CloseOnDrop(Arc<Shared>);
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.0.queue.close();
+    /// It is for a caller that bounds what it has under way by itself: no message is refused for the time
+    /// it has to wait, only if the queue is full.
+    pub fn append_bulk(&self, messages: Vec<Message>) -> BulkAppend {
+        let deadline = Instant::now() + self.total_timeout;
+        BulkAppend::start(Arc::clone(&self.queue), messages, deadline)
     }
 }

@@ -1,211 +1,211 @@
-//! Messages waiting for their batch.
+//! Appends that wait for their call, and what decides how many may wait and how many one call takes.
 
 use std::{
     collections::VecDeque,
+    mem,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
-
-use oncelog::limits::GATHER_MESSAGES_MAX;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Delivered, DeliveryError,
+    admission::Admission,
+    amount::Amount,
+    batch_size::BatchSize,
+    call::AttemptEvent,
+    classify::{AttemptFailure, Remedy},
     entry::Entry,
-    group::Seat,
-    pace::Pace,
-    room::{Amount, Room},
+    options::DeliveryOptions,
+    outcome::Cancelled,
+    reply::Reply,
 };
 
-/// Where the answer to one message goes.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// To somebody who waits for this one.
-    Single(oneshot::Sender<Result<Delivered, DeliveryError>>),
-    /// To its place in a group.
-    Seat(Seat),
-}
+/// Messages that wait for others which are being read from their sockets already. A call costs about as
+/// much as thirty messages, whatever it carries: with this many it is a small part, and from here on the
+/// log has better begin while more are read.
+pub(super) const COALESCED_MESSAGES_MAX: usize = 128;
 
-impl Answer {
-    /// Whoever left does not need it.
-    pub(super) fn send(self, answer: Result<Delivered, DeliveryError>) {
-        match self {
-            Self::Single(sender) => {
-                let _ = sender.send(answer);
-            }
-            Self::Seat(seat) => seat.answer(answer),
-        }
-    }
-}
+/// What waits for no others. To write so many bytes takes longer than the call.
+const COALESCED: Amount = Amount { messages: COALESCED_MESSAGES_MAX, body_bytes: 64 * 1024 };
 
-/// A message in the queue.
+/// An append in the queue.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    ticket: u64,
-    kind: Kind,
+pub(super) struct PendingAppend {
+    id: EntryId,
+    class: AppendClass,
     pub(super) entry: Arc<Entry>,
-    pub(super) answer: Answer,
+    pub(super) reply: Reply,
 }
 
-impl Waiting {
+impl PendingAppend {
     fn body_bytes(&self) -> usize {
         self.entry.message.body.len()
     }
 }
 
-/// Whose message it is.
+/// Names an append in its queue. Later ones have larger ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct EntryId(u64);
+
+/// How an append is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// That of somebody who had better be refused than kept waiting.
+pub(super) enum AppendClass {
+    /// Refused rather than kept waiting for long.
     Single,
-    /// One of many of a sender that waits for room by itself.
+    /// One of many of a caller that bounds what it has under way by itself.
     Bulk,
 }
 
-/// Why a message was not queued.
+/// Why an append was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PushError {
     /// The queue is at one of its limits. What it holds is sent in about this time.
     Full(Duration),
-    /// Nobody takes from the queue any more.
+    /// The dispatcher has ended, or will when the queue is empty.
     Closed,
 }
 
-/// A bounded queue with many producers and one consumer, which takes whole batches.
-#[derive(Debug, Default)]
+/// A bounded queue with many producers and one consumer, the dispatcher, which takes a call at a time.
+#[derive(Debug)]
 pub(super) struct Queue {
-    line: Mutex<Line>,
+    state: Mutex<QueueState>,
     arrived: Notify,
+    /// Notified whenever an append is cancelled whose message is in the call under way.
+    cancelled: Arc<Notify>,
 }
 
-#[derive(Debug, Default)]
-struct Line {
-    // In the order of their tickets.
-    waiting: VecDeque<Waiting>,
+#[derive(Debug)]
+struct QueueState {
+    /// In the order of their ids.
+    pending: VecDeque<PendingAppend>,
     all: Amount,
-    /// Of them, those that the room is for.
+    /// Of them, those that admission control is for.
     singles: Amount,
-    room: Room,
-    pace: Pace,
-    next_ticket: u64,
-    /// How many messages the last batch had.
-    last_batch: usize,
+    admission: Admission,
+    batch_size: BatchSize,
+    /// Why the last attempt failed, if none has succeeded since.
+    last_failure: Option<AttemptFailure>,
+    next_id: EntryId,
+    /// How many messages the last call had.
+    last_call_messages: usize,
     closed: bool,
 }
 
 impl Queue {
-    /// Adds a message at the end. The ticket takes it out again.
+    /// An empty queue.
+    pub(super) fn new(options: &DeliveryOptions) -> Self {
+        let state = QueueState {
+            pending: VecDeque::new(),
+            all: Amount::default(),
+            singles: Amount::default(),
+            admission: Admission::new(options.limits),
+            batch_size: BatchSize::new(options.attempt_timeout),
+            last_failure: None,
+            next_id: EntryId::default(),
+            last_call_messages: 0,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), arrived: Notify::new(), cancelled: Arc::default() }
+    }
+
+    /// Adds an append at the end.
     pub(super) fn push(
         &self,
         entry: Arc<Entry>,
-        kind: Kind,
-        answer: Answer,
-    ) -> Result<u64, PushError> {
-        let mut line = self.line();
-        let first = line.waiting.is_empty();
-        let ticket = line.push(entry, kind, answer);
-        drop(line);
-        if first && ticket.is_ok() {
-            self.arrived.notify_one();
-        }
-        ticket
+        class: AppendClass,
+        reply: Reply,
+    ) -> Result<EntryId, PushError> {
+        self.arrive(|state| state.push(entry, class, reply))
     }
 
-    /// Adds messages at the end, in their order, each as [`Queue::push`] does.
+    /// Adds appends at the end, in their order, each as [`Queue::push`] does.
     pub(super) fn push_all(
         &self,
-        kind: Kind,
-        messages: impl IntoIterator<Item = (Arc<Entry>, Answer)>,
-    ) -> Vec<Result<u64, PushError>> {
-        let mut line = self.line();
-        let first = line.waiting.is_empty();
-        let push = |(entry, answer)| line.push(entry, kind, answer);
-        let tickets = messages.into_iter().map(push).collect();
-        let first = first && !line.waiting.is_empty();
-        drop(line);
-        if first {
+        class: AppendClass,
+        appends: impl IntoIterator<Item = (Arc<Entry>, Reply)>,
+    ) -> Vec<Result<EntryId, PushError>> {
+        self.arrive(|state| {
+            let push = |(entry, reply)| state.push(entry, class, reply);
+            appends.into_iter().map(push).collect()
+        })
+    }
+
+    /// Wakes the dispatcher if `push` adds to an empty queue.
+    fn arrive<T>(&self, push: impl FnOnce(&mut QueueState) -> T) -> T {
+        let mut state = self.lock();
+        let was_empty = state.pending.is_empty();
+        let pushed = push(&mut state);
+        let is_first = was_empty && !state.pending.is_empty();
+        drop(state);
+        if is_first {
             self.arrived.notify_one();
         }
-        tickets
+        pushed
     }
 
-    /// Takes a message out again. False if a batch has taken it already.
-    pub(super) fn remove(&self, ticket: u64) -> bool {
-        let mut line = self.line();
-        let found = line.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket);
-        let removed = found.ok().and_then(|index| line.waiting.remove(index));
-        if let Some(removed) = &removed {
-            line.count(removed.kind, |amount| amount.remove(removed.entry.message.body.len()));
+    /// Cancels an append: no attempt begins with its message afterwards. Returns how far it had come.
+    pub(super) fn cancel(&self, entry: &Entry, id: EntryId) -> Cancelled {
+        // The message stays out of all attempts either way; its place in the queue is freed at once.
+        let state = entry.cancel();
+        if self.lock().remove(id).is_some() {
+            return Cancelled::InQueue;
         }
-        removed.is_some()
+        self.cancelled.notify_one();
+        Cancelled::InCall(state)
     }
 
-    /// Takes note that an attempt with `sent` begins.
-    pub(super) fn sent(&self, sent: Amount, now: Instant) {
-        self.line().room.sent(sent, now);
+    /// Notified whenever an append is cancelled whose message is in the call under way.
+    pub(super) fn cancellations(&self) -> Arc<Notify> {
+        Arc::clone(&self.cancelled)
     }
 
-    /// Takes note of an attempt that brought no receipts.
-    pub(super) fn failed(&self) {
-        let mut line = self.line();
-        line.pace.failed();
-        line.room.failed();
+    /// Why the last attempt failed, if none has succeeded since.
+    pub(super) fn last_failure(&self) -> Option<AttemptFailure> {
+        self.lock().last_failure.clone()
     }
 
-    /// Takes note of an attempt with `sent` that `took` so long of `attempt_timeout` and brought
-    /// receipts: the way is open.
-    pub(super) fn answered(&self, sent: Amount, took: Duration, attempt_timeout: Duration) {
-        let mut line = self.line();
-        let waiting = line.singles;
-        if line.pace.answered(sent, took, attempt_timeout) {
-            // It carried less than there could have been.
-            line.room.answered_in_part(waiting);
-        } else {
-            let batch = line.pace.batch();
-            line.room.answered(sent, batch, took, waiting);
-        }
+    /// Takes note of what happened to an attempt.
+    pub(super) fn observe(&self, event: AttemptEvent) {
+        self.lock().observe(event);
     }
 
-    /// Whether the next attempt carries one message and the others follow, because the last attempt
-    /// brought no receipts.
-    pub(super) fn sends_one_ahead(&self) -> bool {
-        self.line().pace.sends_one_ahead()
+    /// Whether the next attempt is a probe, one message, because the last attempt brought no receipts.
+    pub(super) fn probes(&self) -> bool {
+        self.lock().batch_size.probes()
     }
 
-    /// Whether what waits need not gather any more.
-    pub(super) fn is_gathered(&self) -> bool {
-        self.line().all.reaches(Amount::GATHERED)
+    /// Whether what waits is enough to be sent without coalescing more.
+    pub(super) fn is_coalesced(&self) -> bool {
+        self.lock().all.reaches(COALESCED)
     }
 
-    /// How many of these, in their order, belong to the next batch.
-    pub(super) fn fits(&self, batch: &[Waiting]) -> usize {
-        self.line().pace.fits(batch.iter().map(Waiting::body_bytes))
+    /// How many of these, in their order, belong to the next call.
+    pub(super) fn fits(&self, appends: &[PendingAppend]) -> usize {
+        self.lock().batch_size.fits(appends.iter().map(PendingAppend::body_bytes))
     }
 
-    /// Waits for messages and takes as many as fit one batch, in the order they came.
+    /// Waits for appends and takes as many as fit one call, in the order they came.
     ///
-    /// When the answers to a batch have gone out, the next messages of those clients are coming in, and a
+    /// When the answers to a call have gone out, the next messages of those clients are coming in, and a
     /// call with the first of them would keep all others waiting. So until there are as many as may be on
     /// their way, all tasks that are ready have their turn, for as long as that brings more.
     ///
-    /// `None` once the queue is closed and empty.
-    pub(super) async fn next_batch(&self) -> Option<Vec<Waiting>> {
+    /// `None` once the queue is closed and empty. Cancel safe: appends are taken when it returns.
+    pub(super) async fn next_call(&self) -> Option<Vec<PendingAppend>> {
         let expected = {
-            let line = self.line();
-            (line.last_batch + line.all.messages).min(GATHER_MESSAGES_MAX)
+            let state = self.lock();
+            (state.last_call_messages + state.all.messages).min(COALESCED_MESSAGES_MAX)
         };
         loop {
-            self.gather(expected).await;
-            let (batch, closed) = {
-                let mut line = self.line();
-                (line.take_batch(), line.closed)
+            self.coalesce(expected).await;
+            let (call, closed) = {
+                let mut state = self.lock();
+                (state.take_call(), state.closed)
             };
-            if !batch.is_empty() {
-                return Some(batch);
+            if !call.is_empty() {
+                return Some(call);
             }
             if closed {
                 return None;
@@ -214,82 +214,139 @@ impl Queue {
         }
     }
 
-    async fn gather(&self, expected: usize) {
-        let enough = Amount { messages: expected, ..Amount::GATHERED };
-        let mut gathered = 0;
+    async fn coalesce(&self, expected: usize) {
+        let enough = Amount { messages: expected, ..COALESCED };
+        let mut coalesced = 0;
         loop {
-            let now = self.line().all;
-            if now.messages <= gathered || now.reaches(enough) {
+            let now = self.lock().all;
+            if now.messages <= coalesced || now.reaches(enough) {
                 return;
             }
-            gathered = now.messages;
+            coalesced = now.messages;
             tokio::task::yield_now().await;
         }
     }
 
-    /// Refuses new messages. What waits is still taken.
-    pub(super) fn close(&self) {
-        self.line().closed = true;
+    /// Refuses new appends. What waits is still taken.
+    fn close(&self) {
+        self.lock().closed = true;
         self.arrived.notify_one();
     }
 
-    /// Refuses new messages and drops what waits, because nobody will take it.
+    /// Refuses new appends and drops what waits, because there is no dispatcher to take it.
     pub(super) fn abandon(&self) {
-        let mut line = self.line();
-        line.closed = true;
-        (line.all, line.singles) = Default::default();
-        let dropped = std::mem::take(&mut line.waiting);
-        drop(line);
+        let mut state = self.lock();
+        state.closed = true;
+        (state.all, state.singles) = Default::default();
+        let dropped = mem::take(&mut state.pending);
+        drop(state);
         drop(dropped);
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Line {
-    fn push(&mut self, entry: Arc<Entry>, kind: Kind, answer: Answer) -> Result<u64, PushError> {
+impl QueueState {
+    fn push(
+        &mut self,
+        entry: Arc<Entry>,
+        class: AppendClass,
+        reply: Reply,
+    ) -> Result<EntryId, PushError> {
         if self.closed {
             return Err(PushError::Closed);
         }
-        if !self.has_room(kind, entry.message.body.len()) {
-            return Err(PushError::Full(self.room.wait(self.all)));
+        if !self.admits(class, entry.message.body.len()) {
+            return Err(PushError::Full(self.admission.expected_wait(self.all)));
         }
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.count(kind, |amount| amount.add(entry.message.body.len()));
-        self.waiting.push_back(Waiting { ticket, kind, entry, answer });
-        Ok(ticket)
+        let id = self.next_id;
+        self.next_id = EntryId(id.0 + 1);
+        self.count(class, |amount| amount.add(entry.message.body.len()));
+        self.pending.push_back(PendingAppend { id, class, entry, reply });
+        Ok(id)
     }
 
-    fn has_room(&self, kind: Kind, body_bytes: usize) -> bool {
-        self.all.has_room(Amount::QUEUE, body_bytes)
-            && match kind {
-                Kind::Bulk => true,
-                Kind::Single => {
-                    self.room.has_room(self.singles, body_bytes)
-                        // The clock is read for those alone who would be refused.
-                        || self.room.is_outage(Instant::now())
+    fn admits(&self, class: AppendClass, body_bytes: usize) -> bool {
+        self.admission.queue_has_room(self.all, body_bytes)
+            && match class {
+                AppendClass::Bulk => true,
+                AppendClass::Single => {
+                    self.admission.admits(self.singles, body_bytes)
+                        // The clock is read only for appends that would be refused.
+                        || self.admission.is_outage(Instant::now())
                 }
             }
     }
 
-    fn count(&mut self, kind: Kind, change: impl Fn(&mut Amount)) {
+    fn count(&mut self, class: AppendClass, change: impl Fn(&mut Amount)) {
         change(&mut self.all);
-        match kind {
-            Kind::Single => change(&mut self.singles),
-            Kind::Bulk => {}
+        match class {
+            AppendClass::Single => change(&mut self.singles),
+            AppendClass::Bulk => {}
         }
     }
 
-    fn take_batch(&mut self) -> Vec<Waiting> {
-        let count = self.pace.fits(self.waiting.iter().map(Waiting::body_bytes));
-        self.last_batch = count;
-        let batch: Vec<Waiting> = self.waiting.drain(..count).collect();
-        for waiting in &batch {
-            self.count(waiting.kind, |amount| amount.remove(waiting.entry.message.body.len()));
+    fn remove(&mut self, id: EntryId) -> Option<PendingAppend> {
+        let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
+        let removed = self.pending.remove(index)?;
+        self.count(removed.class, |amount| amount.remove(removed.body_bytes()));
+        Some(removed)
+    }
+
+    fn take_call(&mut self) -> Vec<PendingAppend> {
+        let count = self.batch_size.fits(self.pending.iter().map(PendingAppend::body_bytes));
+        self.last_call_messages = count;
+        let call: Vec<PendingAppend> = self.pending.drain(..count).collect();
+        for pending in &call {
+            self.count(pending.class, |amount| amount.remove(pending.body_bytes()));
         }
-        batch
+        call
+    }
+
+    fn observe(&mut self, event: AttemptEvent) {
+        match event {
+            AttemptEvent::Sent(sent, now) => self.admission.sent(sent, now),
+            AttemptEvent::Answered { sent, took } => {
+                self.last_failure = None;
+                if self.batch_size.answered(sent, took) {
+                    // It carried less than there could have been.
+                    self.admission.answered_in_slow_start(self.singles);
+                } else {
+                    let call = self.batch_size.largest_call();
+                    self.admission.answered(sent, call, took, self.singles);
+                }
+            }
+            AttemptEvent::Failed(failure, remedy) => {
+                self.last_failure = Some(failure);
+                match remedy {
+                    Remedy::Retry => {
+                        self.batch_size.failed();
+                        self.admission.failed();
+                    }
+                    // The way is open: the log refuses what was sent.
+                    Remedy::Split | Remedy::GiveUp => {}
+                }
+            }
+        }
+    }
+}
+
+/// A queue that takes appends. It is closed when this is dropped, which ends the dispatcher.
+#[derive(Debug)]
+pub(super) struct OpenQueue(pub(super) Arc<Queue>);
+
+impl Deref for OpenQueue {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        &self.0
+    }
+}
+
+impl Drop for OpenQueue {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

@@ -1,8 +1,21 @@
-//! When an attempt is repeated, and after what delay.
+//! When an attempt is repeated, and after what delay: exponential ceilings, and a random part of them.
+//!
+//! This is the only file that knows the `backoff` crate. The crate is unmaintained
+//! (RUSTSEC-2025-0012) and stays because it does one small thing here, computing the ceilings, which
+//! the tests below pin down: replacing it means rewriting [`BackoffSchedule`] and nothing else. Its own
+//! randomization is off, since it draws from a source that cannot be seeded.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use backoff::{
+    ExponentialBackoffBuilder, SystemClock, backoff::Backoff as _, exponential::ExponentialBackoff,
+};
 use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, mpsc};
 use tower::{
     BoxError,
     retry::{
@@ -11,25 +24,41 @@ use tower::{
     },
 };
 
-use oncelog::limits;
-
 use super::{
-    backoff::{Ceilings, Jitter},
-    batch::{Batch, Outcomes},
-    classify::{Remedy, Verdict, classify, describe},
-    shared::Shared,
+    call::{AttemptEvent, Call, Outcomes},
+    classify::{AttemptFailure, Remedy, Verdict, classify},
 };
 
-/// The policy of one batch: counters of its own, budget and jitter shared with all others.
+/// Ceiling of the delay before the first retry; the delay itself is a random part of it.
+const BACKOFF_INITIAL: Duration = Duration::from_millis(50);
+
+/// Ceiling of the delay before any retry: how much later than its end an outage may be noticed.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// How much the ceiling grows with each retry.
+const BACKOFF_MULTIPLIER: f64 = 2.0;
+
+/// Retries allowed as a share of calls, so that an outage is not answered with a storm.
+const RETRY_BUDGET_RATIO: f32 = 0.2;
+
+/// Retries a second allowed whatever the share, so that a quiet facade retries too.
+const RETRY_BUDGET_PER_SECOND_MIN: u32 = 10;
+
+/// How long a call counts towards the retry budget.
+const RETRY_BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// The policy of one call: counters of its own, budget and jitter shared with all others.
 #[derive(Debug, Clone)]
 pub(super) struct RetryPolicy {
     /// Number of the attempt under way.
     attempt: u32,
-    ceilings: Ceilings,
+    schedule: BackoffSchedule,
     jitter: Jitter,
     budget: Arc<TpsBudget>,
     attempt_timeout: Duration,
-    shared: Arc<Shared>,
+    events: mpsc::UnboundedSender<AttemptEvent>,
+    /// Notified when an append of the call is cancelled.
+    cancelled: Arc<Notify>,
 }
 
 /// The last attempt failed in a way that a retry could mend, but too many calls do.
@@ -37,14 +66,10 @@ pub(super) struct RetryPolicy {
 #[error("too many retries lately")]
 pub(super) struct BudgetSpent;
 
-/// The retries allowed to all batches together. The reserve alone lets a facade with hardly any
+/// The retries allowed to all calls together. The reserve alone lets a facade with hardly any
 /// traffic retry through an outage as long as the total timeout.
 pub(super) fn retry_budget() -> TpsBudget {
-    TpsBudget::new(
-        limits::RETRY_BUDGET_WINDOW,
-        limits::RETRY_BUDGET_PER_SECOND_MIN,
-        limits::RETRY_BUDGET_RATIO,
-    )
+    TpsBudget::new(RETRY_BUDGET_WINDOW, RETRY_BUDGET_PER_SECOND_MIN, RETRY_BUDGET_RATIO)
 }
 
 impl RetryPolicy {
@@ -52,19 +77,19 @@ impl RetryPolicy {
         jitter: Jitter,
         budget: TpsBudget,
         attempt_timeout: Duration,
-        shared: Arc<Shared>,
+        events: mpsc::UnboundedSender<AttemptEvent>,
+        cancelled: Arc<Notify>,
     ) -> Self {
-        let (ceilings, budget) = (Ceilings::new(), Arc::new(budget));
-        Self { attempt: 1, ceilings, jitter, budget, attempt_timeout, shared }
+        let (schedule, budget) = (BackoffSchedule::new(), Arc::new(budget));
+        Self { attempt: 1, schedule, jitter, budget, attempt_timeout, events, cancelled }
     }
 
     fn succeeded(&self, outcomes: &Outcomes) {
         if outcomes.is_empty() {
-            // Nobody waited any more, so no call was made and nothing is known to work again.
+            // All appends were cancelled, so no attempt was made and nothing is known to work again.
             return;
         }
         self.budget.deposit();
-        self.shared.clear_failure();
         if self.attempt > 1 {
             let (attempt, messages) = (self.attempt, outcomes.len());
             tracing::info!(attempt, messages, "delivered after retries");
@@ -72,44 +97,46 @@ impl RetryPolicy {
     }
 
     /// The delay before the next attempt; none to end the call with `error`.
-    fn failed(&mut self, batch: &mut Batch, error: &mut BoxError) -> Option<Duration> {
+    fn failed(&mut self, call: &mut Call, error: &mut BoxError) -> Option<Duration> {
         let Verdict { fate, remedy } = classify(&**error);
-        batch.end_attempt(fate);
-        let text = describe(&**error, self.attempt_timeout);
-        self.shared.record_failure(&text);
-        if remedy == Remedy::Retry {
-            self.shared.queue.failed();
-        }
-        match remedy {
-            Remedy::Retry if batch.is_abandoned() => return None,
-            Remedy::Retry => {}
-            Remedy::Split | Remedy::GiveUp => return None,
-        }
-        if !self.budget.withdraw() {
-            tracing::warn!(attempt = self.attempt, error = %text, "not retrying: {BudgetSpent}");
-            *error = BudgetSpent.into();
+        call.end_attempt(fate);
+        // What is left in its place is the error of a call whose retries are spent.
+        let failure =
+            AttemptFailure::new(mem::replace(error, BudgetSpent.into()), self.attempt_timeout);
+        // Without the dispatcher that reads them, events are of no use.
+        let _ = self.events.send(AttemptEvent::Failed(failure.clone(), remedy));
+        let repeatable = match remedy {
+            Remedy::Retry => !call.is_cancelled(),
+            Remedy::Split | Remedy::GiveUp => false,
+        };
+        if !repeatable {
+            *error = failure.into();
             return None;
         }
-        let delay = self.jitter.delay(self.ceilings.next());
+        if !self.budget.withdraw() {
+            tracing::warn!(attempt = self.attempt, error = %failure, "not retrying: {BudgetSpent}");
+            return None;
+        }
+        let delay = self.jitter.delay(self.schedule.next());
         self.attempt += 1;
         tracing::warn!(
             attempt = self.attempt,
             delay = %format_args!("{}ms", delay.as_millis()),
-            error = %text,
-            messages = batch.len(),
+            error = %failure,
+            messages = call.len(),
             "retrying"
         );
-        batch.send_one_ahead();
+        call.probe();
         Some(delay)
     }
 }
 
-impl Policy<Batch, Outcomes, BoxError> for RetryPolicy {
+impl Policy<Call, Outcomes, BoxError> for RetryPolicy {
     type Future = BoxFuture<'static, ()>;
 
     fn retry(
         &mut self,
-        batch: &mut Batch,
+        call: &mut Call,
         result: &mut Result<Outcomes, BoxError>,
     ) -> Option<Self::Future> {
         match result {
@@ -118,23 +145,23 @@ impl Policy<Batch, Outcomes, BoxError> for RetryPolicy {
                 None
             }
             Err(error) => {
-                let delay = self.failed(batch, error)?;
-                Some(Box::pin(wait(delay, batch.clone(), Arc::clone(&self.shared))))
+                let delay = self.failed(call, error)?;
+                Some(Box::pin(wait(delay, call.clone(), Arc::clone(&self.cancelled))))
             }
         }
     }
 
-    fn clone_request(&mut self, batch: &Batch) -> Option<Batch> {
-        Some(batch.clone())
+    fn clone_request(&mut self, call: &Call) -> Option<Call> {
+        Some(call.clone())
     }
 }
 
-/// Waits for `delay`, or until nobody waits for the batch any more: the next batch should not wait
-/// in its place.
-async fn wait(delay: Duration, batch: Batch, shared: Arc<Shared>) {
+/// Waits for `delay`, or until all appends of the call are cancelled: the next call should not wait in
+/// its place.
+async fn wait(delay: Duration, call: Call, cancelled: Arc<Notify>) {
     let abandoned = async {
-        while !batch.is_abandoned() {
-            shared.departure.notified().await;
+        while !call.is_cancelled() {
+            cancelled.notified().await;
         }
     };
     tokio::select! {
@@ -142,5 +169,86 @@ async fn wait(delay: Duration, batch: Batch, shared: Arc<Shared>) {
         biased;
         () = tokio::time::sleep(delay) => {}
         () = abandoned => {}
+    }
+}
+
+/// The backoff schedule of one call: the ceilings of its delays, lowest first.
+#[derive(Debug, Clone)]
+pub(super) struct BackoffSchedule(ExponentialBackoff<SystemClock>);
+
+impl BackoffSchedule {
+    pub(super) fn new() -> Self {
+        let schedule = ExponentialBackoffBuilder::new()
+            .with_initial_interval(BACKOFF_INITIAL)
+            .with_multiplier(BACKOFF_MULTIPLIER)
+            .with_max_interval(BACKOFF_MAX)
+            .with_randomization_factor(0.0)
+            // The total timeout ends a call. A second clock in here would not stop in tests.
+            .with_max_elapsed_time(None)
+            .build();
+        Self(schedule)
+    }
+
+    /// The ceiling of the next delay.
+    pub(super) fn next(&mut self) -> Duration {
+        self.0.next_backoff().unwrap_or(BACKOFF_MAX)
+    }
+}
+
+/// A random source for delays. Clones share its state, so concurrent calls never draw the same
+/// sequence and retry in step.
+#[derive(Debug, Clone)]
+pub struct Jitter(Arc<Mutex<fastrand::Rng>>);
+
+impl Jitter {
+    /// A source that repeats itself for the same seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    /// Full jitter: a whole number of milliseconds, uniform from zero up to but not including
+    /// `ceiling`. Spreading over the whole range clears a crowd of retries fastest.
+    pub fn delay(&self, ceiling: Duration) -> Duration {
+        let ceiling_ms = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut random = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Duration::from_millis(random.u64(0..ceiling_ms))
+    }
+}
+
+impl Default for Jitter {
+    /// Seeded by the operating system.
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ceilings_double_from_50_ms_and_stop_at_2_s() {
+        let mut schedule = BackoffSchedule::new();
+        let seen: Vec<u128> = (0..9).map(|_| schedule.next().as_millis()).collect();
+        assert_eq!(seen, [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]);
+    }
+
+    #[test]
+    fn a_delay_covers_its_range_and_never_reaches_the_ceiling() {
+        let jitter = Jitter::seeded(1);
+        let ceiling = Duration::from_millis(50);
+        let delays: Vec<u128> = (0..2_000).map(|_| jitter.delay(ceiling).as_millis()).collect();
+        assert!((0..50).all(|ms| delays.contains(&ms)));
+        assert!(delays.iter().all(|ms| *ms < 50));
+    }
+
+    #[test]
+    fn a_seed_repeats_its_delays_and_clones_share_them() {
+        let draw = |jitter: &Jitter| jitter.delay(Duration::from_secs(2));
+        let (one, same) = (Jitter::seeded(7), Jitter::seeded(7));
+        let alone: Vec<_> = (0..8).map(|_| draw(&one)).collect();
+        let clone = same.clone();
+        let shared: Vec<_> = (0..4).flat_map(|_| [draw(&same), draw(&clone)]).collect();
+        assert_eq!(alone, shared);
     }
 }

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Config, Connection, NoTls, Socket, Statement, tls::
 use uuid::Uuid;
 
 /// Most messages of one `INSERT`, as in Oncelog's delivery.
-const BATCH_MESSAGES_MAX: usize = 1024;
+const CALL_MESSAGES_MAX: usize = 1024;
 
 /// A body is bytes and not text: PostgreSQL would check text and refuse the zero character.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS messages (
@@ -85,8 +85,8 @@ pub(crate) async fn write(
 ) -> Result<(), StoreError> {
     let (client, mut wire) = config.connect(NoTls).await?;
     let statements = drive(&mut wire, Statements::prepare(&client)).await?;
-    let mut batch = Vec::with_capacity(BATCH_MESSAGES_MAX);
-    while queue.lock().await.recv_many(&mut batch, BATCH_MESSAGES_MAX).await > 0 {
+    let mut batch = Vec::with_capacity(CALL_MESSAGES_MAX);
+    while queue.lock().await.recv_many(&mut batch, CALL_MESSAGES_MAX).await > 0 {
         let outcomes = drive(&mut wire, statements.store(&client, &batch)).await?;
         for (waiting, outcome) in batch.drain(..).zip(outcomes) {
             // A client that left needs no answer.

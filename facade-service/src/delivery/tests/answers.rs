@@ -21,7 +21,7 @@ fn ambiguous() -> Step {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duplicate_is_a_replay_only_if_no_earlier_attempt_may_have_stored_it() {
+async fn a_duplicate_is_a_replay_unless_an_attempt_may_have_stored_it() {
     let duplicate = || Step::Tell(Outcome::Duplicate(receipt(3)));
     let delivered = |replayed| Ok(Delivered { receipt: receipt(3), replayed });
     assert_eq!(answer_to([duplicate()]).await.0, delivered(true));
@@ -40,13 +40,13 @@ async fn a_stored_message_is_never_a_replay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_says_not_stored_unless_an_earlier_attempt_is_ambiguous() {
+async fn a_rejection_is_not_stored_unless_an_attempt_is_ambiguous() {
     for rejection in
         [Rejection::ReadOnly("no space".to_owned()), Rejection::Overloaded("no space".to_owned())]
     {
         let rejected = || Step::Tell(Outcome::Rejected(rejection.clone()));
-        let not_stored = Err(DeliveryError::NotStored("no space".to_owned()));
-        let unknown = Err(DeliveryError::Unknown("no space".to_owned()));
+        let not_stored = Err(DeliveryError::NotStored("no space".into()));
+        let unknown = Err(DeliveryError::Unknown("no space".into()));
         assert_eq!(answer_to([rejected()]).await, (not_stored.clone(), 1));
         assert_eq!(answer_to([Step::Unreachable, rejected()]).await, (not_stored, 2));
         assert_eq!(answer_to([ambiguous(), rejected()]).await, (unknown, 2));
@@ -56,7 +56,7 @@ async fn a_rejection_says_not_stored_unless_an_earlier_attempt_is_ambiguous() {
 #[tokio::test(start_paused = true)]
 async fn an_invalid_message_is_refused_with_the_reason_of_the_log() {
     let invalid = Outcome::Rejected(Rejection::Invalid("bad stream".to_owned()));
-    let refused = Err(DeliveryError::Invalid("bad stream".to_owned()));
+    let refused = Err(DeliveryError::Invalid("bad stream".into()));
     assert_eq!(answer_to([Step::Tell(invalid)]).await, (refused, 1));
 }
 
@@ -82,7 +82,7 @@ async fn a_permanent_refusal_of_the_call_is_not_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn receipts_that_break_the_contract_leave_the_outcome_open_and_are_asked_for_again() {
+async fn receipts_that_break_the_contract_are_asked_for_again() {
     let id = || bytes::Bytes::copy_from_slice(&7_u128.to_be_bytes());
     let good = || Outcome::Stored(receipt(1)).into_receipt(id());
     let broken = [
@@ -103,7 +103,7 @@ async fn receipts_that_break_the_contract_leave_the_outcome_open_and_are_asked_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn neighbours_in_a_batch_get_their_own_answers() {
+async fn neighbours_in_a_call_get_their_own_answers() {
     let log = FakeLog::scripted([Step::Answer(std::time::Duration::from_secs(1)), {
         let id = |id: u128| bytes::Bytes::copy_from_slice(&id.to_be_bytes());
         let receipts = vec![
@@ -128,8 +128,21 @@ async fn neighbours_in_a_batch_get_their_own_answers() {
         [
             Ok(Delivered { receipt: receipt(2), replayed: false }),
             Err(DeliveryError::Conflict),
-            Err(DeliveryError::Invalid("bad".to_owned())),
+            Err(DeliveryError::Invalid("bad".into())),
             Ok(Delivered { receipt: receipt(1), replayed: true }),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_keeps_the_failure_of_the_last_attempt_as_its_source() {
+    let status = stored_nothing(Status::unavailable("replaying"));
+    let (answer, _) = answer_to(vec![Step::Fail(status); 1_000]).await;
+    let error = answer.unwrap_err();
+    let text = "not stored: no attempt reached the logging service: \
+                logging-service answered Unavailable: replaying";
+    assert_eq!(error.to_string(), text);
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source());
+    let status = causes.last().unwrap().downcast_ref::<Status>().unwrap();
+    assert_eq!(status.message(), "replaying");
 }

@@ -7,11 +7,8 @@ use tonic::Status;
 use tower::{ServiceExt as _, service_fn};
 
 use super::support::*;
-use crate::delivery::{Delivery, DeliveryError, DeliveryOptions};
-use oncelog::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, GATHER_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX,
-    QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
-};
+use crate::delivery::{Delivery, DeliveryError, DeliveryOptions, queue::COALESCED_MESSAGES_MAX};
+use oncelog::limits::{CALL_BYTES_MAX, CALL_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX};
 
 const SLOW: Step = Step::Answer(Duration::from_millis(100));
 
@@ -24,14 +21,14 @@ async fn a_single_message_is_sent_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arrival() {
+async fn what_waits_during_a_call_is_the_next_one_in_order() {
     let log = FakeLog::scripted([SLOW, SLOW]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
     let rest: Vec<_> = [5, 3, 9, 2].map(|id| append(&delivery, message(id))).into();
     settle().await;
-    assert_eq!(log.call_ids(), [[1]], "one batch is under way at a time");
+    assert_eq!(log.call_ids(), [[1]], "one call is under way at a time");
     first.await.unwrap().unwrap();
     for (waiter, sequence) in rest.into_iter().zip(2..) {
         assert_eq!(waiter.await.unwrap().unwrap().receipt, receipt(sequence));
@@ -41,7 +38,7 @@ async fn what_waits_while_a_batch_is_under_way_is_the_next_batch_in_order_of_arr
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
+async fn messages_that_follow_an_answer_join_those_that_wait() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let client = tokio::spawn({
@@ -60,7 +57,7 @@ async fn those_who_come_back_after_their_answer_go_along_with_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_alone_before_is_not_kept_waiting_for_others() {
+async fn a_lone_client_is_not_kept_waiting_for_others() {
     let log = FakeLog::scripted([]);
     let delivery = start(&log);
     append(&delivery, message(1)).await.unwrap().unwrap();
@@ -74,7 +71,7 @@ async fn who_was_alone_before_is_not_kept_waiting_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answered() {
+async fn a_large_enough_call_is_sent_before_the_last_is_answered() {
     let log = FakeLog::scripted([SLOW, SLOW]);
     // As in production, a call passes through a task for the channel and one for the connection.
     let through_tasks = service_fn({
@@ -94,47 +91,41 @@ async fn a_batch_that_is_large_enough_is_on_its_way_before_the_last_one_is_answe
         }
     });
     settle().await;
-    let waiting = 2..2 + GATHER_MESSAGES_MAX as u128;
+    let waiting = 2..2 + COALESCED_MESSAGES_MAX as u128;
     let second: Vec<_> = waiting.clone().map(|id| append(&delivery, message(id))).collect();
     settle().await;
     assert_eq!(first.await.unwrap(), [vec![1], waiting.collect()]);
-    for waiter in second {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(second).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_bounded_by_its_number_of_messages() {
+async fn a_call_is_bounded_by_its_number_of_messages() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
-    let count = 2 * BATCH_MESSAGES_MAX as u128 + 3;
+    let count = 2 * CALL_MESSAGES_MAX as u128 + 3;
     let rest: Vec<_> = (2..2 + count).map(|id| append(&delivery, message(id))).collect();
     first.await.unwrap().unwrap();
-    for waiter in rest {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(rest).await;
     let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
-    assert_eq!(sizes, [1, BATCH_MESSAGES_MAX, BATCH_MESSAGES_MAX, 3]);
+    assert_eq!(sizes, [1, CALL_MESSAGES_MAX, CALL_MESSAGES_MAX, 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_bounded_by_its_bytes_and_one_message_may_fill_it() {
+async fn a_call_is_bounded_by_bytes_and_one_message_may_fill_it() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
-    let half = Bytes::from(vec![b'x'; BATCH_BYTES_MAX / 2]);
+    let half = Bytes::from(vec![b'x'; CALL_BYTES_MAX / 2]);
     let full = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
     let mut waiters = vec![append(&delivery, message(1))];
     settle().await;
     for (id, body) in (2..).zip([&half, &half, &half, &full, &half]) {
         waiters.push(append(&delivery, message_with(id, body.clone())));
     }
-    for waiter in waiters {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiters).await;
     assert_eq!(log.call_ids(), [vec![1], vec![2, 3], vec![4], vec![5], vec![6]]);
-    assert!(log.seen().calls.iter().all(|call| call.body_bytes <= BATCH_BYTES_MAX));
+    assert!(log.seen().calls.iter().all(|call| call.body_bytes <= CALL_BYTES_MAX));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,12 +138,12 @@ async fn a_message_over_the_limit_is_refused_before_it_is_queued() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room() {
+async fn a_full_queue_refuses_at_once_until_it_has_room_again() {
     let log = FakeLog::scripted([SLOW]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
-    let waiting: Vec<_> = (0..QUEUE_MESSAGES_MAX as u128)
+    let waiting: Vec<_> = (0..QUEUE.queue_messages_max as u128)
         .map(|index| append(&delivery, message(2 + index)))
         .collect();
     settle().await;
@@ -160,27 +151,25 @@ async fn a_full_queue_refuses_at_once_and_takes_messages_again_when_it_has_room(
     assert_eq!(
         delivery.append(message(refused)).await,
         Err(DeliveryError::Overloaded {
-            detail: "too many messages are waiting for the logging service".to_owned(),
+            reason: "too many messages are waiting for the logging service".into(),
             wait: Duration::ZERO,
         })
     );
     assert_eq!(log.elapsed(), Duration::ZERO, "without waiting");
     first.await.unwrap().unwrap();
     delivery.append(message(u128::MAX - 1)).await.unwrap();
-    for waiter in waiting {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiting).await;
     assert!(!log.seen().stored.contains_key(&refused));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queue_is_bounded_by_bytes_and_a_message_that_leaves_makes_room() {
+async fn the_queue_is_bounded_by_bytes_that_cancelling_frees() {
     let log = FakeLog::scripted([Step::Hang]);
     let delivery = start(&log);
     let _first = append(&delivery, message(1));
     settle().await;
     let body = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
-    let count = (QUEUE_BYTES_MAX / MESSAGE_BODY_BYTES_MAX) as u128;
+    let count = (QUEUE.queue_bytes_max / MESSAGE_BODY_BYTES_MAX) as u128;
     let waiting: Vec<_> =
         (0..count).map(|n| append(&delivery, message_with(2 + n, body.clone()))).collect();
     settle().await;
@@ -208,7 +197,7 @@ async fn the_same_id_twice_is_sent_twice_and_answered_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_refused_for_its_content_is_halved_until_only_the_culprit_fails() {
+async fn a_call_refused_for_its_content_is_halved_to_the_culprit() {
     // The call with 7 messages is refused, and each part with the culprit (4) in it.
     let refuse = || Step::Fail(Status::invalid_argument("too large for me"));
     let store = || Step::Answer(Duration::ZERO);

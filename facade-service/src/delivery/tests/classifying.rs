@@ -7,14 +7,14 @@ use tower::{BoxError, timeout::error::Elapsed};
 
 use super::support::{stored_nothing, unreachable_status};
 use crate::delivery::{
-    batch::ContractBroken,
+    ATTEMPT_TIMEOUT,
+    call::ContractBroken,
     classify::{
         Fate::{self, NeverReached, Refused, Unknown},
         Remedy::{self, GiveUp, Retry, Split},
         classify, describe,
     },
 };
-use oncelog::limits::ATTEMPT_TIMEOUT;
 
 pub(crate) type Meaning = (Fate, Remedy);
 
@@ -72,7 +72,7 @@ fn a_definite_code_made_from_a_broken_connection_is_not_definite() {
 }
 
 #[test]
-fn only_a_failed_connect_is_never_reached_among_transport_errors() {
+fn only_a_failed_connect_is_never_reached() {
     assert_eq!(judge(unreachable_status()), (NeverReached, Retry));
     assert_eq!(judge(Status::from_error("broken pipe".into())), (Unknown, Retry));
     let text = "tcp connect error: Connection refused";

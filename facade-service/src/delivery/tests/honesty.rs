@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tonic::Status;
 
 use super::support::*;
-use crate::delivery::DeliveryError;
+use crate::delivery::{Delivery, DeliveryError, DeliveryOptions, Jitter};
 
 /// Longer than any script can keep a message on its way.
 const AFTERWARDS: Duration = Duration::from_secs(120);
@@ -47,11 +47,8 @@ fn client() -> impl Strategy<Value = Client> {
 
 /// Runs the clients against the script. Returns each one's answer, none if it left.
 async fn run(log: &FakeLog, clients: &[Client], seed: u64) -> Vec<Option<Answered>> {
-    let options = crate::delivery::DeliveryOptions {
-        jitter: crate::delivery::Jitter::seeded(seed),
-        ..options()
-    };
-    let delivery = crate::delivery::Delivery::start(log.clone(), options);
+    let options = DeliveryOptions { jitter: Jitter::seeded(seed), ..options() };
+    let delivery = Delivery::start(log.clone(), options);
     let one = async |client: &Client| {
         tokio::time::sleep(Duration::from_millis(client.arrives_ms)).await;
         let asked = tokio::time::Instant::now();
@@ -99,7 +96,7 @@ proptest! {
             match answer {
                 Some(Ok(delivered)) => {
                     prop_assert_eq!(Some(delivered.receipt.sequence), stored);
-                    prop_assert!(!(alone && delivered.replayed), "nobody else stored it");
+                    prop_assert!(!(alone && delivered.replayed), "no other client stored it");
                 }
                 Some(Err(
                     DeliveryError::NotStored(_)

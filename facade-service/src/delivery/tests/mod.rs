@@ -3,10 +3,10 @@
 
 mod answers;
 mod batching;
+mod bulk;
+mod cancelling;
 mod classifying;
-mod groups;
 mod honesty;
-mod leaving;
 mod overload;
 mod retrying;
 mod sockets;

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::mpsc;
 use tonic::Status;
 use tower::retry::{Policy as _, budget::TpsBudget};
 
 use super::support::*;
 use crate::delivery::{
-    DeliveryError, Jitter,
-    batch::{Batch, Outcomes},
+    ATTEMPT_TIMEOUT, Delivery, DeliveryError, DeliveryOptions, Jitter,
+    call::{Call, Outcomes},
     entry::Entry,
     retry::{RetryPolicy, retry_budget},
-    shared::Shared,
 };
 use oncelog::{limits, message::Outcome};
 
@@ -26,7 +26,7 @@ async fn a_lost_acknowledgement_is_retried_with_the_same_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_failed_attempt_one_message_goes_ahead_and_the_others_follow_in_order() {
+async fn a_probe_follows_a_failed_attempt_and_the_rest_follows_it() {
     let slow = Step::Answer(Duration::from_millis(100));
     let log = FakeLog::scripted([slow, Step::StoreAndHang, Step::Hang, Step::Unreachable]);
     let delivery = start(&log);
@@ -51,7 +51,7 @@ async fn a_conflict_is_never_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_is_cut_at_exactly_2_s_and_the_next_follows_after_the_drawn_delay() {
+async fn an_attempt_ends_at_2_s_and_the_next_follows_the_drawn_delay() {
     let log = FakeLog::scripted([Step::Hang, Step::Hang]);
     start(&log).append(message(7)).await.unwrap();
     let delays: Vec<u128> = expected_delays().take(2).collect();
@@ -68,7 +68,7 @@ async fn delays_are_the_drawn_part_of_their_ceilings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_no_attempt_could_reach_is_given_up_as_not_stored_at_exactly_15_s() {
+async fn a_message_no_attempt_could_deliver_is_not_stored_at_15_s() {
     let log = FakeLog::scripted(vec![Step::Unreachable; 1_000]);
     let answer = start(&log).append(message(7)).await;
     assert_eq!(
@@ -76,7 +76,7 @@ async fn a_message_no_attempt_could_reach_is_given_up_as_not_stored_at_exactly_1
         Err(DeliveryError::NotStored(
             "no attempt reached the logging service: \
              logging-service is not reachable: Connection refused (os error 111)"
-                .to_owned()
+                .into()
         ))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
@@ -84,7 +84,7 @@ async fn a_message_no_attempt_could_reach_is_given_up_as_not_stored_at_exactly_1
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_ambiguous_attempt_among_unreachable_ones_makes_the_outcome_unknown() {
+async fn one_ambiguous_attempt_makes_the_outcome_unknown() {
     let mut script = vec![Step::Unreachable; 1_000];
     script[2] = Step::Fail(Status::unavailable("draining"));
     let log = FakeLog::scripted(script);
@@ -94,25 +94,25 @@ async fn one_ambiguous_attempt_among_unreachable_ones_makes_the_outcome_unknown(
         Err(DeliveryError::Unknown(
             "no answer in time: \
              logging-service is not reachable: Connection refused (os error 111)"
-                .to_owned()
+                .into()
         ))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_never_answers_leaves_the_outcome_unknown_at_exactly_15_s() {
+async fn a_service_that_never_answers_is_unknown_at_15_s() {
     let log = FakeLog::scripted(vec![Step::Hang; 100]);
     let answer = start(&log).append(message(7)).await;
     assert_eq!(
         answer,
-        Err(DeliveryError::Unknown("no answer in time: no answer within 2s".to_owned()))
+        Err(DeliveryError::Unknown("no answer in time: no answer within 2s".into()))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_says_nothing_was_stored_is_retried_and_counts_as_not_reached() {
+async fn a_call_that_stored_nothing_is_retried_as_not_reached() {
     let status = stored_nothing(Status::unavailable("replaying"));
     let log = FakeLog::scripted(vec![Step::Fail(status); 1_000]);
     let answer = start(&log).append(message(7)).await;
@@ -121,13 +121,12 @@ async fn a_call_that_says_nothing_was_stored_is_retried_and_counts_as_not_reache
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_as_long_as_the_total_timeout_does_not_spend_the_retry_budget() {
+async fn a_long_outage_does_not_spend_the_retry_budget() {
     // Delays of zero at worst: even then the ceilings keep the mean far below the reserve.
     for seed in 0..20 {
         let log = FakeLog::scripted(vec![Step::Unreachable; 1_000]);
-        let options =
-            crate::delivery::DeliveryOptions { jitter: Jitter::seeded(seed), ..options() };
-        let delivery = crate::delivery::Delivery::start(log.clone(), options);
+        let options = DeliveryOptions { jitter: Jitter::seeded(seed), ..options() };
+        let delivery = Delivery::start(log.clone(), options);
         let asked = tokio::time::Instant::now();
         let _ = delivery.append(message(7)).await;
         assert_eq!(asked.elapsed(), limits::TOTAL_TIMEOUT, "seed {seed}");
@@ -140,11 +139,11 @@ async fn a_spent_budget_stops_retrying() {
     // One retry a second: the reserve of this budget is a single one.
     let budget = TpsBudget::new(Duration::from_secs(1), 1, 0.2);
     let mut policy = policy(Jitter::seeded(SEED), budget);
-    let mut batch = Batch::new([Arc::new(Entry::new(message(7)))]);
+    let mut call = Call::new([Arc::new(Entry::new(message(7)))]);
     let mut fail = || {
-        batch.begin_attempt();
+        call.begin_attempt();
         let mut result: Result<Outcomes, tower::BoxError> = Err(unreachable_status().into());
-        let delay = policy.retry(&mut batch, &mut result);
+        let delay = policy.retry(&mut call, &mut result);
         (delay.is_some(), result.unwrap_err().to_string())
     };
     assert!(fail().0);
@@ -160,8 +159,8 @@ async fn a_spent_budget_stops_retrying() {
 async fn deliveries_that_share_a_jitter_do_not_retry_in_step() {
     let jitter = Jitter::seeded(SEED);
     let start = |log: &FakeLog| {
-        let options = crate::delivery::DeliveryOptions { jitter: jitter.clone(), ..options() };
-        crate::delivery::Delivery::start(log.clone(), options)
+        let options = DeliveryOptions { jitter: jitter.clone(), ..options() };
+        Delivery::start(log.clone(), options)
     };
     let logs = [(); 2].map(|()| FakeLog::scripted(vec![Step::Unreachable; 6]));
     let (one, other) = (start(&logs[0]), start(&logs[1]));
@@ -170,7 +169,7 @@ async fn deliveries_that_share_a_jitter_do_not_retry_in_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn consecutive_batches_draw_different_delays() {
+async fn consecutive_calls_draw_different_delays() {
     let log = FakeLog::scripted([
         Step::Unreachable,
         Step::Unreachable,
@@ -232,14 +231,14 @@ async fn a_first_attempt_that_succeeds_logs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_outlasts_a_retry_every_100_ms() {
     let mut policy = policy(Jitter::seeded(SEED), retry_budget());
-    let mut batch = Batch::new([Arc::new(Entry::new(message(7)))]);
+    let mut call = Call::new([Arc::new(Entry::new(message(7)))]);
     for retry in 0..150 {
         let mut result = Err(unreachable_status().into());
-        assert!(policy.retry(&mut batch, &mut result).is_some(), "retry {retry}");
+        assert!(policy.retry(&mut call, &mut result).is_some(), "retry {retry}");
         tokio::time::advance(Duration::from_millis(101)).await;
     }
 }
 
 fn policy(jitter: Jitter, budget: TpsBudget) -> RetryPolicy {
-    RetryPolicy::new(jitter, budget, limits::ATTEMPT_TIMEOUT, Arc::new(Shared::default()))
+    RetryPolicy::new(jitter, budget, ATTEMPT_TIMEOUT, mpsc::unbounded_channel().0, Arc::default())
 }

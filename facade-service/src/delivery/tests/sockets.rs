@@ -20,7 +20,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use super::{
     classifying::CODES,
-    support::{append, message, message_with, receipt, settle, stored_nothing},
+    support::{all_stored, append, message, message_with, receipt, settle, stored_nothing},
 };
 use crate::delivery::{
     Delivery, DeliveryError, DeliveryOptions, LoggingClient,
@@ -66,7 +66,7 @@ impl grpc::LoggingService for Answering {
     }
 }
 
-/// A port nobody else gets, which refuses connections until it listens.
+/// A port that no other socket gets, which refuses connections until it listens.
 fn reserve(addr: SocketAddr) -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseport(true).unwrap();
@@ -166,7 +166,7 @@ async fn a_refused_connection_never_reached_the_service() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_never_answers_may_have_been_reached() {
+async fn a_server_that_never_answers_may_have_been_reached() {
     let (listener, addr) = listen().await;
     let judged = judge_within(Duration::from_millis(200), addr, request()).await;
     assert_eq!(judged, (Unknown, Retry, "no answer within 200ms".to_owned()));
@@ -200,7 +200,7 @@ async fn a_server_killed_in_the_middle_of_a_call_may_have_stored_it() {
 }
 
 #[tokio::test]
-async fn every_code_arrives_as_it_was_sent_and_means_what_the_table_says() {
+async fn every_code_arrives_and_means_what_the_table_says() {
     // OK is no error on the wire.
     for (code, alone, with_trailer) in CODES.into_iter().skip(1) {
         for (trailer, expected) in [(false, alone), (true, with_trailer)] {
@@ -217,7 +217,7 @@ async fn every_code_arrives_as_it_was_sent_and_means_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_reset_or_cut_off_by_goaway_is_unknown_whatever_the_reason() {
+async fn a_reset_or_goaway_is_unknown_whatever_the_reason() {
     for number in 0..=13_u32 {
         let reason = Reason::from(number);
         let addr = serve_h2(move |_, mut respond| respond.send_reset(reason)).await;
@@ -253,7 +253,7 @@ async fn a_proxy_that_answers_without_grpc_is_understood() {
 }
 
 #[tokio::test]
-async fn a_request_or_response_over_the_size_limit_is_not_repeated_as_it_is() {
+async fn a_call_over_the_size_limit_is_not_repeated_as_it_is() {
     let addr = serve(|_| {
         let detail = "x".repeat(limits::GRPC_MESSAGE_BYTES_MAX);
         Ok(v1::AppendResponse { receipts: vec![v1::Receipt { detail, ..Default::default() }] })
@@ -270,16 +270,14 @@ async fn a_request_or_response_over_the_size_limit_is_not_repeated_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_largest_batch_fits_one_call() {
+async fn the_fullest_call_fits_a_request() {
     let addr = serve(store_all).await;
     let delivery = Delivery::start(client(addr), DeliveryOptions::default());
-    let body = Bytes::from(vec![b'x'; limits::BATCH_BYTES_MAX / limits::BATCH_MESSAGES_MAX]);
-    let waiters: Vec<_> = (1..=3 * limits::BATCH_MESSAGES_MAX as u128)
+    let body = Bytes::from(vec![b'x'; limits::CALL_BYTES_MAX / limits::CALL_MESSAGES_MAX]);
+    let waiters: Vec<_> = (1..=3 * limits::CALL_MESSAGES_MAX as u128)
         .map(|id| append(&delivery, message_with(id, body.clone())))
         .collect();
-    for waiter in waiters {
-        waiter.await.unwrap().unwrap();
-    }
+    all_stored(waiters).await;
     let full = Bytes::from(vec![b'x'; limits::MESSAGE_BODY_BYTES_MAX]);
     delivery.append(message_with(u128::MAX, full)).await.unwrap();
 }
@@ -295,7 +293,7 @@ async fn a_service_that_starts_late_gets_the_message() {
 }
 
 #[tokio::test]
-async fn an_unreachable_service_is_not_stored_and_a_silent_one_is_unknown() {
+async fn unreachable_is_not_stored_and_silent_is_unknown() {
     let options = || DeliveryOptions {
         attempt_timeout: Duration::from_millis(100),
         total_timeout: Duration::from_millis(250),
@@ -319,7 +317,7 @@ async fn an_unreachable_service_is_not_stored_and_a_silent_one_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_service_that_restarts_between_two_messages_is_found_again() {
+async fn a_service_that_restarts_is_found_again() {
     let (reserved, addr) = reserve(ANY_PORT);
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     server.spawn(async move {
@@ -360,7 +358,7 @@ async fn serve_heads(begun: &'static [u8]) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn an_answer_that_stalls_after_its_head_ends_at_the_deadline_as_unknown() {
+async fn an_answer_that_stalls_is_unknown_at_the_deadline() {
     for begun in [&b""[..], b"\0\0", b"\0\0\0\0\x09\x0a"] {
         let options = DeliveryOptions {
             attempt_timeout: Duration::from_millis(100),
@@ -372,7 +370,7 @@ async fn an_answer_that_stalls_after_its_head_ends_at_the_deadline_as_unknown() 
         let all = async {
             for waiter in waiters {
                 let answer = waiter.await.unwrap();
-                // What waited behind a stalled batch was never sent.
+                // What waited behind a stalled call was never sent.
                 let Err(DeliveryError::Unknown(_) | DeliveryError::NotStored(_)) = answer else {
                     panic!("{answer:?}")
                 };

@@ -13,7 +13,9 @@ use tokio::{task::JoinHandle, time::Instant};
 use tonic::{ConnectError, Status};
 use tower::Service;
 
-use crate::delivery::{Delivered, Delivery, DeliveryError, DeliveryOptions, Jitter};
+use crate::delivery::{
+    Delivered, Delivery, DeliveryError, DeliveryLimits, DeliveryOptions, Jitter,
+};
 use oncelog::{
     message::{ContentType, Message, MessageId, Outcome, Receipt},
     wire::{STORED_TRAILER, v1},
@@ -224,6 +226,8 @@ pub(crate) fn message_with(id: u128, body: Bytes) -> Message {
 
 pub(crate) const SEED: u64 = 42;
 
+pub(crate) const QUEUE: DeliveryLimits = DeliveryLimits::DEFAULT;
+
 pub(crate) fn options() -> DeliveryOptions {
     DeliveryOptions { jitter: Jitter::seeded(SEED), ..DeliveryOptions::default() }
 }
@@ -236,6 +240,13 @@ pub(crate) fn start(log: &FakeLog) -> Delivery {
 pub(crate) fn append(delivery: &Delivery, message: Message) -> JoinHandle<Answered> {
     let delivery = delivery.clone();
     tokio::spawn(async move { delivery.append(message).await })
+}
+
+/// Waits for all of them, and each must have stored its message.
+pub(crate) async fn all_stored(waiters: impl IntoIterator<Item = JoinHandle<Answered>>) {
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
 }
 
 /// Lets every task run until it waits for time to pass. The clock stands still meanwhile.
@@ -261,8 +272,8 @@ pub(crate) fn expected_delays() -> impl Iterator<Item = u128> {
         .map(move |ceiling| jitter.delay(Duration::from_millis(ceiling)).as_millis())
 }
 
-/// Whether a log line is on is decided once for the process, when it is first reached, by whoever
-/// listens at that time. Two listeners that hear nothing keep it on for the test that comes to listen
+/// Whether a log line is on is decided once for the process, when it is first reached, by the
+/// listeners of that time. Two listeners that hear nothing keep it on for the test that comes to listen
 /// later or at the same time in another thread. Every test makes a message first.
 fn keep_log_lines_on() {
     static LISTENERS: OnceLock<[tracing::Dispatch; 2]> = OnceLock::new();

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use crate::delivery::{DeliveryError, Group};
+use crate::delivery::{BulkAppend, DeliveryError};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use oncelog::message::{Message, MessageId};
@@ -31,7 +31,7 @@ pub(super) async fn start(facade: &Facade, lines: Vec<Line>) -> Outcomes {
     let (sender, outcomes) = mpsc::unbounded_channel();
     let (planned, messages) = plan(facade, lines);
     let room = room(facade, &messages, &planned).await;
-    let group = facade.delivery().append_all(messages);
+    let group = facade.delivery().append_bulk(messages);
     let delivery = deliver(planned, group, room, sender);
     tokio::spawn(delivery);
     outcomes
@@ -101,7 +101,7 @@ async fn room(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Roo
 
 async fn deliver(
     planned: Vec<Planned>,
-    mut group: Group,
+    mut group: BulkAppend,
     room: Room,
     outcomes: mpsc::UnboundedSender<Bytes>,
 ) {
@@ -143,5 +143,5 @@ async fn deliver(
 
 /// A mistake in the delivery. It must not shift the outcomes of other lines.
 fn lost() -> DeliveryError {
-    DeliveryError::Unknown("the answer was lost in the facade".to_owned())
+    DeliveryError::Unknown("the answer was lost in the facade".into())
 }

@@ -1,4 +1,4 @@
-//! Waiters that leave, and the end of a delivery.
+//! Cancelled appends, and the end of a delivery.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use super::support::*;
 use crate::delivery::{Delivery, DeliveryError, DeliveryOptions};
 
 #[tokio::test(start_paused = true)]
-async fn a_message_whose_deadline_passes_in_the_queue_is_not_stored_and_never_sent() {
+async fn a_message_that_is_late_in_the_queue_is_never_sent() {
     let log = FakeLog::scripted(vec![Step::Hang; 7]);
-    // Eight attempts of two seconds: the first batch lasts as long as it may.
+    // Eight attempts of two seconds: the first call lasts as long as it may.
     let delivery = start(&log);
     let first = append(&delivery, message(1));
     settle().await;
@@ -16,7 +16,7 @@ async fn a_message_whose_deadline_passes_in_the_queue_is_not_stored_and_never_se
     assert_eq!(
         answer,
         Err(DeliveryError::NotStored(
-            "its turn did not come while other messages were sent: no answer within 2s".to_owned()
+            "its turn did not come while other messages were sent: no answer within 2s".into()
         ))
     );
     assert_eq!(log.elapsed(), Duration::from_secs(15));
@@ -26,7 +26,7 @@ async fn a_message_whose_deadline_passes_in_the_queue_is_not_stored_and_never_se
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_dropped_in_the_queue_is_never_sent() {
+async fn an_append_cancelled_in_the_queue_is_never_sent() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1))]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
@@ -41,7 +41,7 @@ async fn a_waiter_dropped_in_the_queue_is_never_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_dropped_between_attempts_is_left_out_of_the_next_one() {
+async fn an_append_cancelled_between_attempts_is_left_out_of_the_next() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1)), Step::Hang]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
@@ -55,7 +55,7 @@ async fn a_waiter_dropped_between_attempts_is_left_out_of_the_next_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_nobody_waits_for_makes_no_further_call_and_frees_the_way_at_once() {
+async fn a_cancelled_call_makes_no_further_attempt_nor_delay() {
     // Refused at once, over and over: the delays grow to seconds.
     let log = FakeLog::scripted(vec![Step::Unreachable; 9]);
     let delivery = start(&log);
@@ -66,7 +66,7 @@ async fn a_batch_nobody_waits_for_makes_no_further_call_and_frees_the_way_at_onc
     let calls_at = log.elapsed();
     dropped.abort();
     delivery.append(message(2)).await.unwrap();
-    assert_eq!(log.elapsed(), calls_at, "the delay of an abandoned batch is not waited for");
+    assert_eq!(log.elapsed(), calls_at, "the delay of a cancelled call is not waited for");
     assert_eq!(log.call_ids().last().unwrap(), &[2]);
     at(&log, 60_000).await;
     assert_eq!(log.call_ids().len(), 10);
@@ -89,7 +89,7 @@ async fn a_message_that_waited_long_is_answered_by_its_own_deadline() {
     let _first = append(&delivery, message(1));
     at(&log, 1_000).await;
     let second = append(&delivery, message(2)).await.unwrap();
-    // Its batch began at 15 s and could go on until 30 s; its own 15 s ended at 16 s.
+    // Its call began at 15 s and could go on until 30 s; its own 15 s ended at 16 s.
     assert!(matches!(second, Err(DeliveryError::Unknown(_))), "{second:?}");
     assert_eq!(log.elapsed(), Duration::from_secs(16));
 }
@@ -118,7 +118,7 @@ async fn the_dispatcher_ends_with_the_last_clone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_dispatcher_leaves_nobody_waiting() {
+async fn a_panic_in_the_dispatcher_leaves_no_append_waiting() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1)), Step::Panic]);
     let delivery = start(&log);
     let first = append(&delivery, message(1));
@@ -133,7 +133,7 @@ async fn a_panic_in_the_dispatcher_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_nobody_waits_for_logs_no_retry_and_no_delivery() {
+async fn a_cancelled_call_logs_no_retry_and_no_delivery() {
     let lines = Lines::capture();
     let log = FakeLog::scripted([Step::Hang]);
     let delivery = start(&log);
@@ -154,7 +154,7 @@ async fn a_batch_nobody_waits_for_logs_no_retry_and_no_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_keeps_the_next_one_waiting_for_the_total_timeout_at_most() {
+async fn a_call_keeps_the_next_waiting_for_the_total_timeout_at_most() {
     let log = FakeLog::scripted([Step::Hang]);
     let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
     let delivery = Delivery::start(log.clone(), options);
@@ -172,11 +172,11 @@ async fn an_answer_does_not_blame_a_failure_that_was_overcome() {
     let delivery = Delivery::start(log.clone(), options);
     delivery.append(message(1)).await.unwrap();
     let answer = delivery.append(message(2)).await;
-    assert_eq!(answer, Err(DeliveryError::Unknown("no answer in time".to_owned())));
+    assert_eq!(answer, Err(DeliveryError::Unknown("no answer in time".into())));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abandoned_batch_does_not_count_as_overcome() {
+async fn a_cancelled_call_does_not_count_as_overcome() {
     let log = FakeLog::scripted([Step::Unreachable, Step::Hang]);
     let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
     let delivery = Delivery::start(log.clone(), options);
@@ -184,8 +184,9 @@ async fn an_abandoned_batch_does_not_count_as_overcome() {
     settle().await;
     dropped.abort();
     settle().await;
-    let Err(DeliveryError::Unknown(text)) = delivery.append(message(2)).await else {
+    let Err(DeliveryError::Unknown(reason)) = delivery.append(message(2)).await else {
         panic!("it hangs");
     };
+    let text = reason.to_string();
     assert!(text.contains("Connection refused"), "{text}");
 }
