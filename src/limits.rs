@@ -9,10 +9,6 @@ use std::time::Duration;
 /// An HTTP body, and so any message in it. The most that fits one gRPC call with room to spare.
 pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// How far past its limit an HTTP body is read, and thrown away, so that a client that sends first
-/// and reads later gets its refusal. What is larger is cut.
-pub const OVERSIZED_BODY_BYTES_READ_MAX: usize = 4 * 1024 * 1024;
-
 /// The body of a message.
 pub const MESSAGE_BODY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -91,28 +87,9 @@ pub const OUTAGE_BATCH_TIMES: u32 = 4;
 /// The shortest time that counts as an outage: the longest usual pause of a disk.
 pub const OUTAGE_DELAY_MIN: Duration = Duration::from_millis(100);
 
-/// Messages of one batch upload that may be under way at once: a batch that is stored, and the next one
-/// that gathers meanwhile. More would let one upload fill the queue and starve single posts.
+/// Lines of one upload that a facade has under way at a time: a batch that is stored, and the next one. More
+/// lines that a client sends ahead wait unread.
 pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * BATCH_MESSAGES_MAX;
-
-/// Lines of one batch upload that are delivered as one group, if they arrive together.
-pub const UPLOAD_LINES_TOGETHER_MAX: usize = BATCH_MESSAGES_MAX / 2;
-
-/// Messages of all batch uploads together that may be under way. With one post on each other
-/// connection they still fit into the queue.
-pub const UPLOADS_MESSAGES_MAX: usize = 4096;
-
-/// Bytes of all batch uploads together that may be under way: a quarter of the queue.
-pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Outcome lines of one batch upload that may wait for the client to read them, in pieces as they
-/// became known together.
-pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
-
-const _: () = assert!(UPLOADS_MESSAGES_MAX + CONNECTIONS_MAX <= QUEUE_MESSAGES_MAX);
-const _: () = assert!(UPLOADS_BYTES_MAX * 2 <= QUEUE_BYTES_MAX);
-const _: () = assert!(UPLOAD_IN_FLIGHT_MAX <= UPLOADS_MESSAGES_MAX);
-const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
 
 // --- The logging service's queue ---
 
@@ -225,47 +202,13 @@ pub const REFLECTION_QUESTION_BYTES_MAX: usize = 1024;
 /// Header bytes of one HTTP/2 request.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 
-/// Header bytes of one HTTP/1.1 request, which is also its read buffer.
-pub const HTTP1_HEADER_BYTES_MAX: usize = 32 * 1024;
-
 /// From an accepted connection, or the end of the last response, to a complete request head. This
 /// ends slow-header attacks and idle connections alike.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest pause while a request body arrives.
-pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// One whole body of a post: 1 MiB in this time is less than 18 KiB a second. A smaller part has to be
-/// there in a part of it, after [`BODY_READ_TIMEOUT`].
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// The rate at which a body counts as arriving. A slower one loses its place first when places for
 /// connections are short.
 pub const BODY_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
-
-/// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
-/// could grow by as much as there are connections times the largest body.
-pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Longest time a client may leave a response unread before the connection is closed.
-pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a closing connection still takes in what the client sends. Without this the client's
-/// unread bytes would reset the connection and take the last answer with them.
-pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Asking another service how it is, for the answer to a readiness probe.
-pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Readings of the log that one facade answers at a time: what readers who stop reading can take up.
-pub const LISTINGS_MAX: usize = 64;
-
-/// Pieces of the log that one facade turns into JSON at a time. Each takes a thread for some
-/// milliseconds, and many at once would take the processor from those who post.
-pub const RENDERED_AT_ONCE_MAX: usize = 2;
-
-/// A piece of fewer bytes is turned into JSON where it is: it takes less time than handing it over.
-pub const RENDERED_BESIDE_BYTES_MIN: usize = 16 * 1024;
 
 /// Reads of the log that the logging service serves at a time, beside those that follow. With chunks of
 /// one large message, each may hold some megabytes in memory.
@@ -303,12 +246,9 @@ pub const FOLLOWERS_HELD_MAX: Duration = Duration::from_millis(20);
 /// for some milliseconds, and many at once would take the processor from those who append.
 pub const SCANS_AT_ONCE_MAX: usize = 2;
 
-const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
+const _: () = assert!(READS_MAX <= HTTP2_STREAMS_MAX as usize);
 const _: () = assert!(FOLLOWED_CHUNK_BYTES_MAX <= READ_CHUNK_BYTES_MAX);
 const _: () = assert!(FOLLOWED_CHUNK_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
-
-/// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
-pub const READ_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Connecting to another service.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -56,11 +56,10 @@ async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
     let stop = process::stop_on_signal().map_err(no_signals)?;
-    let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
+    let facade =
+        Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)), stop);
     process::announce(addr);
-    facade_service::serve(listener, facade, stop)
-        .await
-        .map_err(|error| Exit::Failure.because(error))
+    facade_service::serve(listener, facade).await.map_err(|error| Exit::Failure.because(error))
 }
 
 async fn serve_logging(args: logging::Args) -> Result<(), Exit> {

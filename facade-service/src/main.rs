@@ -27,9 +27,8 @@ async fn run() -> Result<(), Exit> {
     let listener =
         net::listen(settings.listen).await.map_err(|error| Exit::Unavailable.because(error))?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
+    let facade =
+        Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)), stop);
     process::announce(addr);
-    facade_service::serve(listener, facade, stop)
-        .await
-        .map_err(|error| Exit::Failure.because(error))
+    facade_service::serve(listener, facade).await.map_err(|error| Exit::Failure.because(error))
 }

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{EdgeLimits, connection};
-use crate::routes::Resources;
+use crate::stack::HttpService;
 
 /// Where connections come from: a TCP listener, or a simulated one.
 pub trait Listener: Send {
@@ -62,9 +62,9 @@ impl Listener for TcpListener {
 }
 
 /// Accepts until `stop`, then drains.
-pub(super) async fn run<L: Listener>(
+pub(crate) async fn run<L: Listener>(
     listener: L,
-    resources: Resources,
+    stack: impl HttpService,
     limits: EdgeLimits,
     stop: CancellationToken,
 ) {
@@ -75,7 +75,7 @@ pub(super) async fn run<L: Listener>(
         listener,
         &connections,
         |io, place| {
-            let placed = connection::Placed::new(resources.clone(), place);
+            let placed = connection::Placed::new(stack.clone(), place);
             connection::serve(io, placed, &limits, L::reset, stop.clone(), cut.clone())
         },
         &places,

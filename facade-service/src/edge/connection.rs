@@ -3,15 +3,11 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
-    panic::AssertUnwindSafe,
     pin::pin,
     sync::Arc,
 };
 
-use axum::{
-    body::Body,
-    response::{IntoResponse as _, Response},
-};
+use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -19,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use oncelog::net::limiter::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use super::{
     EdgeLimits,
@@ -26,20 +23,17 @@ use super::{
     io::ClientIo,
     watch::{RequestBody, ResponseBody},
 };
-use crate::{
-    http::problem::{Failure, RouteError},
-    routes::Resources,
-};
+use crate::stack::HttpService;
 
-/// The resources, for the one connection that has this place.
-pub(super) struct Placed {
-    resources: Resources,
+/// The stack, for the one connection that has this place.
+pub(super) struct Placed<S> {
+    stack: S,
     exchange: Arc<Exchange>,
 }
 
-impl Placed {
-    pub(super) fn new(resources: Resources, place: Place) -> Self {
-        Self { resources, exchange: Arc::new(Exchange::new(place)) }
+impl<S: HttpService> Placed<S> {
+    pub(super) fn new(stack: S, place: Place) -> Self {
+        Self { stack, exchange: Arc::new(Exchange::new(place)) }
     }
 }
 
@@ -49,22 +43,21 @@ impl Placed {
 ///
 /// An answer that breaks off ends in a `reset`: where only the end of the connection ends an answer
 /// (HTTP/1.0), nothing else tells it from a whole one.
-pub(super) fn serve<IO>(
+pub(super) fn serve<IO, S: HttpService>(
     io: IO,
-    placed: Placed,
+    placed: Placed<S>,
     limits: &EdgeLimits,
     reset: fn(&IO),
     stop: CancellationToken,
     cut: CancellationToken,
-) -> impl Future<Output = ()> + Send + use<IO>
+) -> impl Future<Output = ()> + Send + use<IO, S>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Placed { resources, exchange } = placed;
+    let Placed { stack, exchange } = placed;
     let io = ClientIo::new(io, Arc::clone(&exchange), limits, reset);
     let answering = Arc::clone(&exchange);
-    let service =
-        service_fn(move |request| answer(resources.clone(), request, Arc::clone(&answering)));
+    let service = service_fn(move |request| answer(stack.clone(), request, Arc::clone(&answering)));
     let connection = http1::Builder::new()
         .max_buf_size(limits.header_bytes)
         .serve_connection(TokioIo::new(io), service);
@@ -96,20 +89,13 @@ where
     }
 }
 
-/// A panic ends its own request and no other.
-fn answer(
-    resources: Resources,
+fn answer<S: HttpService>(
+    stack: S,
     request: Request<Incoming>,
     exchange: Arc<Exchange>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
     let request = request.map(|body| Body::new(RequestBody::new(body, &exchange)));
-    let answer = AssertUnwindSafe(async move { resources.answer(request).await });
-    answer.catch_unwind().map(move |answered| {
-        let response = answered.unwrap_or_else(|_| {
-            // The panic hook has told where.
-            tracing::error!("a request handler panicked; its client got a 500");
-            Failure::from(RouteError::Panicked).into_response()
-        });
-        Ok(response.map(|body| ResponseBody::new(body, exchange)))
+    stack.oneshot(request).map(move |answered| {
+        answered.map(|response| response.map(|body| ResponseBody::new(body, exchange)))
     })
 }

@@ -6,11 +6,15 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use oncelog::limits::{HTTP_BODY_BYTES_MAX, OVERSIZED_BODY_BYTES_READ_MAX};
+use oncelog::limits::HTTP_BODY_BYTES_MAX;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
+
+/// How far past its limit a body is read, and thrown away, so that a client that sends first and reads
+/// later gets its refusal. A longer one ends with its connection.
+const OVERSIZED_BODY_BYTES_READ_MAX: usize = 4 * 1024 * 1024;
 
 /// Why a body could not be read. Nothing was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

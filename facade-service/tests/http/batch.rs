@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oncelog::limits::{UPLOAD_IN_FLIGHT_MAX, UPLOADS_BYTES_MAX};
+use facade_service::UploadLimits;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -94,7 +94,7 @@ async fn a_line_that_is_refused_does_not_wait_for_those_that_came_with_it() {
 #[tokio::test]
 async fn lines_that_arrive_at_once_are_as_many_as_an_upload_may_have_under_way() {
     let world = World::start().await;
-    let lines = UPLOAD_IN_FLIGHT_MAX * 2 + 1;
+    let lines = UploadLimits::default().in_flight * 2 + 1;
     let blank_and_bad = "\n\nnonsense\n";
     let upload: String =
         (0..lines).map(|n| format!("{{\"msg\":\"m{n}\"}}\n{blank_and_bad}")).collect();
@@ -180,7 +180,7 @@ async fn an_upload_waits_for_the_log_and_does_not_fill_memory() {
     let sent = fill(&mut client).await;
     // What the sockets hold, beside the room for uploads.
     let sockets = 16 * 1024 * 1024;
-    assert!(sent < UPLOADS_BYTES_MAX + sockets, "{sent} bytes were taken in");
+    assert!(sent < UploadLimits::default().bytes + sockets, "{sent} bytes were taken in");
     drop(client);
     world.logging.on_append(Appends::Store);
     assert_eq!(world.post("", r#"{"msg":"others go on"}"#).await.status, 200);

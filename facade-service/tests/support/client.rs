@@ -44,8 +44,9 @@ impl Response {
     pub(crate) fn failure(&self, status: u16, stored: Option<&str>) -> String {
         let json = self.json();
         assert_eq!(self.status, status, "{json}");
-        assert_eq!(self.header("content-type"), Some("application/json"));
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(json["status"], "failure", "{json}");
+        assert_eq!(json["detail"], json["message"], "{json}");
         assert_eq!(json.get("stored").and_then(Value::as_str), stored, "{json}");
         json["message"].as_str().unwrap().to_owned()
     }

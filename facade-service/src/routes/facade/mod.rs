@@ -5,3 +5,11 @@ pub(super) mod post;
 mod receipt;
 pub(super) mod record;
 pub(super) mod upload;
+
+use bytes::Bytes;
+use oncelog::message::{ContentType, Message, MessageId, StreamName};
+
+/// A message of the stream `facade`: the text that `msg` was.
+fn message(id: MessageId, body: Bytes) -> Message {
+    Message { id, stream: StreamName::facade(), content_type: ContentType::text(), body }
+}

@@ -2,7 +2,6 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use crate::delivery::{DeliveryError, Group};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use oncelog::message::{Message, MessageId};
@@ -10,13 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::outcome;
 use crate::{
-    app::{Facade, text_message},
+    Facade,
+    delivery::{DeliveryError, Group},
     http::{
         content::{InvalidContent, parse_line},
         lines::Line,
         problem::PostError,
     },
-    routes::facade::receipt::RECEIPT_BYTES_USUAL,
+    routes::facade::{message, receipt::RECEIPT_BYTES_USUAL},
 };
 
 /// The outcomes of some lines, as lines of the answer: in order, in pieces, as soon as they are known.
@@ -62,7 +62,7 @@ fn plan(facade: &Facade, lines: Vec<Line>) -> (Vec<Planned>, Vec<Message>) {
     let planned = lines
         .iter()
         .map(|line| {
-            let message = message(facade, line, &mut texts).map(|message| {
+            let message = parse(facade, line, &mut texts).map(|message| {
                 let id = message.id;
                 messages.push(message);
                 id
@@ -73,14 +73,14 @@ fn plan(facade: &Facade, lines: Vec<Line>) -> (Vec<Planned>, Vec<Message>) {
     (planned, messages)
 }
 
-fn message(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, PostError> {
+fn parse(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, PostError> {
     let content = line.content.as_ref().ok_or(InvalidContent::LineTooLong)?;
     let (text, key) = parse_line(content, texts)?;
     let id = match key {
         Some(key) => key.id()?,
         None => facade.next_id(),
     };
-    Ok(text_message(id, text))
+    Ok(message(id, text))
 }
 
 struct Room {
@@ -127,7 +127,7 @@ async fn deliver(
             outcome::failure(&mut piece, line.number, error);
         }
         if !piece.is_empty() {
-            // Nobody listens any more: what arrived is delivered all the same.
+            // The client may be gone: what arrived is delivered all the same.
             let _ = outcomes.send(piece.into());
         }
         if planned.peek().is_none() {
