@@ -24,6 +24,8 @@ mod reads;
 mod routes;
 mod stack;
 
+#[doc(hidden)]
+pub use self::stack::{HttpService, stack_and_routes};
 pub use self::{
     app::{Facade, Options, Upstreams},
     edge::{Listener, ServeError, serve},

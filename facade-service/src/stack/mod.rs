@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// A service that answers every request. Clones are the same service.
-pub(crate) trait HttpService:
+pub trait HttpService:
     Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
     + Clone
     + Send
@@ -57,6 +57,12 @@ impl<S> HttpService for S where
 /// The router trusts its server with the timeouts of connections: use [`serve`](crate::serve).
 pub fn router(facade: Facade) -> Router {
     Router::new().fallback_service(stack(facade))
+}
+
+/// The stack of `facade`, and its routes without the layers: to compare what they cost.
+#[doc(hidden)]
+pub fn stack_and_routes(facade: Facade) -> (impl HttpService, impl HttpService) {
+    (stack(facade.clone()), routes::dispatch(facade.clone(), routes::router(facade)))
 }
 
 /// All routes of `facade` within all layers.
