@@ -64,6 +64,21 @@ impl Upstreams {
     }
 }
 
+#[cfg(test)]
+impl Upstreams {
+    /// Ways to services that are not there, with short timeouts.
+    pub(crate) fn unreachable() -> Self {
+        let nowhere = || Uri::from_static("http://127.0.0.1:1");
+        Self::connect(&Settings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            logging_url: nowhere(),
+            messages_url: nowhere(),
+            attempt_timeout: std::time::Duration::from_millis(100),
+            total_timeout: std::time::Duration::from_millis(200),
+        })
+    }
+}
+
 fn read_endpoint(settings: &Settings) -> Endpoint {
     // The connection's window has room for every read: one that is not taken must not starve another.
     endpoint(settings.logging_url.clone())
@@ -98,14 +113,14 @@ struct Inner {
     upstreams: Upstreams,
     options: Options,
     stop: CancellationToken,
-    uploads: Uploads,
-    bodies: Arc<Semaphore>,
+    upload_budget: UploadBudget,
+    body_budget: Arc<Semaphore>,
     read_slots: Arc<Semaphore>,
     encode_slots: Semaphore,
 }
 
-/// Room for the lines of all uploads together.
-pub(crate) struct Uploads {
+/// For the lines of all uploads together.
+pub(crate) struct UploadBudget {
     /// One permit a message.
     pub(crate) messages: Arc<Semaphore>,
     /// One permit a byte.
@@ -124,11 +139,11 @@ impl Facade {
         assert!(valid.is_ok(), "{valid:?}");
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         Self(Arc::new(Inner {
-            uploads: Uploads {
+            upload_budget: UploadBudget {
                 messages: semaphore(limits.uploads.messages),
                 bytes: semaphore(limits.uploads.bytes),
             },
-            bodies: semaphore(limits.bodies_bytes),
+            body_budget: semaphore(limits.bodies_bytes),
             read_slots: semaphore(limits.reads),
             encode_slots: Semaphore::new(ENCODED_AT_ONCE_MAX),
             upstreams,
@@ -146,13 +161,13 @@ impl Facade {
         &self.0.stop
     }
 
-    pub(crate) fn uploads(&self) -> &Uploads {
-        &self.0.uploads
+    pub(crate) fn upload_budget(&self) -> &UploadBudget {
+        &self.0.upload_budget
     }
 
-    /// Room for bodies that arrive in more than one piece: one permit a byte.
-    pub(crate) fn bodies(&self) -> &Arc<Semaphore> {
-        &self.0.bodies
+    /// For bodies that arrive in more than one piece: one permit a byte.
+    pub(crate) fn body_budget(&self) -> &Arc<Semaphore> {
+        &self.0.body_budget
     }
 
     /// One permit for each read of the log that is answered.

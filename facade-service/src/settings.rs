@@ -78,16 +78,16 @@ impl TryFrom<Args> for Settings {
             checks.problem("--attempt-timeout", &args.attempt_timeout, problem);
             return Err(checks.wrong());
         }
-        match (listen, logging_url, messages_url, attempt_timeout, total_timeout) {
-            (
-                Some(listen),
-                Some(logging_url),
-                Some(messages_url),
-                Some(attempt_timeout),
-                Some(total_timeout),
-            ) => Ok(Self { listen, logging_url, messages_url, attempt_timeout, total_timeout }),
-            _ => Err(checks.wrong()),
-        }
+        let settings = || {
+            Some(Self {
+                listen: listen?,
+                logging_url: logging_url?,
+                messages_url: messages_url?,
+                attempt_timeout: attempt_timeout?,
+                total_timeout: total_timeout?,
+            })
+        };
+        settings().ok_or_else(|| checks.wrong())
     }
 }
 

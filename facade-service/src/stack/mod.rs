@@ -1,6 +1,6 @@
 //! The stack of layers around every route.
 //!
-//! Connections and [`router`](crate::router) hand every request to the same [`stack`]. A layer that is
+//! Connections and [`router`] hand every request to the same [`stack`]. A layer that is
 //! added to [`layers`] sees all of them, also those that go past the router. Every message pays for every
 //! layer, so a layer allocates nothing and boxes nothing for a request.
 

@@ -1,9 +1,6 @@
 //! Every layer is around every route.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use http::StatusCode;
@@ -18,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{EdgeLimits, Options, Upstreams, edge, settings::Settings};
+use crate::{EdgeLimits, Options, Upstreams, edge};
 
 /// Each resource and what is no resource: method, path, and the status of a facade that reaches no service.
 const REQUESTS: [(&str, &str, u16); 10] = [
@@ -44,16 +41,7 @@ impl IdSource for NoIds {
 }
 
 fn facade(ids: Arc<dyn IdSource>) -> Facade {
-    let nowhere = || "http://127.0.0.1:1".parse().unwrap();
-    let settings = Settings {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        logging_url: nowhere(),
-        messages_url: nowhere(),
-        attempt_timeout: Duration::from_millis(100),
-        total_timeout: Duration::from_millis(200),
-    };
-    let upstreams = Upstreams::connect(&settings);
-    Facade::new(upstreams, Options::new(ids), CancellationToken::new())
+    Facade::new(Upstreams::unreachable(), Options::new(ids), CancellationToken::new())
 }
 
 fn request(method: &str, path: &str) -> Request {

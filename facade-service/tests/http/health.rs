@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 use crate::support::{Plan, World, messages::Messages};
 
 #[tokio::test]
-async fn a_facade_that_can_store_messages_is_ready_and_says_what_it_found() {
+async fn a_facade_that_can_store_is_ready_and_says_what_it_found() {
     let world = World::start().await;
     world.logging.status().last_sequence = 7;
     assert_eq!(world.get("/healthz", "").await.status, 200);

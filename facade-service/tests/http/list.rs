@@ -16,7 +16,7 @@ async fn world_with(texts: &[&str]) -> World {
 }
 
 #[tokio::test]
-async fn the_log_and_the_text_of_the_messages_service_come_as_one_json() {
+async fn the_log_and_the_text_of_the_messages_service_are_one_json() {
     let world = world_with(&["msg1", "a\"b\n"]).await;
     world.logging.store("orders", b"not of this stream");
     let response = world.get("/facade", "").await;
@@ -121,7 +121,7 @@ async fn a_service_that_is_down_is_named() {
 
 #[tokio::test]
 async fn a_service_that_does_not_answer_in_time_is_named() {
-    let world = Plan::impatient().start().await;
+    let world = Plan::short_timeouts().start().await;
     world.messages.set(Messages::Stall);
     let message = world.get("/facade", "").await.failure(503, None);
     assert!(message.contains("messages-service"), "{message}");
@@ -135,7 +135,7 @@ async fn a_service_that_does_not_answer_in_time_is_named() {
 
 #[tokio::test]
 async fn a_log_that_breaks_off_breaks_the_answer() {
-    let world = Plan::impatient().start().await;
+    let world = Plan::short_timeouts().start().await;
     for _ in 0..100 {
         world.logging.store("facade", b"some text");
     }
@@ -151,7 +151,7 @@ async fn a_log_that_breaks_off_breaks_the_answer() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_cut_and_others_are_served() {
+async fn a_client_that_does_not_read_is_closed_and_others_served() {
     let world = Plan::limits(|limits| limits.response_stall = Duration::from_millis(200));
     let world = world.start().await;
     for _ in 0..100 {
@@ -172,7 +172,7 @@ async fn a_client_that_does_not_read_is_cut_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn many_clients_that_do_not_read_hold_up_nobody() {
+async fn many_clients_that_do_not_read_do_not_hold_up_others() {
     let world = World::start().await;
     for _ in 0..100 {
         world.logging.store("facade", &vec![b'x'; 256 * 1024]);

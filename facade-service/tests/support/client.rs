@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
+use facade_service::PROBLEM_TYPES;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -47,6 +48,8 @@ impl Response {
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(json["status"], "failure", "{json}");
         assert_eq!(json["detail"], json["message"], "{json}");
+        let known = PROBLEM_TYPES.iter().find(|known| json["code"] == known.code);
+        assert!(known.is_some_and(|known| known.status == status), "{json}");
         assert_eq!(json.get("stored").and_then(Value::as_str), stored, "{json}");
         json["message"].as_str().unwrap().to_owned()
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::{client::Client, logging::FakeLogging, messages::FakeMessages};
 
 /// Nothing in these tests takes this long, unless it is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Where the end of a message's time falls into an attempt, that one is not waited for and what became
 /// of the message is unknown. With so many messages one is surely not stored.
@@ -65,7 +65,7 @@ impl Plan {
     }
 
     /// Timeouts for tests that wait for one.
-    pub(crate) fn impatient() -> Self {
+    pub(crate) fn short_timeouts() -> Self {
         Self {
             attempt_timeout: Duration::from_millis(100),
             total_timeout: Duration::from_millis(300),
@@ -132,7 +132,7 @@ impl World {
 
 /// The result of `future`, which must not take long.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("this took too long")
+    tokio::time::timeout(WAIT_MAX, future).await.expect("this took too long")
 }
 
 /// Waits until `state` holds.
@@ -142,7 +142,7 @@ pub(crate) async fn until(what: &str, mut state: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(WAIT_MAX, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// An address where no service listens.

@@ -53,8 +53,8 @@ impl PostError {
             Self::Body(BodyError::TooLarge) => Code::BodyTooLarge,
             Self::Body(BodyError::Paused(_)) => Code::BodyTimeout,
             Self::Body(BodyError::Slow { .. }) => Code::BodyTooSlow,
-            Self::Body(BodyError::Cut) => Code::BodyIncomplete,
-            Self::Body(BodyError::Busy) => Code::TooManyBodies,
+            Self::Body(BodyError::Incomplete) => Code::BodyIncomplete,
+            Self::Body(BodyError::TooMany) => Code::TooManyBodies,
             Self::Content(
                 InvalidContent::Nothing | InvalidContent::NotAnObject | InvalidContent::Json(_),
             ) => Code::InvalidMessage,

@@ -73,7 +73,7 @@ async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadE
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use axum::response::IntoResponse as _;
     use http::{StatusCode, header::RETRY_AFTER};
@@ -81,20 +81,12 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{Options, Upstreams, settings::Settings};
+    use crate::{Options, Upstreams};
 
     #[tokio::test]
-    async fn a_reader_too_many_is_told_to_come_again() {
-        let nowhere = || "http://127.0.0.1:1".parse().unwrap();
-        let settings = Settings {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            logging_url: nowhere(),
-            messages_url: nowhere(),
-            attempt_timeout: Duration::from_millis(100),
-            total_timeout: Duration::from_millis(200),
-        };
+    async fn one_read_too_many_is_refused_with_retry_after() {
         let options = Options::new(Arc::new(RandomIds));
-        let facade = Facade::new(Upstreams::connect(&settings), options, CancellationToken::new());
+        let facade = Facade::new(Upstreams::unreachable(), options, CancellationToken::new());
         let all = facade.limits().reads as u32;
         let readers = facade.read_slots().try_acquire_many_owned(all).unwrap();
         let refused = open(&facade, Request::default()).await.map(|_| ()).unwrap_err();

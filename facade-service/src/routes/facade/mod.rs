@@ -1,4 +1,4 @@
-//! The stream `facade` over HTTP: post, upload, list, look up.
+//! The stream `facade` over HTTP: post, upload, list, lookup.
 
 pub(super) mod list;
 pub(super) mod post;

@@ -66,7 +66,7 @@ async fn store(
 ) -> Result<(MessageId, Delivered), PostError> {
     let limits = &facade.limits().edge;
     let limits = BodyLimits { pause: limits.body_read, whole: limits.body_whole };
-    let body = read_whole(body, limits, facade.bodies()).await?;
+    let body = read_whole(body, limits, facade.body_budget()).await?;
     let text = parse_post(&body.bytes)?;
     // A small text was copied: the read buffer is free again while the message waits.
     drop(body);

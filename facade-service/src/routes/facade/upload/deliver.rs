@@ -22,17 +22,17 @@ use crate::{
 /// The outcomes of some lines, as lines of the answer: in order, in pieces, as soon as they are known.
 pub(super) type Outcomes = mpsc::UnboundedReceiver<Bytes>;
 
-/// Begins the delivery of `lines`, once there is room for them among the lines of all uploads.
+/// Begins the delivery of `lines`, once the budget of all uploads has permits for them.
 ///
 /// Lines enter the queue in the order of these calls. The rest of a delivery is a task of its own:
-/// a client that does not read its outcomes holds no room.
+/// a client that does not read its outcomes holds no permits.
 pub(super) async fn start(facade: &Facade, lines: Vec<Line>) -> Outcomes {
     // It holds the outcomes of one group at most.
     let (sender, outcomes) = mpsc::unbounded_channel();
     let (planned, messages) = plan(facade, lines);
-    let room = room(facade, &messages, &planned).await;
+    let permits = acquire(facade, &messages, &planned).await;
     let group = facade.delivery().append_all(messages);
-    let delivery = deliver(planned, group, room, sender);
+    let delivery = deliver(planned, group, permits, sender);
     tokio::spawn(delivery);
     outcomes
 }
@@ -83,26 +83,27 @@ fn parse(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, 
     Ok(message(id, text))
 }
 
-struct Room {
+/// Of the budget of all uploads.
+struct Permits {
     _messages: Option<OwnedSemaphorePermit>,
     _bytes: Option<OwnedSemaphorePermit>,
 }
 
-async fn room(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Room {
+async fn acquire(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Permits {
     let taken = planned.iter().filter(|line| line.message.is_ok());
     let bytes: usize = taken.map(|line| line.bytes).sum();
-    let uploads = facade.uploads();
-    // Neither is ever closed, and no group is larger than all the room there is.
-    let messages = Arc::clone(&uploads.messages).acquire_many_owned(messages.len() as u32);
+    let budget = facade.upload_budget();
+    // Neither is ever closed, and no group is larger than the whole budget.
+    let messages = Arc::clone(&budget.messages).acquire_many_owned(messages.len() as u32);
     let messages = messages.await.ok();
-    let bytes = Arc::clone(&uploads.bytes).acquire_many_owned(bytes as u32).await.ok();
-    Room { _messages: messages, _bytes: bytes }
+    let bytes = Arc::clone(&budget.bytes).acquire_many_owned(bytes as u32).await.ok();
+    Permits { _messages: messages, _bytes: bytes }
 }
 
 async fn deliver(
     planned: Vec<Planned>,
     mut group: Group,
-    room: Room,
+    permits: Permits,
     outcomes: mpsc::UnboundedSender<Bytes>,
 ) {
     let mut planned = planned.into_iter().peekable();
@@ -138,7 +139,7 @@ async fn deliver(
             Ok(None) | Err(_) => ended = true,
         }
     }
-    drop(room);
+    drop(permits);
 }
 
 /// A mistake in the delivery. It must not shift the outcomes of other lines.

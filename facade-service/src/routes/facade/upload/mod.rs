@@ -3,7 +3,7 @@
 //! The upload is read by a task of its own, so that lines that arrived are delivered even if the
 //! client breaks off. Outcomes flow back while lines still arrive, so a client must read while it
 //! sends: once its unread outcomes fill the buffers between, no more lines are read, and after the
-//! time for a stalled answer the connection is cut. Lines with a key can be sent again as they were.
+//! time for a stalled answer the connection is closed. Lines with a key can be sent again as they were.
 
 use std::sync::Arc;
 
@@ -118,16 +118,18 @@ async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::delivery::{Delivery, DeliveryOptions};
     use oncelog::{
         message::{Message, Outcome, RandomIds, Receipt},
         wire::v1::{AppendRequest, AppendResponse},
     };
     use tokio_util::sync::CancellationToken;
-    use tonic::{Status, transport::Endpoint};
+    use tonic::Status;
 
     use super::*;
-    use crate::{Options, ReadUpstream, Upstreams};
+    use crate::{
+        Options, Upstreams,
+        delivery::{Delivery, DeliveryOptions},
+    };
 
     /// A facade whose log counts its messages.
     fn facade(stored: &Arc<AtomicUsize>) -> Facade {
@@ -141,16 +143,8 @@ mod tests {
             });
             std::future::ready(Ok::<_, Status>(AppendResponse { receipts: receipts.collect() }))
         });
-        let nowhere = || Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
-        let options = DeliveryOptions::default();
-        let reads = ReadUpstream {
-            logging: nowhere(),
-            log_reads: nowhere(),
-            messages: nowhere(),
-            call_timeout: options.attempt_timeout,
-            read_timeout: options.total_timeout,
-        };
-        let upstreams = Upstreams { delivery: Delivery::start(log, options), reads };
+        let delivery = Delivery::start(log, DeliveryOptions::default());
+        let upstreams = Upstreams { delivery, ..Upstreams::unreachable() };
         Facade::new(upstreams, Options::new(Arc::new(RandomIds)), CancellationToken::new())
     }
 

@@ -66,7 +66,7 @@ impl Upload {
             Some(Ok(Some(chunk))) => return self.splitter.push(chunk),
             Some(Ok(None)) => self.splitter.finish(),
             // A line whose end did not arrive is not taken: it may be cut in half.
-            Some(Err(BodyError::Cut)) => {}
+            Some(Err(BodyError::Incomplete)) => {}
             Some(Err(error)) => self.ended = Some(error.into()),
             None => self.ended = Some(PostError::Stopping),
         }

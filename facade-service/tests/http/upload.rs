@@ -81,7 +81,7 @@ async fn outcomes_arrive_while_lines_are_still_sent() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_refused_does_not_wait_for_those_that_came_with_it() {
+async fn a_refused_line_does_not_wait_for_lines_that_came_with_it() {
     let world = World::start().await;
     world.logging.on_append(Appends::Stall);
     let mut client = world.connect().await;
@@ -92,7 +92,7 @@ async fn a_line_that_is_refused_does_not_wait_for_those_that_came_with_it() {
 }
 
 #[tokio::test]
-async fn lines_that_arrive_at_once_are_as_many_as_an_upload_may_have_under_way() {
+async fn more_lines_than_may_be_in_flight_have_outcomes_in_order() {
     let world = World::start().await;
     let lines = UploadLimits::default().in_flight * 2 + 1;
     let blank_and_bad = "\n\nnonsense\n";
@@ -245,7 +245,7 @@ async fn only_lines_of_json_are_taken_and_keys_belong_into_them() {
 
 #[tokio::test]
 async fn lines_that_cannot_be_stored_say_so() {
-    let world = Plan { logging_down: true, ..Plan::impatient() }.start().await;
+    let world = Plan { logging_down: true, ..Plan::short_timeouts() }.start().await;
     for _ in 0..TRIES_UNTIL_SURE {
         let lines = world.request(UPLOAD, "{\"msg\":\"a\"}\n").await.lines();
         assert_eq!(lines[0]["line"], 1);
