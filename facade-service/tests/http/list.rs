@@ -157,17 +157,17 @@ async fn a_client_that_does_not_read_is_closed_and_others_served() {
     for _ in 0..100 {
         world.logging.store("facade", &vec![b'x'; 256 * 1024]);
     }
-    let mut lazy = world.connect().await;
-    lazy.request("GET /facade", b"").await;
-    assert_eq!(lazy.response_head().await.unwrap().status, 200);
+    let mut silent = world.connect().await;
+    silent.request("GET /facade", b"").await;
+    assert_eq!(silent.response_head().await.unwrap().status, 200);
     // The facade has closed once all that was buffered is read and the end is not there.
     until("the connection is cut", async || {
-        let sent = lazy.stream.try_write(b"G");
+        let sent = silent.stream.try_write(b"G");
         sent.is_err()
     })
     .await;
     let mut rest = Vec::new();
-    let _ = within(lazy.stream.read_to_end(&mut rest)).await;
+    let _ = within(silent.stream.read_to_end(&mut rest)).await;
     assert!(rest.len() < 25 * 1024 * 1024, "everything was sent");
 }
 
@@ -177,12 +177,12 @@ async fn many_clients_that_do_not_read_do_not_hold_up_others() {
     for _ in 0..100 {
         world.logging.store("facade", &vec![b'x'; 256 * 1024]);
     }
-    let mut lazy = Vec::new();
+    let mut silent = Vec::new();
     for _ in 0..30 {
         let mut client = world.connect().await;
         client.request("GET /facade", b"").await;
         assert_eq!(within(client.response_head()).await.unwrap().status, 200);
-        lazy.push(client);
+        silent.push(client);
     }
     assert_eq!(world.post("", r#"{"msg":"hello"}"#).await.status, 200);
     let page = world.get("/facade?after=100", "").await;

@@ -178,7 +178,7 @@ async fn an_upload_waits_for_the_log_and_does_not_fill_memory() {
     let mut client = world.connect().await;
     client.head(STREAMED).await;
     let sent = fill(&mut client).await;
-    // What the sockets hold, beside the room for uploads.
+    // What the sockets hold, beside the budget of uploads.
     let sockets = 16 * 1024 * 1024;
     assert!(sent < UploadLimits::default().bytes + sockets, "{sent} bytes were taken in");
     drop(client);
