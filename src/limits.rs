@@ -11,10 +11,6 @@ use std::time::Duration;
 /// An HTTP body, and so any message in it. The most that fits one gRPC call with room to spare.
 pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// How far past its limit an HTTP body is read, and thrown away, so that a client that sends first
-/// and reads later gets its refusal. What is larger is cut.
-pub const OVERSIZED_BODY_BYTES_READ_MAX: usize = 4 * 1024 * 1024;
-
 /// The body of a message.
 pub const MESSAGE_BODY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -58,23 +54,6 @@ const _: () = assert!(MESSAGE_BODY_BYTES_MAX <= CALL_BYTES_MAX);
 /// Messages of one batch upload that may be under way at once: a call that is answered, and the next one
 /// that fills up meanwhile. More would let one upload fill the queue and starve single posts.
 pub const UPLOAD_IN_FLIGHT_MAX: usize = 2 * CALL_MESSAGES_MAX;
-
-/// Lines of one batch upload that are delivered as one bulk append, if they arrive together.
-pub const UPLOAD_LINES_TOGETHER_MAX: usize = CALL_MESSAGES_MAX / 2;
-
-/// Messages of all batch uploads together that may be under way. With one post on each other
-/// connection they still fit into the queue.
-pub const UPLOADS_MESSAGES_MAX: usize = 4096;
-
-/// Bytes of all batch uploads together that may be under way: a quarter of the queue.
-pub const UPLOADS_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Outcome lines of one batch upload that may wait for the client to read them, in pieces as they
-/// became known together.
-pub const UPLOAD_OUTCOMES_WAITING_MAX: usize = 16;
-
-const _: () = assert!(UPLOAD_IN_FLIGHT_MAX <= UPLOADS_MESSAGES_MAX);
-const _: () = assert!(HTTP_BODY_BYTES_MAX <= UPLOADS_BYTES_MAX);
 
 // --- The logging service's queue ---
 
@@ -149,23 +128,6 @@ pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
 /// Concurrent calls on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
 
-/// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
-/// could grow by as much as there are connections times the largest body.
-pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Asking another service how it is, for the answer to a readiness probe.
-pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Readings of the log that one facade answers at a time: what readers who stop reading can take up.
-pub const LISTINGS_MAX: usize = 64;
-
-/// Pieces of the log that one facade turns into JSON at a time. Each takes a thread for some
-/// milliseconds, and many at once would take the processor from those who post.
-pub const RENDERED_AT_ONCE_MAX: usize = 2;
-
-/// A piece of fewer bytes is turned into JSON where it is: it takes less time than handing it over.
-pub const RENDERED_BESIDE_BYTES_MIN: usize = 16 * 1024;
-
 /// Reads of the log that the logging service serves at a time, beside those that follow. With chunks of
 /// one large message, each may hold some megabytes in memory.
 pub const READS_MAX: usize = 80;
@@ -202,12 +164,8 @@ pub const FOLLOWERS_HELD_MAX: Duration = Duration::from_millis(20);
 /// for some milliseconds, and many at once would take the processor from those who append.
 pub const SCANS_AT_ONCE_MAX: usize = 2;
 
-const _: () = assert!(LISTINGS_MAX < READS_MAX && READS_MAX <= HTTP2_STREAMS_MAX as usize);
 const _: () = assert!(FOLLOWED_CHUNK_BYTES_MAX <= READ_CHUNK_BYTES_MAX);
 const _: () = assert!(FOLLOWED_CHUNK_MESSAGES_MAX <= GRPC_ELEMENTS_MAX);
-
-/// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
-pub const READ_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Connecting to another service.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

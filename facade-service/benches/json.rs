@@ -22,7 +22,7 @@ mod request {
 #[path = "../src/routes/facade/receipt.rs"]
 mod receipt;
 
-use receipt::{RECEIPT_BYTES_USUAL, write_receipt};
+use receipt::{RECEIPT_BYTES_USUAL, ReplayMark, write_receipt};
 use request::content::{parse_line, parse_post};
 
 /// Lines of an upload that arrive together.
@@ -87,7 +87,7 @@ fn write_receipts(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(LINES)).bench(|| {
         let mut json = Vec::with_capacity(LINES * RECEIPT_BYTES_USUAL);
         for (id, sequence) in ids.iter().zip(1_000_000..) {
-            write_receipt(&mut json, *id, sequence, false);
+            write_receipt(&mut json, *id, sequence, ReplayMark::Absent);
             json.push(b'\n');
         }
         json

@@ -1,39 +1,34 @@
-//! What the routes work with.
+//! The state that every handler works with.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use crate::delivery::{Delivery, DeliveryOptions, Jitter, LoggingClient};
 use http::Uri;
 use oncelog::{
     grpc::endpoint,
-    limits,
-    message::{ContentType, IdSource, Message, MessageId, StreamName},
-    wire::v1::{
-        logging_service_client::LoggingServiceClient,
-        messages_service_client::MessagesServiceClient,
-    },
+    limits::HTTP2_STREAMS_MAX,
+    message::{IdSource, MessageId},
 };
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{EdgeLimits, settings::Settings};
+use crate::{
+    Limits,
+    delivery::{Delivery, DeliveryOptions, Jitter, LoggingClient},
+    reads::{ENCODED_AT_ONCE_MAX, ReadUpstream},
+    settings::Settings,
+};
 
-/// The ways to the other services, and how long an answer may take.
+/// HTTP/2 window of one read of the log: what a client that stops reading leaves in memory.
+const READ_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The ways to the other services.
 #[derive(Clone)]
 pub struct Upstreams {
     /// Stores messages.
     pub delivery: Delivery,
-    /// To the logging service, for short calls.
-    pub logging: Channel,
-    /// To the logging service, for reads of the log. Kept apart, so that clients that read slowly
-    /// hold up nobody who stores.
-    pub reads: Channel,
-    /// To the messages service.
-    pub messages: Channel,
-    /// How long a short call may take.
-    pub call_timeout: Duration,
-    /// How long a read of the log may pause.
-    pub read_timeout: Duration,
+    /// Reads the log and the text of the messages service.
+    pub reads: ReadUpstream,
 }
 
 impl Upstreams {
@@ -58,22 +53,38 @@ impl Upstreams {
             jitter,
             ..DeliveryOptions::default()
         };
-        Self {
-            delivery: Delivery::start(LoggingClient::new(logging.clone()), options),
+        let delivery = Delivery::start(LoggingClient::new(logging.clone()), options);
+        let reads = ReadUpstream {
             logging,
-            reads: connect(read_endpoint(settings)),
+            log_reads: connect(read_endpoint(settings)),
             messages: to(&settings.messages_url),
             call_timeout: settings.attempt_timeout,
             read_timeout: settings.total_timeout,
-        }
+        };
+        Self { delivery, reads }
+    }
+}
+
+#[cfg(test)]
+impl Upstreams {
+    /// Ways to services that are not there, with short timeouts.
+    pub(crate) fn unreachable() -> Self {
+        let nowhere = || Uri::from_static("http://127.0.0.1:1");
+        Self::connect(&Settings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            logging_url: nowhere(),
+            messages_url: nowhere(),
+            attempt_timeout: std::time::Duration::from_millis(100),
+            total_timeout: std::time::Duration::from_millis(200),
+        })
     }
 }
 
 fn read_endpoint(settings: &Settings) -> Endpoint {
     // The connection's window has room for every read: one that is not taken must not starve another.
     endpoint(settings.logging_url.clone())
-        .initial_stream_window_size(limits::READ_WINDOW_BYTES)
-        .initial_connection_window_size(limits::READ_WINDOW_BYTES * limits::HTTP2_STREAMS_MAX)
+        .initial_stream_window_size(READ_WINDOW_BYTES)
+        .initial_connection_window_size(READ_WINDOW_BYTES * HTTP2_STREAMS_MAX)
 }
 
 /// What else a facade is made of.
@@ -81,35 +92,36 @@ fn read_endpoint(settings: &Settings) -> Endpoint {
 pub struct Options {
     /// Where ids come from for messages without an `Idempotency-Key`.
     pub ids: Arc<dyn IdSource>,
-    /// Limits of connections and of what arrives on them.
-    pub limits: EdgeLimits,
-    /// Whether large pieces of the log are turned into JSON on threads beside the tasks of the runtime. A
-    /// simulation does it in place: a run that waits for threads does not follow from its seed.
-    pub render_beside: bool,
+    /// What clients can fill.
+    pub limits: Limits,
+    /// Whether large pieces of the log are encoded on the blocking pool of the runtime. A simulation
+    /// encodes them in place: a run that waits for threads does not follow from its seed.
+    pub offload_encoding: bool,
 }
 
 impl Options {
-    /// The limits of [`oncelog::limits`], and `ids`.
+    /// The default limits, and `ids`.
     pub fn new(ids: Arc<dyn IdSource>) -> Self {
-        Self { ids, limits: EdgeLimits::default(), render_beside: true }
+        Self { ids, limits: Limits::default(), offload_encoding: true }
     }
 }
 
-/// A facade. Clones are the same facade.
+/// A facade: the state of all handlers. Clones are the same facade.
 #[derive(Clone)]
 pub struct Facade(Arc<Inner>);
 
 struct Inner {
     upstreams: Upstreams,
     options: Options,
-    uploads: Uploads,
-    bodies: Arc<Semaphore>,
-    listings: Arc<Semaphore>,
-    renders: Semaphore,
+    stop: CancellationToken,
+    upload_budget: UploadBudget,
+    body_budget: Arc<Semaphore>,
+    read_slots: Arc<Semaphore>,
+    encode_slots: Semaphore,
 }
 
-/// Room for the lines of all batch uploads together.
-pub(crate) struct Uploads {
+/// For the lines of all uploads together.
+pub(crate) struct UploadBudget {
     /// One permit a message.
     pub(crate) messages: Arc<Semaphore>,
     /// One permit a byte.
@@ -117,68 +129,69 @@ pub(crate) struct Uploads {
 }
 
 impl Facade {
-    /// A facade over `upstreams`.
-    pub fn new(upstreams: Upstreams, options: Options) -> Self {
-        let uploads = Uploads {
-            messages: Arc::new(Semaphore::new(limits::UPLOADS_MESSAGES_MAX)),
-            bytes: Arc::new(Semaphore::new(limits::UPLOADS_BYTES_MAX)),
-        };
-        let bodies = Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX));
-        let listings = Arc::new(Semaphore::new(limits::LISTINGS_MAX));
-        let renders = Semaphore::new(limits::RENDERED_AT_ONCE_MAX);
-        Self(Arc::new(Inner { upstreams, options, uploads, bodies, listings, renders }))
+    /// A facade over `upstreams`. Once `stop` is cancelled it reports not ready, its uploads take no more
+    /// lines, and [`serve`](crate::serve) drains its connections.
+    ///
+    /// # Panics
+    /// The limits are not [valid](Limits::validate).
+    pub fn new(upstreams: Upstreams, options: Options, stop: CancellationToken) -> Self {
+        let limits = &options.limits;
+        let valid = limits.validate();
+        assert!(valid.is_ok(), "{valid:?}");
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Self(Arc::new(Inner {
+            upload_budget: UploadBudget {
+                messages: semaphore(limits.uploads.messages),
+                bytes: semaphore(limits.uploads.bytes),
+            },
+            body_budget: semaphore(limits.bodies_bytes),
+            read_slots: semaphore(limits.reads),
+            encode_slots: Semaphore::new(ENCODED_AT_ONCE_MAX),
+            upstreams,
+            options,
+            stop,
+        }))
     }
 
-    pub(crate) fn limits(&self) -> &EdgeLimits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.0.options.limits
     }
 
-    pub(crate) fn uploads(&self) -> &Uploads {
-        &self.0.uploads
+    /// Cancelled once the facade is to stop.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
     }
 
-    /// Room for bodies that arrive in more than one piece: one permit a byte.
-    pub(crate) fn bodies(&self) -> &Arc<Semaphore> {
-        &self.0.bodies
+    pub(crate) fn upload_budget(&self) -> &UploadBudget {
+        &self.0.upload_budget
     }
 
-    /// Room for answers that list the log: one permit each.
-    pub(crate) fn listings(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.listings)
+    /// For bodies that arrive in more than one piece: one permit a byte.
+    pub(crate) fn body_budget(&self) -> &Arc<Semaphore> {
+        &self.0.body_budget
     }
 
-    /// Turns for making large pieces of such answers beside the tasks of the runtime: one permit each.
-    /// None if they are made in place.
-    pub(crate) fn renders(&self) -> Option<&Semaphore> {
-        self.0.options.render_beside.then_some(&self.0.renders)
+    /// One permit for each read of the log that is answered.
+    pub(crate) fn read_slots(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.read_slots)
+    }
+
+    /// One permit for each piece of the log that is encoded on the blocking pool. None if pieces are
+    /// encoded in place.
+    pub(crate) fn encode_slots(&self) -> Option<&Semaphore> {
+        self.0.options.offload_encoding.then_some(&self.0.encode_slots)
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {
         &self.0.upstreams.delivery
     }
 
+    pub(crate) fn reads(&self) -> &ReadUpstream {
+        &self.0.upstreams.reads
+    }
+
     pub(crate) fn next_id(&self) -> MessageId {
         self.0.options.ids.next_id()
-    }
-
-    pub(crate) fn logging(&self) -> LoggingServiceClient<Channel> {
-        LoggingServiceClient::new(self.0.upstreams.logging.clone())
-    }
-
-    pub(crate) fn reads(&self) -> LoggingServiceClient<Channel> {
-        LoggingServiceClient::new(self.0.upstreams.reads.clone())
-    }
-
-    pub(crate) fn messages(&self) -> MessagesServiceClient<Channel> {
-        MessagesServiceClient::new(self.0.upstreams.messages.clone())
-    }
-
-    pub(crate) fn call_timeout(&self) -> Duration {
-        self.0.upstreams.call_timeout
-    }
-
-    pub(crate) fn read_timeout(&self) -> Duration {
-        self.0.upstreams.read_timeout
     }
 }
 
@@ -186,9 +199,4 @@ impl fmt::Debug for Facade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Facade").finish_non_exhaustive()
     }
-}
-
-/// A message of the facade's stream: text, as `msg` was.
-pub(crate) fn text_message(id: MessageId, body: bytes::Bytes) -> Message {
-    Message { id, stream: StreamName::facade(), content_type: ContentType::text(), body }
 }

@@ -3,12 +3,14 @@
 //!
 //! In reading order:
 //!
-//! - [`router`]: what is served, one folder in `routes/` for each kind of resource
-//! - `http/`: what a request may say, checked before anything is delivered; every failure and its status
-//! - [`Facade`]: what the routes work with: delivery, the other services, ids, limits
+//! - `stack`: the layers around every route
+//! - `routes/`: what is served, one folder for each kind of resource
+//! - `http/`: what a request may say, checked before anything is delivered; every failure and its code
+//! - [`Facade`]: the state of the handlers: delivery, the other services, ids, limits
 //! - [`delivery`]: the only place that retries; brings a message to the logging service
-//! - `reads`: reading the log, and the forms it is shown in
-//! - [`serve`] and `edge/`: connections, their limits, and the drain
+//! - `reads/`: reading the log, and the forms it is shown in
+//! - [`serve`] and `edge/`: connections and the drain
+//! - [`Limits`]: what clients can fill
 //! - [`settings`] and [`run`]: flags and environment, and the process
 
 pub mod delivery;
@@ -17,13 +19,20 @@ pub mod settings;
 mod app;
 mod edge;
 mod http;
+mod limits;
 mod reads;
 mod routes;
 mod run;
+mod stack;
 
+#[doc(hidden)]
+pub use self::stack::{HttpService, stack_and_routes};
 pub use self::{
     app::{Facade, Options, Upstreams},
-    edge::{EdgeLimits, Listener, ServeError, serve},
-    routes::router,
+    edge::{Listener, ServeError, serve},
+    http::problem::{PROBLEM_TYPES, ProblemType},
+    limits::{EdgeLimits, InvalidLimits, Limits, UploadLimits},
+    reads::ReadUpstream,
     run::run,
+    stack::router,
 };

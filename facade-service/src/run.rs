@@ -19,7 +19,8 @@ use crate::{
 pub async fn run(args: Args) -> Result<(), Exit> {
     let Started { settings, listener, addr, stop } =
         process::start(args, |settings: &Settings| settings.listen).await?;
-    let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
+    let facade =
+        Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)), stop);
     process::announce(addr);
-    serve(listener, facade, stop).await.map_err(|error| Exit::Failure.because(error))
+    serve(listener, facade).await.map_err(|error| Exit::Failure.because(error))
 }

@@ -214,10 +214,13 @@ impl FacadeMachine {
             channel(endpoint, sockets.clone(), connecting.clone())
         });
         let ids = Arc::new(SeededIds::new(part("ids")));
-        let options =
-            facade_service::Options { render_beside: false, ..facade_service::Options::new(ids) };
-        let facade = Facade::new(upstreams, options);
-        let serve = async |stop| facade_service::serve(listener, facade, stop).await;
+        let options = facade_service::Options {
+            offload_encoding: false,
+            ..facade_service::Options::new(ids)
+        };
+        let serve = async |stop| {
+            facade_service::serve(listener, Facade::new(upstreams, options, stop)).await
+        };
         if let Some(ended) = self.process.live(serve).await {
             ended?;
             self.events.tell(format!("{name} has stopped"));

@@ -174,9 +174,9 @@ impl Services {
                     return Ok(());
                 }
             }
-            let facade =
-                Facade::new(Upstreams::connect(&facade), Options::new(Arc::new(RandomIds)));
-            facade_service::serve(listeners.facade, facade, stop)
+            let options = Options::new(Arc::new(RandomIds));
+            let facade = Facade::new(Upstreams::connect(&facade), options, stop);
+            facade_service::serve(listeners.facade, facade)
                 .await
                 .map_err(|error| (Exit::Failure, error.to_string()))
         });

@@ -1,9 +1,7 @@
 //! Accepts connections until the stop, then drains.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
-use axum::{body::Body, response::Response};
-use http::Request;
 use oncelog::net::{ConnectionIo, ConnectionLimiter, ConnectionSlot, Listener, accept};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -13,27 +11,24 @@ use super::{
     connection::{self, Shutdown},
     guard::Http1Guard,
 };
+use crate::stack::HttpService;
 
-/// Accepts until `stop`, then drains. Every request is answered by `answer`.
-pub(super) async fn run<L, A, F>(
+/// Accepts until `stop`, then drains. Every request is answered by `stack`.
+pub(crate) async fn run<L: Listener>(
     listener: L,
-    answer: A,
+    stack: impl HttpService,
     limits: EdgeLimits,
     limiter: ConnectionLimiter,
     stop: CancellationToken,
-) where
-    L: Listener,
-    A: FnOnce(Request<Body>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
+) {
     let connections = TaskTracker::new();
     let shutdown = Shutdown { stop: stop.clone(), abort: CancellationToken::new() };
     let accepting = accept_all(listener, &limiter, |opening, slot| {
         let activity = Arc::new(Activity::new(slot));
         let guard = Http1Guard::new(Arc::clone(&activity), &limits, L::reset);
         let io = ConnectionIo::new(opening, guard);
-        let (answer, shutdown) = (answer.clone(), shutdown.clone());
-        connections.spawn(connection::serve(io, activity, answer, &limits, shutdown));
+        let (stack, shutdown) = (stack.clone(), shutdown.clone());
+        connections.spawn(connection::serve(io, activity, stack, &limits, shutdown));
     });
     let _ = stop.run_until_cancelled(accepting).await;
     limiter.close();

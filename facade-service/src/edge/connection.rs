@@ -1,14 +1,8 @@
 //! One connection.
 
-use std::{
-    convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    response::{IntoResponse as _, Response},
-};
+use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
@@ -19,6 +13,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use super::{
     EdgeLimits,
@@ -26,7 +21,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     guard::ClientIo,
 };
-use crate::http::problem::{Failure, RouteError};
+use crate::stack::HttpService;
 
 /// How long a long-lived response or an upgraded connection may take to end once it is told to.
 const LONG_LIVED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,26 +35,24 @@ pub(super) struct Shutdown {
     pub(super) abort: CancellationToken,
 }
 
-/// Serves the requests of a connection with `answer`, one after the other, until the client leaves, a
+/// Serves the requests of a connection with `stack`, one after the other, until the client leaves, a
 /// limit is reached, it is evicted, `shutdown.stop` finds it idle, or `shutdown.abort` ends it. An upgraded
 /// connection is served until its IO is dropped.
 ///
 /// A response that breaks off ends in a reset: where only the end of the connection ends a response
 /// (HTTP/1.0), nothing else tells it from a whole one.
-pub(super) fn serve<IO, A, F>(
+pub(super) fn serve<IO, S: HttpService>(
     io: ClientIo<IO>,
     activity: Arc<Activity>,
-    answer: A,
+    stack: S,
     limits: &EdgeLimits,
     shutdown: Shutdown,
-) -> impl Future<Output = ()> + Send + use<IO, A, F>
+) -> impl Future<Output = ()> + Send + use<IO, S>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: FnOnce(Request<Body>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response> + Send + 'static,
 {
     let answering = Arc::clone(&activity);
-    let service = service_fn(move |request| track(request, Arc::clone(&answering), answer.clone()));
+    let service = service_fn(move |request| track(stack.clone(), request, Arc::clone(&answering)));
     let connection = http1::Builder::new()
         .max_buf_size(limits.header_bytes)
         .serve_connection(TokioIo::new(io), service)
@@ -140,38 +133,17 @@ async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
     }
 }
 
-/// Answers `request` with `answer`, and tracks what becomes of both bodies. A panic ends its own request
-/// and no other.
-fn track<A, F>(
+/// Answers `request`, and tracks what becomes of both bodies.
+fn track(
+    stack: impl HttpService,
     request: Request<Incoming>,
     activity: Arc<Activity>,
-    answer: A,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send
-where
-    A: FnOnce(Request<Body>) -> F + Send,
-    F: Future<Output = Response> + Send,
-{
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
     if let Some(upgrade) = request.extensions().get::<OnUpgrade>() {
         activity.upgrade_offered(upgrade.clone());
     }
     let request = request.map(|body| Body::new(RequestBody::new(body, &activity)));
-    let answering = AssertUnwindSafe(async move {
-        let response = answer(request).await;
-        assert!(
-            response.status() != StatusCode::SWITCHING_PROTOCOLS
-                || response.extensions().get::<LongLived>().is_some(),
-            "a handler upgrades a connection that was not admitted"
-        );
-        response
-    });
-    answering.catch_unwind().map(move |answered| {
-        let response = answered.unwrap_or_else(|_| {
-            // The panic hook has told where.
-            tracing::error!("a request handler panicked; its client got a 500");
-            Failure::from(RouteError::Panicked).into_response()
-        });
-        Ok(begin(response, activity))
-    })
+    stack.oneshot(request).map(|Ok(response)| Ok(begin(response, activity)))
 }
 
 /// The response as it is sent.

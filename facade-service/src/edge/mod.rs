@@ -31,55 +31,11 @@ mod guard;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
+use oncelog::net::ConnectionLimiter;
 pub use oncelog::net::Listener;
-use oncelog::net::{ConnectionLimiter, LongLivedShare, NetLimits};
-use tokio_util::sync::CancellationToken;
 
-use crate::{Facade, routes::Resources};
-
-/// The limits of connections. Tests use shorter ones.
-#[derive(Debug, Clone)]
-pub struct EdgeLimits {
-    /// Open connections. For further ones, those that are idle for longest are closed.
-    pub connections: usize,
-    /// The part of them that may have a long-lived response under way.
-    pub long_lived: LongLivedShare,
-    /// Bytes of a request head, at least 8 KiB.
-    pub header_bytes: usize,
-    /// From an accepted connection, or the end of the last response, to a complete request head.
-    pub header_read: Duration,
-    /// Longest pause while a body arrives.
-    pub body_read: Duration,
-    /// Longest time for the whole body of a post. A smaller part of the largest body has to be there in
-    /// a part of this time, after [`EdgeLimits::body_read`].
-    pub body_whole: Duration,
-    /// Longest time without progress while a response is sent.
-    pub response_stall: Duration,
-    /// How long a closing connection still takes in what the client sends.
-    pub linger: Duration,
-    /// From the stop signal to the moment open connections are closed by force.
-    pub drain: Duration,
-}
-
-impl Default for EdgeLimits {
-    fn default() -> Self {
-        let NetLimits { connections, long_lived, header_read, drain } = NetLimits::default();
-        Self {
-            connections,
-            long_lived,
-            header_bytes: 32 * 1024,
-            header_read,
-            body_read: Duration::from_secs(10),
-            // 1 MiB in this time is less than 18 KiB a second.
-            body_whole: Duration::from_secs(60),
-            response_stall: Duration::from_secs(60),
-            linger: Duration::from_secs(1),
-            drain,
-        }
-    }
-}
+pub(crate) use self::accept::run;
+use crate::{EdgeLimits, Facade, stack::stack};
 
 /// Why [`serve`] could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +45,7 @@ pub enum ServeError {
     Listener(#[from] std::io::Error),
 }
 
-/// Serves `facade` on `listener` until `stop` is cancelled. Then it accepts no more connections,
+/// Serves `facade` on `listener` until its stop is cancelled. Then it accepts no more connections,
 /// closes idle ones, finishes the requests under way, and closes by force what is left after
 /// [`EdgeLimits::drain`]. It returns once no connection is left. Dropping the future leaves connections to
 /// the runtime: they are served until it ends.
@@ -98,16 +54,11 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] before the first connection; nothing ends it later.
-pub async fn serve<L: Listener>(
-    listener: L,
-    facade: Facade,
-    stop: CancellationToken,
-) -> Result<(), ServeError> {
-    let limits = facade.limits().clone();
+pub async fn serve<L: Listener>(listener: L, facade: Facade) -> Result<(), ServeError> {
+    let (limits, stop) = (facade.limits().edge.clone(), facade.stop().clone());
     tracing::info!("serving addr={} connections_max={}", listener.addr()?, limits.connections);
     let limiter = ConnectionLimiter::new(limits.connections, limits.long_lived);
-    let resources = Resources::new(facade, stop.clone());
-    accept::run(listener, |request| resources.answer(request), limits, limiter, stop).await;
+    run(listener, stack(facade), limits, limiter, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, header::ACCEPT};
 
 use super::media_type::{JSON, NDJSON};
 
-/// A form the log is shown in. The first one is the one for clients that do not mind.
+/// A form the log is shown in. The first one is for clients that name none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,

@@ -6,11 +6,15 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use oncelog::limits::{HTTP_BODY_BYTES_MAX, OVERSIZED_BODY_BYTES_READ_MAX};
+use oncelog::limits::HTTP_BODY_BYTES_MAX;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
+
+/// How far past its limit a body is read, and thrown away, so that a client that sends first and reads
+/// later gets its refusal. A longer one ends with its connection.
+const OVERSIZED_BODY_BYTES_READ_MAX: usize = 4 * 1024 * 1024;
 
 /// Why a body could not be read. Nothing was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,17 +32,17 @@ pub(crate) enum BodyError {
     )]
     Slow { bytes: usize, time: Duration },
     #[error("the body broke off; send the request again")]
-    Cut,
+    Incomplete,
     #[error("too many large bodies are arriving; send the request again")]
-    Busy,
+    TooMany,
 }
 
 /// A body, all of it.
 #[derive(Debug)]
 pub(crate) struct WholeBody {
     pub(crate) bytes: Bytes,
-    /// Given back once the body is let go of.
-    _room: Option<OwnedSemaphorePermit>,
+    /// Given back once the body is dropped.
+    _budget: Option<OwnedSemaphorePermit>,
 }
 
 /// How a body may arrive.
@@ -61,11 +65,11 @@ impl BodyLimits {
 /// Reads all of `body`. Stops as soon as it is too large, even if it does not say so beforehand.
 ///
 /// A small body arrives together with its head and is passed on as it is, without a copy, a timer
-/// or a place in `room`, which has one permit a byte.
+/// or a part of `budget`, which has one permit a byte.
 pub(crate) async fn read_whole(
     mut body: Body,
     limits: BodyLimits,
-    room: &Arc<Semaphore>,
+    budget: &Arc<Semaphore>,
 ) -> Result<WholeBody, BodyError> {
     if body.size_hint().lower() > HTTP_BODY_BYTES_MAX as u64 {
         return Err(refuse(body, limits).await);
@@ -73,9 +77,9 @@ pub(crate) async fn read_whole(
     let first = next_chunk(&mut body, limits.pause).await?.unwrap_or_default();
     if body.is_end_stream() {
         check_size(first.len())?;
-        return Ok(WholeBody { bytes: first, _room: None });
+        return Ok(WholeBody { bytes: first, _budget: None });
     }
-    match read_rest(first, &mut body, limits, room).await {
+    match read_rest(first, &mut body, limits, budget).await {
         Err(BodyError::TooLarge) => Err(refuse(body, limits).await),
         read => read,
     }
@@ -102,7 +106,7 @@ async fn read_rest(
     first: Bytes,
     body: &mut Body,
     limits: BodyLimits,
-    room: &Arc<Semaphore>,
+    budget: &Arc<Semaphore>,
 ) -> Result<WholeBody, BodyError> {
     let begun = Instant::now();
     // It grows with what arrives, not with what the client announces.
@@ -111,8 +115,8 @@ async fn read_rest(
     let mut next = Some(first);
     while let Some(chunk) = next {
         check_size(whole.len() + chunk.len())?;
-        let more = Arc::clone(room).try_acquire_many_owned(chunk.len() as u32);
-        let more = more.map_err(|_| BodyError::Busy)?;
+        let more = Arc::clone(budget).try_acquire_many_owned(chunk.len() as u32);
+        let more = more.map_err(|_| BodyError::TooMany)?;
         match &mut taken {
             Some(taken) => taken.merge(more),
             None => taken = Some(more),
@@ -123,7 +127,7 @@ async fn read_rest(
             .await
             .unwrap_or(Err(BodyError::Slow { bytes: whole.len(), time }))?;
     }
-    Ok(WholeBody { bytes: whole.freeze(), _room: taken })
+    Ok(WholeBody { bytes: whole.freeze(), _budget: taken })
 }
 
 fn check_size(bytes: usize) -> Result<(), BodyError> {
@@ -138,12 +142,12 @@ pub(crate) async fn next_chunk(
     loop {
         match tokio::time::timeout(pause, body.frame()).await {
             Ok(Some(Ok(frame))) => {
-                // Trailers say nothing to us.
+                // No trailer has a meaning here.
                 if let Ok(chunk) = frame.into_data() {
                     return Ok(Some(chunk));
                 }
             }
-            Ok(Some(Err(_))) => return Err(BodyError::Cut),
+            Ok(Some(Err(_))) => return Err(BodyError::Incomplete),
             Ok(None) => return Ok(None),
             Err(_) => return Err(BodyError::Paused(pause)),
         }
@@ -166,9 +170,9 @@ mod tests {
     }
 
     async fn read(body: Body) -> Result<usize, BodyError> {
-        let room = Arc::new(Semaphore::new(HTTP_BODY_BYTES_MAX));
-        let whole = read_whole(body, LIMITS, &room).await.map(|body| body.bytes.len());
-        assert_eq!(room.available_permits(), HTTP_BODY_BYTES_MAX, "room was lost");
+        let budget = Arc::new(Semaphore::new(HTTP_BODY_BYTES_MAX));
+        let whole = read_whole(body, LIMITS, &budget).await.map(|body| body.bytes.len());
+        assert_eq!(budget.available_permits(), HTTP_BODY_BYTES_MAX, "permits were lost");
         whole
     }
 
@@ -191,14 +195,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_that_arrive_together_share_their_room() {
-        let room = Arc::new(Semaphore::new(100));
-        let first = read_whole(chunked(&[30, 30]), LIMITS, &room).await.unwrap();
-        let refused = read_whole(chunked(&[30, 30]), LIMITS, &room).await;
-        assert_eq!(refused.map(|body| body.bytes.len()), Err(BodyError::Busy));
-        assert!(read_whole(Body::from(vec![0; 1000]), LIMITS, &room).await.is_ok());
+    async fn bodies_that_arrive_together_share_their_budget() {
+        let budget = Arc::new(Semaphore::new(100));
+        let first = read_whole(chunked(&[30, 30]), LIMITS, &budget).await.unwrap();
+        let refused = read_whole(chunked(&[30, 30]), LIMITS, &budget).await;
+        assert_eq!(refused.map(|body| body.bytes.len()), Err(BodyError::TooMany));
+        assert!(read_whole(Body::from(vec![0; 1000]), LIMITS, &budget).await.is_ok());
         drop(first);
-        assert!(read_whole(chunked(&[30, 30]), LIMITS, &room).await.is_ok());
+        assert!(read_whole(chunked(&[30, 30]), LIMITS, &budget).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

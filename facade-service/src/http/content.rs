@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::key::{InvalidKey, Key};
 
-/// Text shorter than this is copied out of its request: a slice would keep the connection's whole
-/// read buffer for as long as the message waits.
-const COPIED_BYTES_MAX: usize = 4096;
+/// Text that is no longer is detached from its request: a slice would keep the connection's whole read
+/// buffer for as long as the message waits.
+const DETACHED_BYTES_MAX: usize = 4096;
 
 /// Why a body or line brings no message. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
@@ -55,17 +55,17 @@ pub(crate) fn parse_post(body: &Bytes) -> Result<Bytes, InvalidContent> {
 }
 
 /// The text and the key of a `{"msg":"text","key":"key"}`; the key may be absent. A short text is
-/// copied into `room`, which many lines share.
+/// copied into `buffer`, which many lines share.
 pub(crate) fn parse_line<'a>(
     line: &'a Bytes,
-    room: &mut BytesMut,
+    buffer: &mut BytesMut,
 ) -> Result<(Bytes, Option<Key<'a>>), InvalidContent> {
     check_object(line)?;
     let Line { msg, key } = serde_json::from_slice(line)?;
     let key = key.map(Key::try_from).transpose()?;
     let copy = |text: &[u8]| {
-        room.extend_from_slice(text);
-        room.split().freeze()
+        buffer.extend_from_slice(text);
+        buffer.split().freeze()
     };
     Ok((text(line, msg, copy)?, key))
 }
@@ -90,7 +90,7 @@ fn text(
     match msg {
         msg if msg.is_empty() => Err(InvalidContent::Empty),
         Cow::Owned(text) => Ok(Bytes::from(text)),
-        Cow::Borrowed(text) if text.len() > COPIED_BYTES_MAX && text.len() > json.len() / 2 => {
+        Cow::Borrowed(text) if text.len() > DETACHED_BYTES_MAX && text.len() > json.len() / 2 => {
             Ok(json.slice_ref(text.as_bytes()))
         }
         Cow::Borrowed(text) => Ok(copy(text.as_bytes())),

@@ -1,4 +1,4 @@
-//! Cuts an upload into lines as it arrives.
+//! Splits an upload into lines as it arrives.
 
 use std::collections::VecDeque;
 

@@ -3,19 +3,17 @@
 mod admin;
 mod facade;
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::IntoResponse as _,
     routing::{get, post},
 };
 use futures_util::{FutureExt as _, future::Either};
-use http::{HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
-use tokio_util::sync::CancellationToken;
-use tower::Service as _;
+use http::{Method, Uri};
+use tower::{Service as _, service_fn};
 
 use self::{
     admin::health,
@@ -23,21 +21,12 @@ use self::{
 };
 use crate::{
     Facade,
-    http::{
-        media_type::JSON,
-        problem::{Failure, RouteError},
-    },
+    http::problem::{Problem, RouteError},
+    stack::HttpService,
 };
 
-/// The resources of the facade. Once `stop` is cancelled it reports not ready, and uploads take no
-/// more lines.
-///
-/// The router trusts its server with the timeouts of connections: use [`serve`](crate::serve).
-pub fn router(facade: Facade, stop: CancellationToken) -> Router {
-    routes(Arc::new(App { facade, stop }))
-}
-
-fn routes(app: Arc<App>) -> Router {
+/// The resources of `facade`, without the layers around them.
+pub(crate) fn router(facade: Facade) -> Router {
     Router::new()
         .route("/facade", post(post::post).get(list::list))
         .route("/facade/batch", post(upload::upload))
@@ -46,53 +35,28 @@ fn routes(app: Arc<App>) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app)
+        .with_state(facade)
 }
 
-/// The resources, as connections ask for them.
-#[derive(Clone)]
-pub(crate) struct Resources {
-    app: Arc<App>,
-    router: Router,
-}
-
-impl Resources {
-    /// The same as [`router`].
-    pub(crate) fn new(facade: Facade, stop: CancellationToken) -> Self {
-        let app = Arc::new(App { facade, stop });
-        Self { router: routes(Arc::clone(&app)), app }
-    }
-
-    /// Answers what the router would. It is not asked for a post of one message: to find the way
-    /// there costs more than to read and check the message.
-    pub(crate) fn answer(self, request: Request) -> impl Future<Output = Response> + Send {
-        let Self { app, mut router } = self;
+/// Answers as `router` does. It does not ask the router for a post of one message: to find the way
+/// there costs more than to read and check the message.
+pub(crate) fn dispatch(facade: Facade, router: Router) -> impl HttpService {
+    // One shared pair, so a clone for a request counts one reference.
+    let routes = Arc::new((facade, router));
+    service_fn(move |request: Request| {
+        let (facade, router) = &*routes;
         if request.method() == Method::POST && request.uri().path() == "/facade" {
-            let answer = post::post(State(app), request);
-            return Either::Left(answer.map(IntoResponse::into_response));
+            let answered = post::post(State(facade.clone()), request);
+            return Either::Left(answered.map(|answered| Ok(answered.into_response())));
         }
-        Either::Right(router.call(request).map(|Ok(response)| response))
-    }
+        Either::Right(router.clone().call(request))
+    })
 }
 
-/// What every handler gets. It is shared: cloning a token for each request would take its lock.
-struct App {
-    facade: Facade,
-    stop: CancellationToken,
-}
-
-async fn not_found(uri: Uri) -> Failure {
+async fn not_found(uri: Uri) -> Problem {
     RouteError::NotFound(uri.path().to_owned()).into()
 }
 
-async fn method_not_allowed(method: Method) -> Failure {
+async fn method_not_allowed(method: Method) -> Problem {
     RouteError::Method(method).into()
-}
-
-/// An answer in JSON.
-pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-    response
 }

@@ -333,10 +333,11 @@ async fn errors_of_accept_do_not_end_the_service() {
         attempt_timeout: SHORT,
         total_timeout: SHORT * 2,
     };
-    let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
     let stop = CancellationToken::new();
+    let options = Options::new(Arc::new(RandomIds));
+    let facade = Facade::new(Upstreams::connect(&settings), options, stop.clone());
     let failing = Failing { listener, failures: AtomicUsize::new(0) };
-    let serving = tokio::spawn(serve(failing, facade, stop.clone()));
+    let serving = tokio::spawn(serve(failing, facade));
     let mut client = Client::connect(addr).await;
     client.request("GET /healthz", b"").await;
     assert_eq!(client.response().await.status, 200);

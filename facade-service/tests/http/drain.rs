@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    PATIENCE, Plan, World,
+    Plan, WAIT_MAX, World,
     logging::{Appends, Reads},
     until, within,
 };
@@ -54,7 +54,7 @@ async fn a_response_that_does_not_finish_is_closed_by_force() {
     let begun = Instant::now();
     world.stop.cancel();
     world.stopped().await;
-    assert!(begun.elapsed() < PATIENCE / 4, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < WAIT_MAX / 4, "{:?}", begun.elapsed());
     let cut = async {
         while reader.response_chunk().await?.is_some() {}
         std::io::Result::Ok(())

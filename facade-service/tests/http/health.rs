@@ -2,13 +2,12 @@
 
 use http_body_util::BodyExt as _;
 use oncelog::wire::v1::State;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::support::{Plan, World, messages::Messages};
 
 #[tokio::test]
-async fn a_facade_that_can_store_messages_is_ready_and_says_what_it_found() {
+async fn a_facade_that_can_store_is_ready_and_says_what_it_found() {
     let world = World::start().await;
     world.logging.status().last_sequence = 7;
     assert_eq!(world.get("/healthz", "").await.status, 200);
@@ -56,9 +55,8 @@ async fn an_unreachable_log_makes_the_facade_not_ready() {
 #[tokio::test]
 async fn a_facade_that_drains_is_not_ready() {
     let world = World::start().await;
-    let stop = CancellationToken::new();
-    stop.cancel();
-    let router = facade_service::router(world.facade.clone(), stop);
+    let router = facade_service::router(world.facade.clone());
+    world.stop.cancel();
     let request = http::Request::get("/readyz").body(axum::body::Body::empty()).unwrap();
     let response = router.oneshot(request).await.unwrap();
     assert_eq!(response.status(), 503);

@@ -52,7 +52,7 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn what_is_nearly_a_message_is_refused_and_the_connection_goes_on() {
+async fn malformed_messages_are_refused_and_the_connection_goes_on() {
     let world = World::start().await;
     let mut client = world.connect().await;
     let mut refused = 0;
@@ -70,7 +70,7 @@ async fn what_is_nearly_a_message_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn what_is_nearly_a_line_is_refused_beside_lines_that_are_stored() {
+async fn malformed_lines_are_refused_and_the_lines_around_them_stored() {
     let world = World::start().await;
     // A line break ends a line, and a key may be in one.
     let is_a_line = |what: &str| !["a raw line break", "a key of a line", "no end"].contains(&what);
@@ -121,7 +121,7 @@ async fn a_type_that_only_looks_like_json_is_refused() {
 
 /// What the facade takes, the logging service takes: a message is never too large only later.
 #[tokio::test]
-async fn the_largest_message_the_facade_takes_fits_the_call_that_stores_it() {
+async fn the_largest_accepted_message_fits_one_append_call() {
     let world = World::start().await;
     let most = oncelog::limits::HTTP_BODY_BYTES_MAX - r#"{"msg":""}"#.len();
     // Text that is as long in the call as it is in JSON, and text that is not.

@@ -16,7 +16,7 @@ async fn world_with(texts: &[&str]) -> World {
 }
 
 #[tokio::test]
-async fn the_log_and_the_text_of_the_messages_service_come_as_one_json() {
+async fn the_log_and_the_text_of_the_messages_service_are_one_json() {
     let world = world_with(&["msg1", "a\"b\n"]).await;
     world.logging.store("orders", b"not of this stream");
     let response = world.get("/facade", "").await;
@@ -121,7 +121,7 @@ async fn a_service_that_is_down_is_named() {
 
 #[tokio::test]
 async fn a_service_that_does_not_answer_in_time_is_named() {
-    let world = Plan::impatient().start().await;
+    let world = Plan::short_timeouts().start().await;
     world.messages.set(Messages::Stall);
     let message = world.get("/facade", "").await.failure(503, None);
     assert!(message.contains("messages-service"), "{message}");
@@ -135,7 +135,7 @@ async fn a_service_that_does_not_answer_in_time_is_named() {
 
 #[tokio::test]
 async fn a_log_that_breaks_off_breaks_the_answer() {
-    let world = Plan::impatient().start().await;
+    let world = Plan::short_timeouts().start().await;
     for _ in 0..100 {
         world.logging.store("facade", b"some text");
     }
@@ -151,38 +151,38 @@ async fn a_log_that_breaks_off_breaks_the_answer() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_cut_and_others_are_served() {
+async fn a_client_that_does_not_read_is_closed_and_others_served() {
     let world = Plan::limits(|limits| limits.response_stall = Duration::from_millis(200));
     let world = world.start().await;
     for _ in 0..100 {
         world.logging.store("facade", &vec![b'x'; 256 * 1024]);
     }
-    let mut lazy = world.connect().await;
-    lazy.request("GET /facade", b"").await;
-    assert_eq!(lazy.response_head().await.unwrap().status, 200);
+    let mut silent = world.connect().await;
+    silent.request("GET /facade", b"").await;
+    assert_eq!(silent.response_head().await.unwrap().status, 200);
     // The facade has closed once all that was buffered is read and the end is not there.
     until("the connection is cut", async || {
-        let sent = lazy.stream.try_write(b"G");
+        let sent = silent.stream.try_write(b"G");
         sent.is_err()
     })
     .await;
     let mut rest = Vec::new();
-    let _ = within(lazy.stream.read_to_end(&mut rest)).await;
+    let _ = within(silent.stream.read_to_end(&mut rest)).await;
     assert!(rest.len() < 25 * 1024 * 1024, "everything was sent");
 }
 
 #[tokio::test]
-async fn many_clients_that_do_not_read_hold_up_nobody() {
+async fn many_clients_that_do_not_read_do_not_hold_up_others() {
     let world = World::start().await;
     for _ in 0..100 {
         world.logging.store("facade", &vec![b'x'; 256 * 1024]);
     }
-    let mut lazy = Vec::new();
+    let mut silent = Vec::new();
     for _ in 0..30 {
         let mut client = world.connect().await;
         client.request("GET /facade", b"").await;
         assert_eq!(within(client.response_head()).await.unwrap().status, 200);
-        lazy.push(client);
+        silent.push(client);
     }
     assert_eq!(world.post("", r#"{"msg":"hello"}"#).await.status, 200);
     let page = world.get("/facade?after=100", "").await;

@@ -6,7 +6,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod batch;
 mod connections;
 mod drain;
 mod health;
@@ -14,3 +13,4 @@ mod invalid;
 mod list;
 mod post;
 mod record;
+mod upload;

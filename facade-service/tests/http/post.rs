@@ -163,13 +163,13 @@ async fn a_huge_body_is_refused_before_it_arrives() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_all_of_a_refused_body_still_gets_its_answer() {
+async fn a_client_that_sends_a_whole_refused_body_gets_its_answer() {
     let world = World::start().await;
     world.post("", vec![b' '; 32 * 1024 * 1024]).await.failure(413, Some("no"));
 }
 
 #[tokio::test]
-async fn a_chunked_body_without_an_end_is_refused_once_it_is_too_large() {
+async fn an_endless_chunked_body_is_refused_once_it_is_too_large() {
     let world = World::start().await;
     let mut client = world.connect().await;
     client.head("POST /facade\ncontent-type: application/json\ntransfer-encoding: chunked").await;
@@ -194,7 +194,7 @@ async fn a_chunked_body_is_a_body() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_stored_is_surely_not_stored() {
-    let world = Plan { logging_down: true, ..Plan::impatient() }.start().await;
+    let world = Plan { logging_down: true, ..Plan::short_timeouts() }.start().await;
     let mut response = world.post("", r#"{"msg":"hello"}"#).await;
     for _ in 1..TRIES_UNTIL_SURE {
         if response.status == 503 {
@@ -207,7 +207,7 @@ async fn a_message_that_cannot_be_stored_is_surely_not_stored() {
     assert_eq!(response.header("retry-after"), Some("1"));
     assert!(response.json()["uuid"].is_string());
 
-    let world = Plan::impatient().start().await;
+    let world = Plan::short_timeouts().start().await;
     world.logging.on_append(Appends::Reject(Rejection::ReadOnly("the disk is full".to_owned())));
     let response = world.post("", r#"{"msg":"hello"}"#).await;
     let message = response.failure(503, Some("no"));
@@ -224,8 +224,8 @@ async fn a_message_the_log_refuses_for_good_is_refused_for_good() {
 }
 
 #[tokio::test]
-async fn a_message_without_an_answer_in_time_can_be_repeated_with_its_uuid() {
-    let world = Plan::impatient().start().await;
+async fn a_message_of_unknown_outcome_can_be_repeated_with_its_uuid() {
+    let world = Plan::short_timeouts().start().await;
     world.logging.on_append(Appends::Stall);
     let lost = world.post("", r#"{"msg":"hello"}"#).await;
     let message = lost.failure(504, Some("unknown"));

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
+use facade_service::PROBLEM_TYPES;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -44,8 +45,11 @@ impl Response {
     pub(crate) fn failure(&self, status: u16, stored: Option<&str>) -> String {
         let json = self.json();
         assert_eq!(self.status, status, "{json}");
-        assert_eq!(self.header("content-type"), Some("application/json"));
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(json["status"], "failure", "{json}");
+        assert_eq!(json["detail"], json["message"], "{json}");
+        let known = PROBLEM_TYPES.iter().find(|known| json["code"] == known.code);
+        assert!(known.is_some_and(|known| known.status == status), "{json}");
         assert_eq!(json.get("stored").and_then(Value::as_str), stored, "{json}");
         json["message"].as_str().unwrap().to_owned()
     }

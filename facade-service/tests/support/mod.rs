@@ -6,7 +6,7 @@ pub(crate) mod messages;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use facade_service::{EdgeLimits, Facade, Options, Upstreams, serve, settings::Settings};
+use facade_service::{EdgeLimits, Facade, Limits, Options, Upstreams, serve, settings::Settings};
 use oncelog::message::{IdSource, RandomIds};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::{client::Client, logging::FakeLogging, messages::FakeMessages};
 
 /// Nothing in these tests takes this long, unless it is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Where the end of a message's time falls into an attempt, that one is not waited for and what became
 /// of the message is unknown. With so many messages one is surely not stored.
@@ -32,7 +32,7 @@ pub(crate) struct World {
 
 /// What a test may set before the start.
 pub(crate) struct Plan {
-    pub(crate) limits: EdgeLimits,
+    pub(crate) limits: Limits,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) logging_down: bool,
     pub(crate) messages_down: bool,
@@ -43,7 +43,10 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
-            limits: EdgeLimits { linger: Duration::from_millis(500), ..EdgeLimits::default() },
+            limits: Limits {
+                edge: EdgeLimits { linger: Duration::from_millis(500), ..EdgeLimits::default() },
+                ..Limits::default()
+            },
             ids: Arc::new(RandomIds),
             logging_down: false,
             messages_down: false,
@@ -54,15 +57,15 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// A plan with short limits, changed by `change`.
+    /// A plan whose limits of connections are changed by `change`.
     pub(crate) fn limits(change: impl FnOnce(&mut EdgeLimits)) -> Self {
         let mut plan = Self::default();
-        change(&mut plan.limits);
+        change(&mut plan.limits.edge);
         plan
     }
 
     /// Timeouts for tests that wait for one.
-    pub(crate) fn impatient() -> Self {
+    pub(crate) fn short_timeouts() -> Self {
         Self {
             attempt_timeout: Duration::from_millis(100),
             total_timeout: Duration::from_millis(300),
@@ -85,10 +88,10 @@ impl Plan {
             total_timeout: self.total_timeout,
         };
         let options = Options { limits: self.limits, ..Options::new(self.ids) };
-        let facade = Facade::new(Upstreams::connect(&settings), options);
         let stop = CancellationToken::new();
-        let (stopped, served) = (stop.clone(), facade.clone());
-        let serving = tokio::spawn(async move { serve(listener, served, stopped).await.unwrap() });
+        let facade = Facade::new(Upstreams::connect(&settings), options, stop.clone());
+        let served = facade.clone();
+        let serving = tokio::spawn(async move { serve(listener, served).await.unwrap() });
         World { addr, facade, logging, messages, stop, serving }
     }
 }
@@ -129,7 +132,7 @@ impl World {
 
 /// The result of `future`, which must not take long.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("this took too long")
+    tokio::time::timeout(WAIT_MAX, future).await.expect("this took too long")
 }
 
 /// Waits until `state` holds.
@@ -139,10 +142,10 @@ pub(crate) async fn until(what: &str, mut state: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(WAIT_MAX, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-/// An address where nobody listens.
+/// An address where no service listens.
 async fn nowhere() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -18,7 +18,7 @@ pub(crate) fn get(input: &[u8]) {
         let request = head.body(Body::empty()).unwrap();
         let headers = request.headers().clone();
         let answer = world.ask(request);
-        // Whatever is understood fails for want of somebody to ask.
+        // What is understood fails, for no service can be read.
         let is_understood = answer.status == 503;
         if !is_understood && answer.status != 200 {
             answer.is_refusal();

@@ -1,4 +1,4 @@
-//! Requests to the facade, past the sockets: the router, and behind it a log in memory.
+//! Requests to the facade, past the sockets: its stack as a router, and behind it a log in memory.
 
 mod batch;
 mod get;
@@ -13,7 +13,7 @@ use std::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use facade_service::delivery::{Delivery, DeliveryOptions};
-use facade_service::{Facade, Options, Upstreams, router};
+use facade_service::{Facade, Options, ReadUpstream, Upstreams, router};
 use http::{HeaderName, HeaderValue, Request, request::Builder};
 use http_body_util::BodyExt as _;
 use oncelog::{
@@ -32,7 +32,7 @@ const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 type Log = Arc<Mutex<Vec<(Message, Receipt)>>>;
 
-/// A facade in front of a log that is always there, and of nobody to read from.
+/// A facade in front of a log that always stores, and of services that cannot be read.
 struct World {
     runtime: Runtime,
     router: Router,
@@ -67,22 +67,22 @@ impl World {
             std::future::ready(Ok::<_, Status>(append(&stored, request)))
         });
         let options = DeliveryOptions::default();
-        let nobody = || {
-            Endpoint::from_static("http://nobody").connect_with_connector_lazy(tower::service_fn(
-                |_| std::future::ready(Err::<Nobody, _>(std::io::Error::other("nobody is there"))),
-            ))
+        let unreachable = || {
+            let refuse = |_| std::future::ready(Err::<Io, _>(std::io::Error::other("no network")));
+            Endpoint::from_static("http://unreachable")
+                .connect_with_connector_lazy(tower::service_fn(refuse))
         };
-        let upstreams = Upstreams {
+        let reads = ReadUpstream {
+            logging: unreachable(),
+            log_reads: unreachable(),
+            messages: unreachable(),
             call_timeout: options.attempt_timeout,
             read_timeout: options.total_timeout,
-            delivery: Delivery::start(logging, options),
-            logging: nobody(),
-            reads: nobody(),
-            messages: nobody(),
         };
-        let facade = Facade::new(upstreams, Options::new(Arc::new(RandomIds)));
-        let router = router(facade, CancellationToken::new());
-        Self { runtime, router, log }
+        let upstreams = Upstreams { delivery: Delivery::start(logging, options), reads };
+        let stop = CancellationToken::new();
+        let facade = Facade::new(upstreams, Options::new(Arc::new(RandomIds)), stop);
+        Self { runtime, router: router(facade), log }
     }
 
     fn ask(&self, request: Request<Body>) -> Answer {
@@ -99,8 +99,8 @@ impl World {
     }
 }
 
-/// What a channel would be made of, if anybody were there.
-type Nobody = hyper_util::rt::TokioIo<tokio::io::DuplexStream>;
+/// What a channel would be made of, if there were a network.
+type Io = hyper_util::rt::TokioIo<tokio::io::DuplexStream>;
 
 fn append(log: &Log, request: AppendRequest) -> AppendResponse {
     let mut log = log.lock().unwrap();
@@ -128,6 +128,8 @@ impl Answer {
         let json: serde_json::Value = serde_json::from_slice(&self.body).expect("JSON");
         assert!((400..500).contains(&self.status), "{}: {json}", self.status);
         assert_eq!(json["status"], "failure");
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert!(json["code"].as_str().is_some_and(|code| !code.is_empty()), "{json}");
         assert!(json["message"].as_str().is_some_and(|text| !text.is_empty()), "{json}");
     }
 }

@@ -25,7 +25,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{EdgeLimits, accept};
+use super::accept;
+use crate::{EdgeLimits, stack::layers};
 
 /// Nothing in these tests takes this long, unless it is broken. It is less than the time of a drain.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -177,8 +178,11 @@ impl Edge {
         let service =
             Service { limiter: limiter.clone(), release: Arc::clone(&release), ended: sender };
         let stop = CancellationToken::new();
-        let answer = |request| service.answer(request);
-        let serving = tokio::spawn(accept::run(listener, answer, limits, limiter, stop.clone()));
+        let stack = layers().service_fn(move |request| {
+            let service = service.clone();
+            async { Ok(service.answer(request).await) }
+        });
+        let serving = tokio::spawn(accept::run(listener, stack, limits, limiter, stop.clone()));
         Self { addr, release, ended, stop, serving }
     }
 

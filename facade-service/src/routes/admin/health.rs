@@ -1,14 +1,14 @@
 //! `GET /healthz` and `GET /readyz`: is it alive, and can it store messages?
 
-use std::sync::Arc;
-
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use oncelog::{limits::READINESS_TIMEOUT, wire::v1};
+use oncelog::wire::v1;
 use serde::Serialize;
 
-use crate::routes::{App, json};
-use crate::{app::Facade, reads::describe};
+use crate::{
+    Facade,
+    http::json::{json, to_json},
+};
 
 #[derive(Serialize)]
 struct ReadyJson {
@@ -48,11 +48,11 @@ pub(crate) async fn alive() -> Response {
 
 /// 200 if a message posted now can be stored, otherwise 503 and why. The messages service is
 /// reported and does not decide: storing does not need it.
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn ready(State(facade): State<Facade>) -> Response {
     let ((logging, reason), messages) =
-        tokio::join!(logging_state(&app.facade), messages_state(&app.facade));
-    let draining = app
-        .stop
+        tokio::join!(logging_state(&facade), messages_state(&facade));
+    let draining = facade
+        .stop()
         .is_cancelled()
         .then(|| "the facade is draining: it finishes its work and stops".to_owned());
     let reasons: Vec<_> = draining.into_iter().chain(reason).collect();
@@ -61,19 +61,17 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    let ready = ReadyJson { status, reasons, logging, messages };
-    // Writing plain fields into memory cannot fail.
-    json(code, serde_json::to_vec(&ready).unwrap_or_default())
+    json(code, to_json(&ReadyJson { status, reasons, logging, messages }))
 }
 
 /// The state of the logging service, and why it takes no messages if it takes none.
 async fn logging_state(facade: &Facade) -> (LoggingJson, Option<String>) {
-    let mut logging = facade.logging();
-    let call = logging.status(v1::StatusRequest {});
-    let status = match tokio::time::timeout(READINESS_TIMEOUT, call).await {
-        Ok(Ok(response)) => response.into_inner(),
-        Ok(Err(status)) => return unreachable_logging(&describe(&status)),
-        Err(_) => return unreachable_logging(&format!("no answer within {READINESS_TIMEOUT:?}")),
+    let status = match facade.reads().status_within(facade.limits().readiness).await {
+        Ok(status) => status,
+        Err(broken) => {
+            let reason = format!("the logging-service cannot be reached: {broken}");
+            return (LoggingJson { state: "unreachable", log: None }, Some(reason));
+        }
     };
     let state = match status.state() {
         v1::State::Unspecified => "unknown",
@@ -93,19 +91,9 @@ async fn logging_state(facade: &Facade) -> (LoggingJson, Option<String>) {
     (LoggingJson { state, log: Some(log) }, reason)
 }
 
-fn unreachable_logging(why: &str) -> (LoggingJson, Option<String>) {
-    let reason = format!("the logging-service cannot be reached: {why}");
-    (LoggingJson { state: "unreachable", log: None }, Some(reason))
-}
-
 async fn messages_state(facade: &Facade) -> MessagesJson {
-    let mut messages = facade.messages();
-    let call = messages.get_messages(v1::GetMessagesRequest {});
-    let reason = match tokio::time::timeout(READINESS_TIMEOUT, call).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(status)) => Some(describe(&status)),
-        Err(_) => Some(format!("no answer within {READINESS_TIMEOUT:?}")),
-    };
+    let text = facade.reads().text_within(facade.limits().readiness).await;
+    let reason = text.err().map(|broken| broken.to_string());
     let state = if reason.is_none() { "ready" } else { "unreachable" };
     MessagesJson { state, reason }
 }

@@ -1,3 +1,3 @@
-//! Resources for those who run the facade.
+//! Resources for operators of the facade.
 
 pub(super) mod health;

@@ -1,7 +1,5 @@
 //! `GET /facade`: the log and the messages service's text, as one body.
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -13,24 +11,23 @@ use http::{
     header::{CONTENT_TYPE, VARY},
 };
 
-use crate::routes::App;
 use crate::{
-    app::Facade,
+    Facade,
     http::{
         accept::Format,
         page::Page,
-        problem::{Failure, ReadError},
+        problem::{Problem, ReadError},
     },
-    reads::{LogReader, ReadBroken, Renderer, messages_text},
+    reads::{Encoder, ReadBroken},
 };
 
 /// Answers once both services have begun to answer. If the log breaks off later, the connection is
 /// broken too: what looks whole is whole.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(facade): State<Facade>,
     request: Request,
-) -> Result<Response, Failure> {
-    let (format, body) = open(&app.facade, request).await?;
+) -> Result<Response, Problem> {
+    let (format, body) = open(&facade, request).await?;
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
@@ -41,27 +38,29 @@ pub(crate) async fn list(
 async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadError> {
     let page = Page::from_query(request.uri().query())?;
     let format = Format::from_headers(request.headers())?;
-    let permit = facade.listings().try_acquire_owned().map_err(|_| ReadError::Crowded)?;
+    let slot = facade.read_slots().try_acquire_owned();
+    let slot = slot.map_err(|_| ReadError::TooMany(facade.limits().reads))?;
+    let reads = facade.reads();
     let (log, text) = match format {
         Format::Json | Format::Text => {
-            let (log, text) = tokio::join!(LogReader::open(facade, page), messages_text(facade));
+            let (log, text) = tokio::join!(reads.read(page), reads.text());
             (log?, text?)
         }
-        Format::Ndjson => (LogReader::open(facade, page).await?, String::new()),
+        Format::Ndjson => (reads.read(page).await?, String::new()),
     };
-    let renderer = Renderer::new(format, page, text);
+    let encoder = Encoder::new(format, page, text);
     // One piece is read when the one before it is on its way: memory does not grow with the log.
-    let state = Some((log, renderer, facade.clone(), permit));
+    let state = Some((log, encoder, facade.clone(), slot));
     let pieces = stream::try_unfold(state, async |state| {
-        let Some((mut log, renderer, facade, permit)) = state else { return Ok(None) };
+        let Some((mut log, encoder, facade, slot)) = state else { return Ok(None) };
         let next = async {
-            let Some(records) = log.next().await? else { return Ok((renderer.end(), None)) };
-            let (renderer, piece) = renderer.piece(records, facade.renders()).await?;
-            Ok((piece, Some(renderer)))
+            let Some(records) = log.next().await? else { return Ok((encoder.end(), None)) };
+            let (encoder, piece) = encoder.piece(records, facade.encode_slots()).await?;
+            Ok((piece, Some(encoder)))
         };
         match next.await {
-            Ok((piece, renderer)) => {
-                Ok(Some((piece, renderer.map(|renderer| (log, renderer, facade, permit)))))
+            Ok((piece, encoder)) => {
+                Ok(Some((piece, encoder.map(|encoder| (log, encoder, facade, slot)))))
             }
             Err(broken) => {
                 tracing::warn!("an answer was broken off: the log broke off: {broken}");
@@ -74,30 +73,25 @@ async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadE
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
 
     use axum::response::IntoResponse as _;
     use http::{StatusCode, header::RETRY_AFTER};
-    use oncelog::{limits::LISTINGS_MAX, message::RandomIds};
+    use oncelog::message::RandomIds;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{Options, Upstreams, settings::Settings};
+    use crate::{Options, Upstreams};
 
     #[tokio::test]
-    async fn a_reader_too_many_is_told_to_come_again() {
-        let nowhere = || "http://127.0.0.1:1".parse().unwrap();
-        let settings = Settings {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            logging_url: nowhere(),
-            messages_url: nowhere(),
-            attempt_timeout: Duration::from_millis(100),
-            total_timeout: Duration::from_millis(200),
-        };
-        let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
-        let readers = facade.listings().try_acquire_many_owned(LISTINGS_MAX as u32).unwrap();
+    async fn one_read_too_many_is_refused_with_retry_after() {
+        let options = Options::new(Arc::new(RandomIds));
+        let facade = Facade::new(Upstreams::unreachable(), options, CancellationToken::new());
+        let all = facade.limits().reads as u32;
+        let readers = facade.read_slots().try_acquire_many_owned(all).unwrap();
         let refused = open(&facade, Request::default()).await.map(|_| ()).unwrap_err();
-        assert!(matches!(refused, ReadError::Crowded), "{refused}");
-        let response = Failure::from(refused).into_response();
+        assert!(matches!(refused, ReadError::TooMany(64)), "{refused}");
+        let response = Problem::from(refused).into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         drop(readers);

@@ -2,7 +2,6 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use crate::delivery::{BulkAppend, DeliveryError};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use oncelog::message::{Message, MessageId};
@@ -10,29 +9,30 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::outcome;
 use crate::{
-    app::{Facade, text_message},
+    Facade,
+    delivery::{BulkAppend, DeliveryError},
     http::{
         content::{InvalidContent, parse_line},
         lines::Line,
         problem::PostError,
     },
-    routes::facade::receipt::RECEIPT_BYTES_USUAL,
+    routes::facade::{message, receipt::RECEIPT_BYTES_USUAL},
 };
 
 /// The outcomes of some lines, as lines of the answer: in order, in pieces, as soon as they are known.
 pub(super) type Outcomes = mpsc::UnboundedReceiver<Bytes>;
 
-/// Begins the delivery of `lines`, once there is room for them among the lines of all uploads.
+/// Begins the delivery of `lines`, once the budget of all uploads has permits for them.
 ///
 /// Lines enter the queue in the order of these calls. The rest of a delivery is a task of its own:
-/// a client that does not read its outcomes holds no room.
+/// a client that does not read its outcomes holds no permits.
 pub(super) async fn start(facade: &Facade, lines: Vec<Line>) -> Outcomes {
     // It holds the outcomes of one group at most.
     let (sender, outcomes) = mpsc::unbounded_channel();
     let (planned, messages) = plan(facade, lines);
-    let room = room(facade, &messages, &planned).await;
-    let group = facade.delivery().append_bulk(messages);
-    let delivery = deliver(planned, group, room, sender);
+    let permits = acquire(facade, &messages, &planned).await;
+    let appends = facade.delivery().append_bulk(messages);
+    let delivery = deliver(planned, appends, permits, sender);
     tokio::spawn(delivery);
     outcomes
 }
@@ -62,7 +62,7 @@ fn plan(facade: &Facade, lines: Vec<Line>) -> (Vec<Planned>, Vec<Message>) {
     let planned = lines
         .iter()
         .map(|line| {
-            let message = message(facade, line, &mut texts).map(|message| {
+            let message = parse(facade, line, &mut texts).map(|message| {
                 let id = message.id;
                 messages.push(message);
                 id
@@ -73,36 +73,37 @@ fn plan(facade: &Facade, lines: Vec<Line>) -> (Vec<Planned>, Vec<Message>) {
     (planned, messages)
 }
 
-fn message(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, PostError> {
+fn parse(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, PostError> {
     let content = line.content.as_ref().ok_or(InvalidContent::LineTooLong)?;
     let (text, key) = parse_line(content, texts)?;
     let id = match key {
         Some(key) => key.id()?,
         None => facade.next_id(),
     };
-    Ok(text_message(id, text))
+    Ok(message(id, text))
 }
 
-struct Room {
+/// Of the budget of all uploads.
+struct Permits {
     _messages: Option<OwnedSemaphorePermit>,
     _bytes: Option<OwnedSemaphorePermit>,
 }
 
-async fn room(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Room {
+async fn acquire(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Permits {
     let taken = planned.iter().filter(|line| line.message.is_ok());
     let bytes: usize = taken.map(|line| line.bytes).sum();
-    let uploads = facade.uploads();
-    // Neither is ever closed, and no group is larger than all the room there is.
-    let messages = Arc::clone(&uploads.messages).acquire_many_owned(messages.len() as u32);
+    let budget = facade.upload_budget();
+    // Neither is ever closed, and no group is larger than the whole budget.
+    let messages = Arc::clone(&budget.messages).acquire_many_owned(messages.len() as u32);
     let messages = messages.await.ok();
-    let bytes = Arc::clone(&uploads.bytes).acquire_many_owned(bytes as u32).await.ok();
-    Room { _messages: messages, _bytes: bytes }
+    let bytes = Arc::clone(&budget.bytes).acquire_many_owned(bytes as u32).await.ok();
+    Permits { _messages: messages, _bytes: bytes }
 }
 
 async fn deliver(
     planned: Vec<Planned>,
-    mut group: BulkAppend,
-    room: Room,
+    mut appends: BulkAppend,
+    permits: Permits,
     outcomes: mpsc::UnboundedSender<Bytes>,
 ) {
     let mut planned = planned.into_iter().peekable();
@@ -127,18 +128,18 @@ async fn deliver(
             outcome::failure(&mut piece, line.number, error);
         }
         if !piece.is_empty() {
-            // Nobody listens any more: what arrived is delivered all the same.
+            // The client may be gone: what arrived is delivered all the same.
             let _ = outcomes.send(piece.into());
         }
         if planned.peek().is_none() {
             break;
         }
-        match AssertUnwindSafe(group.next()).catch_unwind().await {
+        match AssertUnwindSafe(appends.next()).catch_unwind().await {
             Ok(Some(known)) => answers = known.into_iter(),
             Ok(None) | Err(_) => ended = true,
         }
     }
-    drop(room);
+    drop(permits);
 }
 
 /// A mistake in the delivery. It must not shift the outcomes of other lines.

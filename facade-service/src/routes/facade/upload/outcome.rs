@@ -1,22 +1,23 @@
 //! The lines of an upload's answer.
 
-use crate::delivery::Delivered;
 use oncelog::message::MessageId;
 
 use crate::{
-    http::problem::{Failure, PostError},
-    routes::facade::receipt::write_receipt,
+    delivery::Delivered,
+    http::problem::{PostError, Problem},
+    routes::facade::receipt::{ReplayMark, write_receipt},
 };
 
 /// Appends the outcome of a line whose message is stored.
 pub(super) fn success(piece: &mut Vec<u8>, id: MessageId, delivered: &Delivered) {
-    write_receipt(piece, id, delivered.receipt.sequence, delivered.replayed);
+    let mark = if delivered.replayed { ReplayMark::Present } else { ReplayMark::Absent };
+    write_receipt(piece, id, delivered.receipt.sequence, mark);
     piece.push(b'\n');
 }
 
 /// Appends the outcome of a line that was not acknowledged.
 pub(super) fn failure(piece: &mut Vec<u8>, line: u64, error: PostError) {
-    piece.extend(Failure::from(error).to_json(Some(line)));
+    piece.extend(Problem::from(error).to_line(line));
     piece.push(b'\n');
 }
 
@@ -50,5 +51,6 @@ mod tests {
         assert!(lines[0].get("replayed").is_none());
         assert_eq!(lines[1]["replayed"], true);
         assert_eq!((&lines[2]["status"], &lines[2]["line"]), (&"failure".into(), &7.into()));
+        assert_eq!(lines[2]["code"], "stopping");
     }
 }

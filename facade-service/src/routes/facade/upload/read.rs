@@ -1,16 +1,16 @@
 //! Reads the lines of an upload.
 
 use axum::body::Body;
-use oncelog::limits::{HTTP_BODY_BYTES_MAX, UPLOAD_LINES_TOGETHER_MAX};
-use tokio_util::sync::CancellationToken;
+use oncelog::limits::HTTP_BODY_BYTES_MAX;
 
 use crate::{
-    app::Facade,
+    Facade,
     http::{
         body::{BodyError, next_chunk},
         lines::{Line, Splitter},
         problem::PostError,
     },
+    limits::UPLOAD_LINES_TOGETHER_MAX,
 };
 
 /// What an upload brings.
@@ -30,13 +30,12 @@ pub(super) struct Upload {
     /// Why it ended, until that was told.
     ended: Option<PostError>,
     facade: Facade,
-    stop: CancellationToken,
 }
 
 impl Upload {
-    /// An upload of `body`. Once `stop` is cancelled, no more of it is read.
-    pub(super) fn new(body: Body, facade: Facade, stop: CancellationToken) -> Self {
-        Self { body: Some(body), splitter: Splitter::default(), ended: None, facade, stop }
+    /// An upload of `body` to `facade`. Once that stops, no more of the body is read.
+    pub(super) fn new(body: Body, facade: Facade) -> Self {
+        Self { body: Some(body), splitter: Splitter::default(), ended: None, facade }
     }
 
     pub(super) fn facade(&self) -> &Facade {
@@ -58,17 +57,16 @@ impl Upload {
         }
     }
 
-    /// Reads the next chunk. Waiting for it counts as a pause of the client; the time in which
-    /// nobody asks for it does not.
+    /// Reads the next chunk. Only the time in here counts as a pause of the client.
     pub(super) async fn fill(&mut self) {
         let Some(body) = &mut self.body else { return };
-        let pause = self.facade.limits().body_read;
-        let chunk = self.stop.run_until_cancelled(next_chunk(body, pause)).await;
+        let pause = self.facade.limits().edge.body_read;
+        let chunk = self.facade.stop().run_until_cancelled(next_chunk(body, pause)).await;
         match chunk {
             Some(Ok(Some(chunk))) => return self.splitter.push(chunk),
             Some(Ok(None)) => self.splitter.finish(),
             // A line whose end did not arrive is not taken: it may be cut in half.
-            Some(Err(BodyError::Cut)) => {}
+            Some(Err(BodyError::Incomplete)) => {}
             Some(Err(error)) => self.ended = Some(error.into()),
             None => self.ended = Some(PostError::Stopping),
         }

@@ -1,16 +1,23 @@
-//! The forms the log is shown in, piece by piece.
+//! The forms the log is shown in, encoded piece by piece.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use oncelog::{limits::RENDERED_BESIDE_BYTES_MIN, message::StoredMessage};
+use oncelog::message::StoredMessage;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::{ReadBroken, rfc3339};
 use crate::http::{accept::Format, page::Page};
 
-/// Turns records into the body of an answer. It keeps nothing but what the end needs.
-pub(crate) struct Renderer {
+/// Pieces of the log that one facade encodes on the blocking pool at a time. Each takes a thread for some
+/// milliseconds, and many at once would take the processor from clients that post.
+pub(crate) const ENCODED_AT_ONCE_MAX: usize = 2;
+
+/// A piece of fewer bytes is encoded by the task itself: that takes less time than to offload it.
+const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
+
+/// Encodes records as the body of an answer. It keeps nothing but what the end needs.
+pub(crate) struct Encoder {
     format: Format,
     page: Page,
     /// The messages service's text; unused for NDJSON.
@@ -52,34 +59,34 @@ impl<'a> From<&'a StoredMessage> for RecordJson<'a> {
     }
 }
 
-impl Renderer {
-    /// A renderer for `page`, with the text that ends the answer.
+impl Encoder {
+    /// An encoder for `page`, with the text that ends the answer.
     pub(crate) fn new(format: Format, page: Page, text: String) -> Self {
         Self { format, page, text, begun: false, last_sequence: page.after }
     }
 
-    /// The next piece of the body, and this renderer again. A large piece is made beside the tasks of
-    /// the runtime, in its turn if there are `turns`: many readers must not hold up those who post.
+    /// The next piece of the body, and this encoder again. With `slots`, a large piece takes one of them and
+    /// is offloaded to the blocking pool: many clients that read must not hold up those that post.
     ///
     /// # Errors
-    /// [`ReadBroken::Render`] if its thread panicked.
+    /// [`ReadBroken::Encode`] if its thread panicked.
     pub(crate) async fn piece(
         mut self,
         records: Vec<StoredMessage>,
-        turns: Option<&Semaphore>,
+        slots: Option<&Semaphore>,
     ) -> Result<(Self, Bytes), ReadBroken> {
         let bytes: usize =
             records.iter().map(|record| size_of_val(record) + record.message.body.len()).sum();
-        let render = move || {
+        let encode = move || {
             let piece = self.records(&records);
             (self, piece)
         };
-        let Some(turns) = turns.filter(|_| bytes >= RENDERED_BESIDE_BYTES_MIN) else {
-            return Ok(render());
+        let Some(slots) = slots.filter(|_| bytes >= OFFLOADED_BYTES_MIN) else {
+            return Ok(encode());
         };
-        // It is never closed, and without a turn the work would only be less fair.
-        let _turn = turns.acquire().await;
-        tokio::task::spawn_blocking(render).await.map_err(|_| ReadBroken::Render)
+        // It is never closed, and without a slot the work would only be less fair.
+        let _slot = slots.acquire().await;
+        Ok(tokio::task::spawn_blocking(encode).await?)
     }
 
     fn records(&mut self, records: &[StoredMessage]) -> Bytes {
@@ -163,10 +170,10 @@ mod tests {
         }
     }
 
-    fn render(format: Format, page: Page, pieces: &[&[StoredMessage]]) -> String {
-        let mut renderer = Renderer::new(format, page, "not \"implemented\" yet".to_owned());
-        let mut body: Vec<u8> = pieces.iter().flat_map(|piece| renderer.records(piece)).collect();
-        body.extend_from_slice(&renderer.end());
+    fn encode(format: Format, page: Page, pieces: &[&[StoredMessage]]) -> String {
+        let mut encoder = Encoder::new(format, page, "not \"implemented\" yet".to_owned());
+        let mut body: Vec<u8> = pieces.iter().flat_map(|piece| encoder.records(piece)).collect();
+        body.extend_from_slice(&encoder.end());
         String::from_utf8(body).unwrap()
     }
 
@@ -175,10 +182,10 @@ mod tests {
         let records = [record(1, b"a\"\n\x01"), record(4, b"\xff"), record(9, "é".as_bytes())];
         let whole = r#"{"logs":["a\"\n\u0001","�","é"],"message":"not \"implemented\" yet"}"#;
         for pieces in [vec![&records[..]], vec![&records[..1], &[], &records[1..]]] {
-            assert_eq!(render(Format::Json, Page::default(), &pieces), whole);
+            assert_eq!(encode(Format::Json, Page::default(), &pieces), whole);
         }
         let page = Page { after: None, limit: Some(3) };
-        let paged = render(Format::Json, page, &[&records]);
+        let paged = encode(Format::Json, page, &[&records]);
         assert!(paged.ends_with(r#"yet","next_after":9}"#), "{paged}");
     }
 
@@ -186,17 +193,17 @@ mod tests {
     fn an_empty_log_is_shown_too() {
         let page = Page { after: Some(5), limit: None };
         assert_eq!(
-            render(Format::Json, page, &[]),
+            encode(Format::Json, page, &[]),
             r#"{"logs":[],"message":"not \"implemented\" yet","next_after":5}"#
         );
-        assert_eq!(render(Format::Ndjson, page, &[]), "");
-        assert_eq!(render(Format::Text, page, &[]), "not \"implemented\" yet\n");
+        assert_eq!(encode(Format::Ndjson, page, &[]), "");
+        assert_eq!(encode(Format::Text, page, &[]), "not \"implemented\" yet\n");
     }
 
     #[test]
     fn ndjson_shows_what_is_no_text_in_base64() {
         let shown =
-            render(Format::Ndjson, Page::default(), &[&[record(1, b"a\n"), record(2, b"\xff\0")]]);
+            encode(Format::Ndjson, Page::default(), &[&[record(1, b"a\n"), record(2, b"\xff\0")]]);
         assert_eq!(
             shown,
             "{\"uuid\":\"07070707-0707-0707-0707-070707070707\",\"sequence\":1,\

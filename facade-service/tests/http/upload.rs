@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oncelog::limits::{UPLOAD_IN_FLIGHT_MAX, UPLOADS_BYTES_MAX};
+use facade_service::UploadLimits;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -81,7 +81,7 @@ async fn outcomes_arrive_while_lines_are_still_sent() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_refused_does_not_wait_for_those_that_came_with_it() {
+async fn a_refused_line_does_not_wait_for_lines_that_came_with_it() {
     let world = World::start().await;
     world.logging.on_append(Appends::Stall);
     let mut client = world.connect().await;
@@ -92,9 +92,9 @@ async fn a_line_that_is_refused_does_not_wait_for_those_that_came_with_it() {
 }
 
 #[tokio::test]
-async fn lines_that_arrive_at_once_are_as_many_as_an_upload_may_have_under_way() {
+async fn more_lines_than_may_be_in_flight_have_outcomes_in_order() {
     let world = World::start().await;
-    let lines = UPLOAD_IN_FLIGHT_MAX * 2 + 1;
+    let lines = UploadLimits::default().in_flight * 2 + 1;
     let blank_and_bad = "\n\nnonsense\n";
     let upload: String =
         (0..lines).map(|n| format!("{{\"msg\":\"m{n}\"}}\n{blank_and_bad}")).collect();
@@ -178,9 +178,9 @@ async fn an_upload_waits_for_the_log_and_does_not_fill_memory() {
     let mut client = world.connect().await;
     client.head(STREAMED).await;
     let sent = fill(&mut client).await;
-    // What the sockets hold, beside the room for uploads.
+    // What the sockets hold, beside the budget of uploads.
     let sockets = 16 * 1024 * 1024;
-    assert!(sent < UPLOADS_BYTES_MAX + sockets, "{sent} bytes were taken in");
+    assert!(sent < UploadLimits::default().bytes + sockets, "{sent} bytes were taken in");
     drop(client);
     world.logging.on_append(Appends::Store);
     assert_eq!(world.post("", r#"{"msg":"others go on"}"#).await.status, 200);
@@ -245,7 +245,7 @@ async fn only_lines_of_json_are_taken_and_keys_belong_into_them() {
 
 #[tokio::test]
 async fn lines_that_cannot_be_stored_say_so() {
-    let world = Plan { logging_down: true, ..Plan::impatient() }.start().await;
+    let world = Plan { logging_down: true, ..Plan::short_timeouts() }.start().await;
     for _ in 0..TRIES_UNTIL_SURE {
         let lines = world.request(UPLOAD, "{\"msg\":\"a\"}\n").await.lines();
         assert_eq!(lines[0]["line"], 1);
