@@ -70,7 +70,7 @@ pub(super) fn seal(segment: &mut [u8], what: Seal) {
     segment[44..CHECKED].fill(0);
     let mut previous = crc32c(&segment[..CHECKED]);
     put(segment, CHECKED, previous);
-    let (epoch, base) = (number::<8>(segment, 16), number::<8>(segment, 32));
+    let (salt, base) = (number::<8>(segment, 16), number::<8>(segment, 32));
     let mut sequence = number::<8>(segment, 24);
     let mut at = HEADER;
     while segment.len() - at >= HEADER + TRAILER && segment[at] == FRAME_MAGIC[0] {
@@ -79,7 +79,7 @@ pub(super) fn seal(segment: &mut [u8], what: Seal) {
         let whole = end.min(segment.len());
         let frame = &mut segment[at..whole];
         if what == Seal::Chain {
-            frame[8..16].copy_from_slice(&epoch.to_le_bytes());
+            frame[8..16].copy_from_slice(&salt.to_le_bytes());
             let address = base.wrapping_add(at as u64);
             frame[16..24].copy_from_slice(&address.to_le_bytes());
             frame[24..32].copy_from_slice(&sequence.to_le_bytes());

@@ -7,12 +7,14 @@ use oncelog::message::Message;
 
 use crate::store::journal::{
     bytes::{file_len, memory_len, u32_at},
+    chain::ChainTail,
     error::Damage,
-    frame::{self, Header, Kind, TRAILER_BYTES},
+    format::HEADER_BYTES,
+    frame::{Header, Kind, TRAILER_BYTES},
     reader::message,
     record,
+    scrub::{End, Event, Frame, UnreadableRange},
     segment::{self, Named},
-    survey::{End, Event, Frame, Hole, Link},
 };
 
 /// Where what can be kept goes, in order of sequences and without a gap.
@@ -27,13 +29,13 @@ pub(super) trait Sink {
     fn was_lost(&mut self, sequences: RangeInclusive<u64>);
 }
 
-/// Turns what a survey comes across into what can be kept.
+/// Turns what a scrub comes across into what can be kept.
 pub(super) struct Salvage {
     /// The first segment that is written anew, and the log before it. `None` as long as there is
     /// no damage.
-    from: Option<(u64, Link)>,
+    from: Option<(u64, ChainTail)>,
     /// The segment that is read, and the log before it.
-    current: Option<(u64, Link)>,
+    current: Option<(u64, ChainTail)>,
     /// Whether the segment that is read is written anew, or might be.
     active: bool,
     next_sequence: u64,
@@ -58,11 +60,11 @@ impl Salvage {
     }
 
     /// A pass over a log whose first damage is known.
-    pub(super) fn of_known_damage(from: u64, before: Link) -> Self {
+    pub(super) fn of_known_damage(from: u64, before: ChainTail) -> Self {
         Self { from: Some((from, before)), active: false, ..Self::looking_for_damage() }
     }
 
-    pub(super) fn first_damage(&self) -> Option<(u64, Link)> {
+    pub(super) fn first_damage(&self) -> Option<(u64, ChainTail)> {
         self.from
     }
 
@@ -73,10 +75,10 @@ impl Salvage {
                 self.enter(&segment.name, sink);
             }
             Event::Frame(frame) => self.frame(frame, sink),
-            Event::Damage { damage, before_file, hole } => {
+            Event::Damage { damage, before_file, unreadable } => {
                 self.damaged(&damage.file, before_file, sink);
-                if let Some(hole) = hole {
-                    self.hole(hole, sink);
+                if let Some(range) = unreadable {
+                    self.unreadable_range(range, sink);
                 }
                 self.damage.push(damage);
             }
@@ -86,7 +88,7 @@ impl Salvage {
 
     /// Sequences that something at the end proves, but nobody can read.
     pub(super) fn finish(&mut self, end: &End, sink: &mut dyn Sink) {
-        self.fill(end.link.next_sequence, sink);
+        self.fill(end.chain.next_sequence, sink);
     }
 
     fn enter(&mut self, name: &str, sink: &mut dyn Sink) {
@@ -97,7 +99,7 @@ impl Salvage {
         }
     }
 
-    fn damaged(&mut self, file: &str, before: Link, sink: &mut dyn Sink) {
+    fn damaged(&mut self, file: &str, before: ChainTail, sink: &mut dyn Sink) {
         match self.from {
             None => {
                 let Named::Segment(sequence) = segment::parse_name(file) else { return };
@@ -115,7 +117,7 @@ impl Salvage {
         }
     }
 
-    fn activate(&mut self, name: &str, from: u64, before: Link) {
+    fn activate(&mut self, name: &str, from: u64, before: ChainTail) {
         if !self.active && segment::parse_name(name) == Named::Segment(from) {
             self.active = true;
             self.next_sequence = before.next_sequence;
@@ -148,29 +150,29 @@ impl Salvage {
         }
     }
 
-    fn hole(&mut self, hole: Hole<'_, '_>, sink: &mut dyn Sink) {
-        let resumes_with = hole.resumes_with.unwrap_or(u64::MAX);
-        let readable = hole.header.filter(|header| {
-            header.first_sequence >= hole.next_sequence && header.next_sequence() <= resumes_with
+    fn unreadable_range(&mut self, range: UnreadableRange<'_, '_>, sink: &mut dyn Sink) {
+        let resumes_with = range.resumes_with.unwrap_or(u64::MAX);
+        let readable = range.header.filter(|header| {
+            header.first_sequence >= range.next_sequence && header.next_sequence() <= resumes_with
         });
-        let to = readable.map_or(hole.to, |header| {
-            hole.to.min(hole.from + header.frame_bytes() - file_len(TRAILER_BYTES))
+        let to = readable.map_or(range.to, |header| {
+            range.to.min(range.from + header.frame_bytes() - file_len(TRAILER_BYTES))
         });
         // Only its number and time are needed from a header that cannot be read.
         let header = readable.unwrap_or(Header {
             kind: Kind::Data,
-            epoch: 0,
+            salt: 0,
             address: 0,
-            first_sequence: hole.next_sequence,
+            first_sequence: range.next_sequence,
             synced_upto: 0,
             stored_at: self.last_stored_at,
-            count: u32::try_from(resumes_with - hole.next_sequence).unwrap_or(u32::MAX),
+            count: u32::try_from(resumes_with - range.next_sequence).unwrap_or(u32::MAX),
             payload_bytes: 0,
             previous: 0,
         });
-        let start = hole.from + file_len(frame::HEADER_BYTES);
+        let start = range.from + file_len(HEADER_BYTES);
         // What cannot be read now was read before, so there is nothing else to try.
-        let Ok(bytes) = hole.window.get(start, to.saturating_sub(start)) else { return };
+        let Ok(bytes) = range.window.get(start, to.saturating_sub(start)) else { return };
         let kept = self.records(&header, bytes, sink);
         match readable {
             Some(header) => self.fill(header.next_sequence(), sink),
@@ -221,7 +223,7 @@ impl Salvage {
 /// sequence and length.
 fn record_at(header: &Header, at: usize, bytes: &[u8]) -> Option<(u64, Message, usize)> {
     // Cheap, and true nowhere else: so each byte can be tried as the start of a record.
-    if memory_len(u64::from(u32_at(bytes, 4))) != frame::HEADER_BYTES + at {
+    if memory_len(u64::from(u32_at(bytes, 4))) != HEADER_BYTES + at {
         return None;
     }
     let record = record::parse(bytes)?;

@@ -17,26 +17,27 @@
 //! the file `REPAIR`. After that a crash leaves a repair that only needs to be finished: opening
 //! is refused until then, and repairing again does it.
 
+mod renames;
 mod rewrite;
 mod salvage;
-mod steps;
 
 use std::{fmt, io, ops::RangeInclusive, sync::Arc};
 
 use self::{
+    renames::Renames,
     salvage::{Salvage, Sink},
-    steps::Steps,
 };
 use super::{
+    chain::ChainTail,
     disk::{Disk, DiskLock},
     error::{Damage, OpenError, Progress},
     frame::Header,
+    scrub::{Tail, scrub, segment_names},
     segment,
-    survey::{Link, Tail, segment_names, survey},
 };
 use oncelog::message::Message;
 
-pub(super) use self::steps::is_unfinished;
+pub(super) use self::renames::is_unfinished;
 
 /// What a repair would do. The journal stays locked as long as the plan is there, so that it does
 /// what it says.
@@ -50,7 +51,7 @@ enum Task {
     /// The journal can be opened as it is.
     Nothing { foreign: Vec<Damage> },
     /// An earlier repair was interrupted.
-    Finish(Steps),
+    Finish(Renames),
     /// Write the log anew from some segment on.
     Rewrite(Rewrite),
 }
@@ -59,7 +60,7 @@ struct Rewrite {
     segments: Vec<u64>,
     /// First sequence of the first segment that is replaced, and the log before it.
     from: u64,
-    before: Link,
+    before: ChainTail,
     damage: Vec<Damage>,
     foreign: Vec<Damage>,
     kept_records: u64,
@@ -109,13 +110,13 @@ pub fn plan(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RepairPlan, OpenError> {
     let lock = disk.lock()?;
-    if let Some(steps) = Steps::read(&*disk)? {
-        return Ok(RepairPlan { disk, lock, task: Task::Finish(steps) });
+    if let Some(renames) = Renames::read(&*disk)? {
+        return Ok(RepairPlan { disk, lock, task: Task::Finish(renames) });
     }
     let (segments, foreign) = segment_names(&*disk)?;
     let mut count = Count::default();
     let mut salvage = Salvage::looking_for_damage();
-    let end = survey(&*disk, &segments, &mut |event| salvage.event(event, &mut count), progress)?;
+    let end = scrub(&*disk, &segments, &mut |event| salvage.event(event, &mut count), progress)?;
     salvage.finish(&end, &mut count);
     let task = match salvage.first_damage() {
         None => Task::Nothing { foreign },
@@ -165,9 +166,9 @@ impl RepairPlan {
         let Self { disk, lock: _lock, task } = self;
         match task {
             Task::Nothing { .. } => Ok(Repaired { backups: Vec::new(), lost: Vec::new() }),
-            Task::Finish(steps) => {
-                steps.finish(&*disk).map_err(RepairError::Interrupted)?;
-                Ok(Repaired { backups: steps.backups, lost: Vec::new() })
+            Task::Finish(renames) => {
+                renames.finish(&*disk).map_err(RepairError::Interrupted)?;
+                Ok(Repaired { backups: renames.backups, lost: Vec::new() })
             }
             Task::Rewrite(plan) => rewrite::apply(&disk, plan, backup_name, options, progress),
         }
