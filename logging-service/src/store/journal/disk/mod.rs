@@ -1,17 +1,18 @@
 //! The seam between the journal and a disk: one directory of files, blocking calls.
 //!
-//! The journal works on any [`Disk`]. [`RealDisk`] is a directory; [`SimulatedDisk`] is memory that
-//! forgets what was not synced, tears writes, fills up and fails when it is told to.
+//! The journal works on any [`Disk`]. [`RealDisk`] is a directory. With the feature `simulation` there
+//! is also `SimulatedDisk`: memory that forgets what was not synced, tears writes, fills up and fails
+//! when it is told to.
 
 mod real;
+#[cfg(feature = "simulation")]
 mod simulated;
 
 use std::{io, sync::Arc};
 
-pub use self::{
-    real::RealDisk,
-    simulated::{Fault, SimulatedDisk},
-};
+pub use self::real::RealDisk;
+#[cfg(feature = "simulation")]
+pub use self::simulated::{Fault, SimulatedDisk};
 
 /// One flat directory of files.
 ///

@@ -22,7 +22,7 @@ use crate::store::{
         error::Progress,
         frame::{Header, Kind},
         frame_builder::FrameBuilder,
-        scrub::scrub,
+        scrub::{Event, scrub},
         segment,
         writer::Writer,
     },
@@ -67,7 +67,7 @@ fn backups(
         return Err(refused());
     }
     let files: HashSet<_> = disk.list().map_err(RepairError::Write)?.into_iter().collect();
-    let replaced = plan.segments.iter().filter(|sequence| **sequence >= plan.from);
+    let replaced = plan.segments.iter().filter(|sequence| **sequence >= plan.from.first_sequence);
     replaced
         .map(|sequence| {
             let name = segment::name(*sequence);
@@ -106,18 +106,17 @@ fn write(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), RepairError> {
     let writer =
-        Writer::begin(Arc::clone(disk), options, plan.before, NEW_SUFFIX).map_err(failed)?;
+        Writer::begin(Arc::clone(disk), options, plan.from.before, NEW_SUFFIX).map_err(failed)?;
     let mut rewriter = Rewriter { writer, frame: FrameBuilder::new(), failure: None };
-    let mut salvage = Salvage::of_known_damage(plan.from, plan.before);
-    let end = scrub(
-        &**disk,
-        &plan.segments,
-        &mut |event| {
-            let flow = salvage.event(event, &mut rewriter);
-            if rewriter.failure.is_some() { ControlFlow::Break(()) } else { flow }
-        },
-        progress,
-    )?;
+    let mut salvage = Salvage::from(plan.from);
+    let mut listener = |event: Event<'_, '_>| {
+        salvage.event(event, &mut rewriter);
+        match rewriter.failure {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    };
+    let end = scrub(&**disk, &plan.segments, &mut listener, progress)?;
     salvage.finish(&end, &mut rewriter);
     rewriter.finish().map_err(failed)
 }
@@ -171,7 +170,7 @@ impl Sink for Rewriter {
         }
     }
 
-    fn was_lost(&mut self, sequences: RangeInclusive<u64>) {
+    fn lost_earlier(&mut self, sequences: RangeInclusive<u64>) {
         self.lost(sequences);
     }
 }
