@@ -213,3 +213,58 @@ impl Store for Journal {
         self.published.last_sequence()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oncelog::{
+        clock::SystemClock,
+        message::{ContentType, IdSource as _, Message, RandomIds, StreamName},
+    };
+
+    use super::{Journal, Options, disk::SimulatedDisk};
+    use crate::{
+        Execution,
+        console::Console,
+        log::{AppendError, Index, Log, State},
+        store::Store as _,
+    };
+
+    fn message() -> Message {
+        Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: "body".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_assertion_in_the_writer_fails_the_log() {
+        let disk = Arc::new(SimulatedDisk::new());
+        let mut journal =
+            Journal::open(disk.clone(), Options::default(), &mut |_, _| {}, &mut |_| {}).unwrap();
+        // A mistake: more is said to be durable than was ever written.
+        journal.writer.synced_upto = 7;
+        let before = disk.contents();
+        let (reader, clock) = (journal.reader(), Arc::new(SystemClock));
+        let log = Log::start(
+            Box::new(journal),
+            Index::default(),
+            clock,
+            Console::off(),
+            Execution::Threads,
+        )
+        .unwrap();
+
+        assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
+
+        let mut state = log.state();
+        state.wait_for(|state| matches!(state, State::Failed(_))).await.unwrap();
+        assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
+        assert_eq!(disk.contents(), before, "a frame was written");
+        let limit = crate::store::ScanLimit { messages: 1, bytes: 1 };
+        assert!(reader.scan(0, limit).unwrap().is_empty(), "a frame was published");
+    }
+}
