@@ -37,6 +37,7 @@ use std::{
 
 use oncelog::message::Message;
 
+pub(super) use self::renames::is_unfinished;
 use self::{
     renames::Renames,
     salvage::{Salvage, Sink, Start},
@@ -47,7 +48,6 @@ use super::{
     frame::Header,
     scrub::{Event, Tail, scrub, segment_names},
 };
-pub(super) use self::renames::is_unfinished;
 
 /// What a repair would do. The journal stays locked as long as the plan is there, so that it does
 /// what it says.
