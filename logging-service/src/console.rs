@@ -29,7 +29,7 @@ const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a stopping service waits for a console that does not read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the console gathers lines after it has printed some: nobody reads faster. Without it the
+/// How long the console gathers lines after it has printed some: no person reads faster. Without it the
 /// committer would wake the console's thread for each commit.
 const PAUSE: Duration = Duration::from_millis(2);
 

@@ -125,6 +125,24 @@ impl Checks {
         self.problems.push(format!("{flag} {value:?}: {problem}"));
     }
 
+    /// What `build` makes of the values that were parsed, if none is wrong. It returns none for a value
+    /// that could not be parsed.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    ///
+    /// # Panics
+    /// If `build` returns none and no problem was noted.
+    pub fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, WrongSettings> {
+        if !self.problems.is_empty() {
+            return Err(self.wrong());
+        }
+        let Some(built) = build() else {
+            panic!("a setting is missing and no problem was noted");
+        };
+        Ok(built)
+    }
+
     /// What is wrong, if anything is.
     pub fn wrong(self) -> WrongSettings {
         WrongSettings(self.problems)

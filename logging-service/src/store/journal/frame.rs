@@ -125,7 +125,7 @@ impl Header {
 
     /// The sequence after the last one of the frame.
     pub(super) fn next_sequence(&self) -> u64 {
-        // [`SEQUENCE_MAX`] leaves room for any count.
+        // [`SEQUENCE_MAX`] leaves space for any count.
         self.first_sequence + u64::from(self.count)
     }
 

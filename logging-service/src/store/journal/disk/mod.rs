@@ -52,7 +52,7 @@ pub trait Disk: Send + Sync {
     /// Makes all creations, renames and removals durable.
     ///
     /// # Errors
-    /// What the operating system says. Nobody then knows which of them are durable.
+    /// What the operating system says. It is then unknown which of them are durable.
     fn sync_dir(&self) -> io::Result<()>;
 
     /// Takes the directory for this process until the lock is dropped.
@@ -109,7 +109,7 @@ pub trait DiskFile: Send + Sync {
     /// Makes everything written so far durable, with the length.
     ///
     /// # Errors
-    /// What the operating system says. Nobody then knows what is durable, and a second call that
+    /// What the operating system says. It is then unknown what is durable, and a second call that
     /// succeeds proves nothing: the operating system may have dropped the data.
     fn sync_data(&self) -> io::Result<()>;
 }

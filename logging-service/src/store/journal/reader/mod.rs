@@ -153,7 +153,7 @@ mod tests {
     use crate::store::journal::disk::SimulatedDisk;
 
     #[test]
-    fn a_scan_between_the_two_steps_of_publishing_a_frame_sees_nothing_of_it() {
+    fn a_scan_between_the_two_stores_of_a_publication_sees_nothing() {
         let disk = SimulatedDisk::new();
         disk.create("segment").unwrap();
         let published = Published::new(Arc::new(disk), 64);

@@ -46,10 +46,10 @@ pub(super) struct Salvage {
     /// Whether the segment that is read is written anew, or might be.
     is_active: bool,
     next_sequence: u64,
-    /// Time of the last frame, for records whose own time is untrusted.
+    /// Time of the last frame, for records whose own time is unreadable.
     last_stored_at: i64,
     pub(super) damage: Vec<Damage>,
-    /// Records whose own time is untrusted.
+    /// Records whose own time is unreadable.
     pub(super) approximate_times: u64,
 }
 
@@ -108,7 +108,9 @@ impl Salvage {
     }
 
     fn first_damage(&mut self, file: &str, before: ChainTail, sink: &mut dyn Sink) {
-        let Named::Segment(first_sequence) = segment::parse_name(file) else { return };
+        let Named::Segment(first_sequence) = segment::parse_name(file) else {
+            unreachable!("a scrub told of damage in {file}, which is no segment")
+        };
         if self.next_sequence == before.next_sequence {
             sink.restart();
         }
