@@ -84,7 +84,11 @@ impl fmt::Debug for Options {
     }
 }
 
-/// A durable [`Store`].
+/// A durable [`Store`]. After [`CommitError::Failed`] it answers nothing else until it is opened again.
+///
+/// # Panics
+/// Its methods assert what the log above it and the journal itself guarantee: a batch fits one frame,
+/// and a frame continues the one before it. A failed assertion writes nothing of the batch.
 pub struct Journal {
     writer: Writer,
     published: Arc<Published>,

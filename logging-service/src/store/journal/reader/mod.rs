@@ -76,11 +76,11 @@ impl Published {
             }
         };
         segment.add_records(frame.offset, frame.first_sequence, frame.distances.iter().copied());
-        // The order of these two stores is what makes reading without a lock correct. A scan loads
-        // the last sequence before the end of any segment, so one that sees the new sequence sees
-        // the new end and finds the record. The other way round it would find the end of the log in
-        // front of a record that it was told of. A scan between the two sees the old sequence,
-        // and at most reads a little more, which is durable as well.
+        // The order of these two stores keeps readers right without a lock. A scan loads the last
+        // sequence first and the ends of segments afterwards: one that sees the new sequence also
+        // sees the new end, and finds the record. In the other order it could be told of a record
+        // and not find it. A scan between the two stores sees the old sequence; what it may read
+        // beyond that is durable as well.
         segment.set_end(frame.end);
         self.set_last_sequence(frame.last_sequence);
     }
