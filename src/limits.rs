@@ -105,24 +105,6 @@ pub const IDLE_MARK_COMMIT_TIMES: u32 = 4;
 /// How often a full disk is looked at for new room.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Console lines waiting to be printed. Past this they are dropped and counted.
-pub const CONSOLE_LINES_WAITING_MAX: usize = 64 * 1024;
-
-/// Body bytes held by console lines that wait to be printed.
-pub const CONSOLE_BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
-
-/// How long a stopping service waits for a console that does not read.
-pub const CONSOLE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long the console gathers lines after it has printed some: nobody reads faster.
-pub const CONSOLE_PAUSE: Duration = Duration::from_millis(2);
-
-/// Bytes that are printed without gathering more.
-pub const CONSOLE_WRITE_BYTES: usize = 64 * 1024;
-
-/// Characters of a body shown on the console.
-pub const CONSOLE_BODY_CHARS_MAX: usize = 200;
-
 // --- Connections ---
 
 /// Concurrent calls on one HTTP/2 connection.

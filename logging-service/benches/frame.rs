@@ -18,38 +18,44 @@ use oncelog::{
 #[path = "../src/store/journal"]
 mod journal {
     mod bytes;
+    mod format;
     mod frame;
+    mod frame_builder;
     mod record;
     mod segment;
 
     use oncelog::message::Message;
 
-    use self::frame::{HEADER_BYTES, Header, Kind, TRAILER_BYTES};
+    use self::{
+        format::HEADER_BYTES,
+        frame::{Header, TRAILER_BYTES},
+        frame_builder::FrameBuilder,
+    };
 
     const FIRST_SEQUENCE: u64 = 1_000_000;
 
+    /// Builds frames, in memory that is reused.
+    pub(super) struct Frames(FrameBuilder);
+
+    pub(super) fn frames() -> Frames {
+        Frames(FrameBuilder::new())
+    }
+
     /// A frame as it is written.
-    pub(super) fn encode(buffer: &mut Vec<u8>, batch: &[Message]) {
-        buffer.clear();
-        buffer.resize(HEADER_BYTES, 0);
-        for ((ordinal, sequence), message) in (0..).zip(FIRST_SEQUENCE..).zip(batch) {
-            record::encode(buffer, ordinal, sequence, message).unwrap();
-        }
+    pub(super) fn encode<'a>(Frames(frame): &'a mut Frames, batch: &[Message]) -> &'a [u8] {
+        frame.records(FIRST_SEQUENCE, 1_700_000_000_123_456_789, batch);
         let header = Header {
-            kind: Kind::Data,
-            epoch: 0x1122_3344_5566_7788,
+            kind: frame.kind,
+            salt: 0x1122_3344_5566_7788,
             address: 64,
             first_sequence: FIRST_SEQUENCE,
             synced_upto: FIRST_SEQUENCE - 1,
-            stored_at: 1_700_000_000_123_456_789,
-            count: u32::try_from(batch.len()).unwrap(),
-            payload_bytes: u32::try_from(buffer.len() - HEADER_BYTES).unwrap(),
+            stored_at: frame.stored_at,
+            count: frame.count,
+            payload_bytes: frame.payload_bytes,
             previous: 0xdead_beef,
         };
-        let (bytes, checksum) = header.encode();
-        buffer[..HEADER_BYTES].copy_from_slice(&bytes);
-        let checksum = frame::checksum(checksum, &buffer[HEADER_BYTES..]);
-        buffer.extend_from_slice(&checksum.to_le_bytes());
+        frame.finish(&header).0
     }
 
     /// Checks a frame and each record in it. Returns the bytes of all bodies.
@@ -93,22 +99,22 @@ fn batch(messages: usize) -> Vec<Message> {
 #[divan::bench(args = BATCHES)]
 fn encode(bencher: Bencher<'_, '_>, messages: usize) {
     let batch = batch(messages);
-    let mut buffer = Vec::new();
-    journal::encode(&mut buffer, &batch);
+    let mut frames = journal::frames();
+    let frame_bytes = journal::encode(&mut frames, &batch).len();
     bencher
         .counter(ItemsCount::new(messages))
-        .counter(BytesCount::new(buffer.len()))
-        .bench_local(|| journal::encode(&mut buffer, black_box(&batch)));
+        .counter(BytesCount::new(frame_bytes))
+        .bench_local(|| journal::encode(&mut frames, black_box(&batch)).len());
 }
 
 /// A frame is checked, and each record in it.
 #[divan::bench(args = BATCHES)]
 fn decode(bencher: Bencher<'_, '_>, messages: usize) {
-    let mut frame = Vec::new();
-    journal::encode(&mut frame, &batch(messages));
-    assert_eq!(journal::decode(&frame), messages * BODY_BYTES);
+    let mut frames = journal::frames();
+    let frame = journal::encode(&mut frames, &batch(messages));
+    assert_eq!(journal::decode(frame), messages * BODY_BYTES);
     bencher
         .counter(ItemsCount::new(messages))
         .counter(BytesCount::new(frame.len()))
-        .bench(|| journal::decode(black_box(&frame)));
+        .bench(|| journal::decode(black_box(frame)));
 }

@@ -87,7 +87,7 @@ impl fmt::Display for StoreKind {
     }
 }
 
-/// Smallest journal segment: room for one frame of any size the service writes.
+/// Smallest journal segment: space for one frame of any size the service writes.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 
 /// Largest journal segment.
@@ -106,12 +106,15 @@ impl TryFrom<Args> for Settings {
             SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX,
         );
         let bodies = if args.hide_bodies { Bodies::Hidden } else { Bodies::Shown };
-        match (listen, store, segment_bytes) {
-            (Some(listen), Some(store), Some(segment_bytes)) => {
-                Ok(Self { listen, store, data_dir: args.data_dir, segment_bytes, bodies })
-            }
-            _ => Err(checks.wrong()),
-        }
+        checks.finish(|| {
+            Some(Self {
+                listen: listen?,
+                store: store?,
+                data_dir: args.data_dir,
+                segment_bytes: segment_bytes?,
+                bodies,
+            })
+        })
     }
 }
 

@@ -98,7 +98,7 @@ pub(crate) struct LoggingMachine {
     /// Says that the journal is damaged, which no fault of a run may bring about.
     pub(crate) damaged: Cell<bool>,
     segment_bytes: u64,
-    epochs: Arc<Mutex<fastrand::Rng>>,
+    salts: Arc<Mutex<fastrand::Rng>>,
     events: Events,
 }
 
@@ -113,7 +113,7 @@ impl LoggingMachine {
             damaged: Cell::new(false),
             // Small, so that a run has several.
             segment_bytes: random.u64(2..64) * 1024,
-            epochs: Arc::new(Mutex::new(random)),
+            salts: Arc::new(Mutex::new(random)),
             events: events.clone(),
         });
         let started = Rc::clone(&machine);
@@ -126,10 +126,10 @@ impl LoggingMachine {
 
     /// How the journal is kept.
     pub(crate) fn options(&self) -> Options {
-        let epochs = Arc::clone(&self.epochs);
+        let salts = Arc::clone(&self.salts);
         Options {
             segment_bytes: self.segment_bytes,
-            epochs: Arc::new(move || epochs.lock().unwrap().u64(..)),
+            salts: Arc::new(move || salts.lock().unwrap().u64(..)),
             ..Options::default()
         }
     }

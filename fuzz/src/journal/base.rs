@@ -16,7 +16,7 @@ use logging_service::store::{
 
 use oncelog::message::{ContentType, Message, MessageId, Receipt, StoredMessage, StreamName};
 
-use super::seal::{frames, number};
+use super::forge::{frames, number};
 
 /// A journal, and what is in it.
 pub(super) struct Base {
@@ -60,8 +60,8 @@ fn written(disk: &SimulatedDisk) -> Vec<Written> {
 /// Small segments, and random numbers that repeat from run to run.
 pub(super) fn options() -> Options {
     let next = AtomicU64::new(1);
-    let epochs = move || next.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Options { segment_bytes: 640, epochs: Arc::new(epochs), ..Options::default() }
+    let salts = move || next.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Options { segment_bytes: 640, salts: Arc::new(salts), ..Options::default() }
 }
 
 /// The `n`th message; `bytes` long.

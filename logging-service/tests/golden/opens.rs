@@ -88,7 +88,7 @@ async fn a_journal_of_version_1_holds_what_was_sent_then() {
 }
 
 #[tokio::test]
-async fn a_journal_of_version_1_with_a_torn_tail_loses_only_the_unfinished_write() {
+async fn a_torn_journal_of_version_1_loses_only_the_unfinished_write() {
     let dir = copy_of("torn");
     goes_on(dir.path(), &expected()).await;
 }
@@ -114,7 +114,7 @@ async fn todays_program_writes_a_journal_that_is_read_back_as_it_was_sent() {
     assert_eq!(found(&mut service).await, expected());
     assert_eq!(service.append(vec![unfinished()]).await, [(Outcome::Stored, 11)]);
     service.kill();
-    // Torn: its end, and the mark that it was whole if there is one already, never came to the disk.
+    // Torn: its end, and the seal that it was whole if there is one already, never came to the disk.
     let (name, mut bytes) = files(dir.path()).pop_last().unwrap();
     let text = bytes.windows(100).rposition(|window| window == [b'u'; 100]).unwrap();
     bytes[text..].fill(0);

@@ -53,7 +53,7 @@ fn damage_anywhere_is_named_by_file_and_offset_and_left_as_it_is() {
         let path = dir.path().join(&name);
         let healthy = fs::read(&path).unwrap();
         let (first, last) = (frames[0].clone(), frames[frames.len() - 1].clone());
-        // A mark is the last frame of the last segment: what it says is proven by nothing behind it.
+        // A seal is the last frame of the last segment: what it says is proven by nothing behind it.
         let proven = frames.len() - usize::from(last.len() == HEADER_BYTES + 4);
         let mut places = vec![0, 20, first.start, first.start + 30, first.start + HEADER_BYTES + 5];
         places.extend([first.end - 1, frames[proven - 1].start + HEADER_BYTES + 9]);

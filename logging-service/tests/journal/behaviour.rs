@@ -10,7 +10,7 @@ use logging_service::store::{
 use crate::helper::*;
 
 #[test]
-fn what_was_committed_is_read_back_with_its_sequence_time_and_position() {
+fn a_commit_is_read_back_with_its_sequence_time_and_address() {
     let disk = SimulatedDisk::new();
     let mut journal = open(&disk).unwrap().journal;
     let one = commit(&mut journal, 1..=1).unwrap();
@@ -30,7 +30,7 @@ fn what_was_committed_is_read_back_with_its_sequence_time_and_position() {
 }
 
 #[test]
-fn a_reopened_journal_holds_the_same_at_the_same_positions() {
+fn a_reopened_journal_holds_the_same_at_the_same_addresses() {
     let disk = SimulatedDisk::new();
     let mut addresses = Vec::new();
     for start in (1..100).step_by(9) {
@@ -114,7 +114,7 @@ fn a_scan_starts_after_any_sequence_and_stops_at_its_limit() {
 }
 
 #[test]
-fn a_position_without_a_record_is_refused() {
+fn an_address_without_a_record_is_refused() {
     let disk = SimulatedDisk::new();
     let mut journal = open(&disk).unwrap().journal;
     let committed = commit(&mut journal, 1..=2).unwrap();
@@ -127,24 +127,24 @@ fn a_position_without_a_record_is_refused() {
 }
 
 #[test]
-fn an_idle_mark_is_written_once_for_the_records_before_it() {
+fn a_seal_is_written_once_for_the_records_before_it() {
     let disk = SimulatedDisk::new();
     let mut journal = open(&disk).unwrap().journal;
     commit(&mut journal, 1..=1).unwrap();
     journal.mark_idle().unwrap();
-    let marked = disk.contents();
+    let sealed = disk.contents();
     journal.mark_idle().unwrap();
-    assert_eq!(disk.contents(), marked);
+    assert_eq!(disk.contents(), sealed);
     drop(journal);
     let mut opened = open(&disk).unwrap();
     opened.journal.mark_idle().unwrap();
-    assert_eq!(disk.contents(), marked);
+    assert_eq!(disk.contents(), sealed);
     commit(&mut opened.journal, 2..=2).unwrap();
     assert_eq!(read_all(&opened.journal).len(), 2);
 }
 
 #[test]
-fn readers_see_a_batch_when_its_commit_returns_and_no_part_of_it_before() {
+fn readers_see_a_batch_once_its_commit_returns_and_not_before() {
     let disk = SimulatedDisk::new();
     let mut journal = open_with(Arc::new(disk), options(16 * 1024)).unwrap().journal;
     let reader = journal.reader();

@@ -83,7 +83,7 @@ fn every_flipped_bit_is_refused_by_file_and_offset_or_harmless() {
             }
         }
     }
-    // Harmless are the idle mark at the end and the zeros behind it.
+    // Harmless are the seal at the end and the zeros behind it.
     assert!(refused > 18_000 && harmless > 68 * 8, "{refused} refused, {harmless} harmless");
 }
 
@@ -174,20 +174,20 @@ fn frames_inside_of_message_bodies_do_not_pass_for_frames() {
 }
 
 #[test]
-fn damage_before_an_idle_mark_is_told_from_an_unfinished_write() {
+fn damage_before_a_seal_is_told_from_an_unfinished_write() {
     let disk = SimulatedDisk::new();
     let mut opened = open(&disk).unwrap();
     commit(&mut opened.journal, 1..=1).unwrap();
-    let unmarked = disk.snapshot();
+    let unsealed = disk.snapshot();
     opened.journal.mark_idle().unwrap();
     for bit in 64 * 8..200 * 8 {
-        let marked = disk.snapshot();
-        marked.flip_bit(FIRST_SEGMENT, bit);
-        assert_eq!(refusal(&marked).1, 64);
+        let sealed = disk.snapshot();
+        sealed.flip_bit(FIRST_SEGMENT, bit);
+        assert_eq!(refusal(&sealed).1, 64);
     }
-    // Without the mark nobody can tell.
-    unmarked.flip_bit(FIRST_SEGMENT, 100 * 8);
-    assert!(open(&unmarked).unwrap().records.is_empty());
+    // Without the seal it cannot be told.
+    unsealed.flip_bit(FIRST_SEGMENT, 100 * 8);
+    assert!(open(&unsealed).unwrap().records.is_empty());
 }
 
 /// A journal of four segments, and their names.
@@ -224,7 +224,7 @@ fn a_segment_under_another_name_is_refused() {
 }
 
 #[test]
-fn a_file_that_only_looks_like_a_segment_is_refused_and_others_are_left_alone() {
+fn a_file_like_a_segment_is_refused_and_others_are_left_alone() {
     for foreign in ["40.segment", "copy of 00000000000000000001.segment"] {
         let (disk, _) = four_segments();
         disk.put(foreign, b"");
@@ -238,7 +238,7 @@ fn a_file_that_only_looks_like_a_segment_is_refused_and_others_are_left_alone() 
 }
 
 #[test]
-fn a_segment_that_is_empty_or_zeroed_is_refused_unless_it_was_only_begun() {
+fn an_empty_segment_is_refused_unless_it_was_only_begun() {
     for content in [vec![], vec![0; 2048], vec![0; 30], vec![7; 64]] {
         for at in 0..3 {
             let (disk, names) = four_segments();
@@ -299,15 +299,15 @@ fn swapped_frames_are_refused() {
         assert_eq!(offset, pair[0].start as u64);
         assert!(problem.contains("another place"), "{problem}");
     }
-    // Also the last two, with no mark behind them.
-    let unmarked =
+    // Also the last two, with no seal behind them.
+    let unsealed =
         [&whole[..frames[1].start], &whole[frames[2].clone()], &whole[frames[1].clone()]];
-    disk.put(FIRST_SEGMENT, &unmarked.concat());
+    disk.put(FIRST_SEGMENT, &unsealed.concat());
     refusal(&disk);
 }
 
 #[test]
-fn a_frame_or_segment_of_another_history_is_refused_however_well_it_fits() {
+fn a_frame_or_segment_of_another_history_is_refused() {
     // The same random numbers, messages and lengths; only the times differ.
     let history = |hour: u64| {
         let disk = SimulatedDisk::new();
@@ -359,7 +359,7 @@ fn a_later_format_version_is_left_untouched() {
 }
 
 #[test]
-fn damage_under_a_running_journal_is_an_error_and_never_a_wrong_record() {
+fn damage_under_an_open_journal_is_never_a_wrong_record() {
     let disk = SimulatedDisk::new();
     let mut opened = open(&disk).unwrap();
     let committed = commit(&mut opened.journal, 1..=3).unwrap();

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[test]
-fn after_a_failure_at_any_operation_nothing_succeeds_until_the_journal_is_opened_again() {
+fn after_any_failure_nothing_succeeds_until_the_journal_reopens() {
     for n in 0.. {
         let disk = SimulatedDisk::new();
         let mut promised = Promised::default();
@@ -61,7 +61,7 @@ fn a_failure_followed_by_a_crash_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-fn a_full_disk_refuses_a_batch_without_storing_it_and_goes_on_when_there_is_space() {
+fn a_full_disk_refuses_a_batch_and_goes_on_once_there_is_space() {
     let mut refused = 0;
     for capacity in (2048..16 * 1024).step_by(50) {
         let disk = SimulatedDisk::new();
@@ -81,15 +81,15 @@ fn a_full_disk_refuses_a_batch_without_storing_it_and_goes_on_when_there_is_spac
 
 #[test]
 fn no_space_at_any_operation_is_refused_or_fatal_and_never_a_loss() {
-    no_room_at_any_operation(io::ErrorKind::StorageFull);
+    no_space_of_kind(io::ErrorKind::StorageFull);
 }
 
 #[test]
 fn no_quota_at_any_operation_is_refused_or_fatal_and_never_a_loss() {
-    no_room_at_any_operation(io::ErrorKind::QuotaExceeded);
+    no_space_of_kind(io::ErrorKind::QuotaExceeded);
 }
 
-fn no_room_at_any_operation(kind: io::ErrorKind) {
+fn no_space_of_kind(kind: io::ErrorKind) {
     let mut refused = 0;
     for n in 0.. {
         let disk = SimulatedDisk::new();
@@ -111,7 +111,7 @@ fn no_room_at_any_operation(kind: io::ErrorKind) {
 }
 
 #[test]
-fn make_room_says_no_while_there_is_none() {
+fn a_probe_for_space_fails_while_there_is_none() {
     let disk = SimulatedDisk::new();
     disk.set_capacity(Some(2048));
     let mut journal = open(&disk).unwrap().journal;
@@ -124,7 +124,7 @@ fn make_room_says_no_while_there_is_none() {
     assert!(matches!(refused, CommitError::NoSpace(_)), "{refused}");
     assert!(matches!(journal.make_room(), Err(CommitError::NoSpace(_))));
     let names = disk.list().unwrap();
-    assert_eq!(names, [FIRST_SEGMENT], "half-made files are left");
+    assert_eq!(names, [FIRST_SEGMENT], "incomplete files are left");
     disk.set_capacity(None);
     journal.make_room().unwrap();
     let next = journal.last_sequence() + 1;
@@ -132,11 +132,11 @@ fn make_room_says_no_while_there_is_none() {
 }
 
 #[test]
-fn an_idle_mark_that_finds_no_space_does_no_harm() {
+fn a_seal_that_finds_no_space_does_no_harm() {
     let disk = SimulatedDisk::new();
     disk.set_capacity(Some(2048));
     let mut journal = open(&disk).unwrap().journal;
-    // 64 bytes of segment header, and a frame that leaves no room for a mark.
+    // 64 bytes of segment header, and a frame that leaves no space for a seal.
     let big = message_of(1, 2048 - 64 - 68 - 65);
     journal.commit(&[big], time(1)).unwrap();
     assert!(matches!(journal.mark_idle(), Err(CommitError::NoSpace(_))));
@@ -148,7 +148,7 @@ fn an_idle_mark_that_finds_no_space_does_no_harm() {
 }
 
 #[test]
-fn an_idle_mark_that_fits_does_not_make_room_for_what_does_not() {
+fn a_seal_that_fits_frees_no_space_for_a_frame_that_does_not() {
     let disk = SimulatedDisk::new();
     disk.set_capacity(Some(2048));
     let mut journal = open(&disk).unwrap().journal;
@@ -172,7 +172,7 @@ fn a_journal_opens_on_a_full_disk_and_can_be_read() {
 }
 
 #[test]
-fn a_locked_journal_is_refused_until_its_owner_is_gone() {
+fn a_locked_journal_is_refused_until_its_lock_is_released() {
     let disk = SimulatedDisk::new();
     let opened = open(&disk).unwrap();
     let before = disk.contents();

@@ -26,7 +26,7 @@ pub(crate) fn options(segment_bytes: u64) -> Options {
     Options {
         segment_bytes,
         open_segments_max: 64,
-        epochs: Arc::new(move || {
+        salts: Arc::new(move || {
             next.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         }),
     }

@@ -18,7 +18,7 @@ use crate::helper::*;
 enum Step {
     /// Commit messages of these sizes.
     Commit(Vec<usize>),
-    MarkIdle,
+    Seal,
     /// The machine stops and starts.
     Crash {
         seed: u64,
@@ -30,10 +30,10 @@ enum Step {
         after: u64,
         fault: Fault,
     },
-    /// From now on the disk has room for this much more.
-    Room(u64),
-    /// It has room again.
-    Space,
+    /// From now on the disk has space for this much more.
+    Space(u64),
+    /// It has space without end again.
+    Unlimited,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -44,12 +44,12 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         12 => vec(0..1500_usize, 1..6).prop_map(Step::Commit),
-        3 => Just(Step::MarkIdle),
+        3 => Just(Step::Seal),
         2 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
         1 => Just(Step::Restart),
         2 => (0..12_u64, fault).prop_map(|(after, fault)| Step::Inject { after, fault }),
-        1 => (0..5000_u64).prop_map(Step::Room),
-        1 => Just(Step::Space),
+        1 => (0..5000_u64).prop_map(Step::Space),
+        1 => Just(Step::Unlimited),
     ]
 }
 
@@ -115,7 +115,7 @@ impl World {
         }
     }
 
-    fn mark_idle(&mut self) {
+    fn seal(&mut self) {
         match self.journal().journal.mark_idle() {
             Ok(()) | Err(CommitError::NoSpace(_)) => {}
             Err(CommitError::Failed(_)) => self.opened = None,
@@ -125,15 +125,15 @@ impl World {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Commit(sizes) => self.commit(sizes),
-            Step::MarkIdle => self.mark_idle(),
+            Step::Seal => self.seal(),
             Step::Crash { seed } => {
                 self.opened = None;
                 self.disk.crash(*seed);
             }
             Step::Restart => self.opened = None,
             Step::Inject { after, fault } => self.disk.inject(*after, *fault),
-            Step::Room(bytes) => self.disk.set_capacity(Some(self.disk.used() + bytes)),
-            Step::Space => self.disk.set_capacity(None),
+            Step::Space(bytes) => self.disk.set_capacity(Some(self.disk.used() + bytes)),
+            Step::Unlimited => self.disk.set_capacity(None),
         }
     }
 }
@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_what_was_acknowledged_is_there_in_order_and_batches_are_whole(
+    fn acknowledged_batches_survive_any_history_whole_and_in_order(
         steps in vec(step(), 1..50)
     ) {
         let mut world = World { next_message: 1, ..World::default() };

@@ -47,14 +47,14 @@ fn the_default_options_work() {
 }
 
 #[test]
-fn a_second_journal_in_the_same_directory_is_refused_and_told_by_whom() {
+fn a_second_journal_in_a_directory_is_refused_with_the_pid() {
     let dir = TempDir::new().unwrap();
     let first = open_dir(dir.path()).unwrap();
     let error = open_dir(dir.path()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Locked { pid: Some(pid) } if pid == std::process::id()));
     assert!(error.to_string().contains("in use by another process"), "{error}");
     drop(first);
-    assert!(dir.path().join("LOCK").exists(), "a lock file that is removed excludes nobody");
+    assert!(dir.path().join("LOCK").exists(), "a lock file that is removed excludes no process");
     open_dir(dir.path()).unwrap();
 }
 

@@ -110,7 +110,7 @@ fn a_repair_after_any_flipped_bit_loses_at_most_the_record_it_is_in() {
     assert!(repaired_journals > 1500 && lossless > 300, "{repaired_journals}, {lossless}");
 }
 
-/// Whether the journal can be looked at although somebody has it.
+/// Whether the journal can be looked at although another process has it.
 fn look_fails(disk: &SimulatedDisk) -> bool {
     verify(disk, &mut |_| {}).is_ok()
 }
@@ -150,7 +150,7 @@ fn sequences_that_are_lost_stay_so_after_another_repair() {
 }
 
 #[test]
-fn a_damaged_end_that_was_proven_durable_does_not_give_its_sequences_away() {
+fn a_damaged_end_that_was_sealed_keeps_its_sequences() {
     let disk = closed_journal(&[1..=3, 4..=6]);
     let mut bytes = disk.read(FIRST_SEGMENT).unwrap();
     let last = frames(&bytes)[1].clone();
@@ -226,7 +226,7 @@ fn an_empty_segment_before_the_damage_is_written_anew_as_well() {
 }
 
 #[test]
-fn a_crash_at_any_operation_of_a_repair_leaves_the_old_journal_or_a_repair_to_finish() {
+fn a_crash_in_a_repair_leaves_the_old_journal_or_one_to_finish() {
     let damaged = closed_journal(&BATCHES);
     damaged.flip_bit(&segments(&damaged)[0], 700 * 8);
     let old = damaged.contents();

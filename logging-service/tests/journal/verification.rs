@@ -1,4 +1,4 @@
-//! Looking at journals that nobody has open.
+//! Looking at journals that no process has open.
 
 use std::sync::Arc;
 

@@ -106,7 +106,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// A workload on a disk with room.
+/// A workload on a disk with space.
 pub(crate) fn run_with_space(disk: &SimulatedDisk, promised: &mut Promised) -> Result<(), Ended> {
     run(disk, promised, &mut |_: &SimulatedDisk| {})
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a journal that nobody has open yet.
+//! What can be wrong with a journal that no process has open yet.
 
 use std::{fmt, io};
 
@@ -26,14 +26,14 @@ impl fmt::Display for Damage {
 /// Why a journal could not be opened. Nothing was changed on disk, except as [`OpenError::Io`] says.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Somebody else has it open.
+    /// Another process has it open.
     #[error(
         "the journal is in use by another process{}. Nothing was changed. Stop that process first, \
          or use another data directory",
         .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
     )]
     Locked {
-        /// Who, if it is known.
+        /// The process id, if it is known.
         pid: Option<u32>,
     },
     /// What is on disk is not what was written.

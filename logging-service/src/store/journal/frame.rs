@@ -1,19 +1,15 @@
 //! Frames: what one sync makes durable.
 //!
-//! A frame is a header of [`HEADER_BYTES`], a payload of records, and a checksum. All numbers are
-//! little endian.
+//! A frame is a header of [`HEADER_BYTES`], a payload of records, and a checksum.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crc32c::{crc32c, crc32c_append};
+use crc32c::crc32c_append;
 
 use super::{
     bytes::{u32_at, u64_at},
-    segment::SEQUENCE_MAX,
+    format::{HEADER_BYTES, HeaderFormat, NoHeader, SEQUENCE_MAX},
 };
-
-/// Bytes before the payload.
-pub(super) const HEADER_BYTES: usize = 64;
 
 /// Bytes after the payload: the frame's checksum.
 pub(super) const TRAILER_BYTES: usize = 4;
@@ -21,14 +17,15 @@ pub(super) const TRAILER_BYTES: usize = 4;
 /// A frame without payload.
 pub(super) const EMPTY_FRAME_BYTES: u64 = (HEADER_BYTES + TRAILER_BYTES) as u64;
 
-/// How a frame begins. The first byte cannot occur in UTF-8, so that text is passed over quickly
-/// when damage is searched for frames.
-pub(super) const MAGIC: [u8; 4] = [0xf5, b'O', b'L', b'F'];
+const FORMAT: HeaderFormat<4> = HeaderFormat {
+    magic: [FIRST_BYTE, b'O', b'L', b'F'],
+    no_magic: "no frame begins here",
+    wrong_checksum: "the checksum of the frame's header is wrong",
+};
 
-/// The version of frames and segments that is written, and the only one that is read.
-pub(super) const FORMAT_VERSION: u8 = 1;
-
-const CHECKSUM_OFFSET: usize = HEADER_BYTES - 4;
+/// The first byte of each frame. It cannot occur in UTF-8, so that a search for frames passes over
+/// text quickly.
+pub(super) const FIRST_BYTE: u8 = 0xf5;
 
 /// What a frame holds. The numbers are on disk for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +33,7 @@ const CHECKSUM_OFFSET: usize = HEADER_BYTES - 4;
 pub(super) enum Kind {
     /// Records of one commit.
     Data = 1,
-    /// Nothing: it proves that what is before it was durable.
+    /// Nothing: the seal of the frames before it, which proves that they were durable.
     Mark = 2,
     /// Nothing: its sequences were lost, and a repair says so.
     Lost = 3,
@@ -46,8 +43,8 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kind: Kind,
-    /// Random number of the segment: nobody outside the journal can make a frame of it.
-    pub(super) epoch: u64,
+    /// The salt of its segment.
+    pub(super) salt: u64,
     /// Where the frame is in the log. A copy of it anywhere else is no frame.
     pub(super) address: u64,
     /// Sequence of the first record; of the next one, if there is none.
@@ -63,23 +60,16 @@ pub(super) struct Header {
     pub(super) previous: u32,
 }
 
-/// Why bytes are not the header of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoHeader {
-    /// Not the magic number, a wrong checksum, or nonsense.
-    Invalid(&'static str),
-    /// Whole, and written by a later version.
-    Version(u8),
-}
-
 impl Header {
     /// The header as on disk, and its checksum.
+    ///
+    /// # Panics
+    /// The header contradicts itself, so that no reader would take it for one.
     pub(super) fn encode(&self) -> ([u8; HEADER_BYTES], u32) {
+        assert!(self.has_consistent_counts(), "a frame contradicts itself: {self:?}");
         let mut bytes = [0; HEADER_BYTES];
-        bytes[0..4].copy_from_slice(&MAGIC);
-        bytes[4] = FORMAT_VERSION;
         bytes[5] = self.kind as u8;
-        bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.salt.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.address.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first_sequence.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.synced_upto.to_le_bytes());
@@ -87,23 +77,12 @@ impl Header {
         bytes[48..52].copy_from_slice(&self.count.to_le_bytes());
         bytes[52..56].copy_from_slice(&self.payload_bytes.to_le_bytes());
         bytes[56..60].copy_from_slice(&self.previous.to_le_bytes());
-        let checksum = crc32c(&bytes[..CHECKSUM_OFFSET]);
-        bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
-        (bytes, checksum)
+        FORMAT.encode(bytes)
     }
 
     /// The header and its checksum.
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<(Self, u32), NoHeader> {
-        if bytes[..4] != MAGIC {
-            return Err(NoHeader::Invalid("no frame begins here"));
-        }
-        let checksum = crc32c(&bytes[..CHECKSUM_OFFSET]);
-        if checksum != u32_at(bytes, CHECKSUM_OFFSET) {
-            return Err(NoHeader::Invalid("the checksum of the frame's header is wrong"));
-        }
-        if bytes[4] != FORMAT_VERSION {
-            return Err(NoHeader::Version(bytes[4]));
-        }
+        let checksum = FORMAT.check(bytes)?;
         let kind = match bytes[5] {
             1 => Kind::Data,
             2 => Kind::Mark,
@@ -112,7 +91,7 @@ impl Header {
         };
         let header = Self {
             kind,
-            epoch: u64_at(bytes, 8),
+            salt: u64_at(bytes, 8),
             address: u64_at(bytes, 16),
             first_sequence: u64_at(bytes, 24),
             synced_upto: u64_at(bytes, 32),
@@ -121,19 +100,22 @@ impl Header {
             payload_bytes: u32_at(bytes, 52),
             previous: u32_at(bytes, 56),
         };
-        if bytes[6..8] != [0, 0] || !header.makes_sense() {
+        if bytes[6..8] != [0, 0]
+            || !header.has_consistent_counts()
+            || header.first_sequence > SEQUENCE_MAX
+        {
             return Err(NoHeader::Invalid("the frame's header contradicts itself"));
         }
         Ok((header, checksum))
     }
 
-    fn makes_sense(&self) -> bool {
+    fn has_consistent_counts(&self) -> bool {
         let shape = match self.kind {
             Kind::Data => self.count > 0,
             Kind::Mark => self.count == 0 && self.payload_bytes == 0,
             Kind::Lost => self.count > 0 && self.payload_bytes == 0,
         };
-        shape && self.synced_upto < self.first_sequence && self.first_sequence <= SEQUENCE_MAX
+        shape && self.synced_upto < self.first_sequence
     }
 
     /// Bytes of the whole frame.
@@ -143,7 +125,8 @@ impl Header {
 
     /// The sequence after the last one of the frame.
     pub(super) fn next_sequence(&self) -> u64 {
-        self.first_sequence.saturating_add(u64::from(self.count))
+        // [`SEQUENCE_MAX`] leaves space for any count.
+        self.first_sequence + u64::from(self.count)
     }
 
     pub(super) fn stored_at(&self) -> SystemTime {
@@ -179,7 +162,7 @@ mod tests {
 
     const HEADER: Header = Header {
         kind: Kind::Data,
-        epoch: 0x1122_3344_5566_7788,
+        salt: 0x1122_3344_5566_7788,
         address: 64,
         first_sequence: 7,
         synced_upto: 6,
@@ -219,8 +202,8 @@ mod tests {
     fn a_header_of_a_later_version_is_told_from_a_damaged_one() {
         let (mut bytes, _) = HEADER.encode();
         bytes[4] = 2;
-        let checksum = crc32c(&bytes[..CHECKSUM_OFFSET]);
-        bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..HEADER_BYTES - 4]);
+        bytes[HEADER_BYTES - 4..].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(Header::decode(&bytes), Err(NoHeader::Version(2)));
     }
 

@@ -3,32 +3,36 @@
 //! `docs/journal-format.md` describes the bytes. In reading order:
 //!
 //! - [`disk`]: the seam to a real or a simulated disk
-//! - `segment`, `frame`, `record`: the bytes
-//! - `appender`: the only code that adds to the log
+//! - `format`, `segment`, `frame`, `record`: the bytes; `chain`: what links them
+//! - `frame_builder`, `writer`: the only code that adds to the log
 //! - `reader`: [`Reader`], beside the writer
-//! - `survey`: the one pass over the log that decides what is damage
+//! - `scrub`, over a `window` of each file: the one pass over the log that decides what is damage
 //! - `recovery`: [`Journal::open`]
-//! - [`verify`], [`repair`]: what a person runs on a journal nobody has open
+//! - [`verify`], [`repair`]: what a person runs on a journal that no process has open
 //!
 //! What survives which crash: a commit that returned survives all of them, as long as the disk
 //! keeps what it reported synced and writes 512-byte sectors whole. A commit that did not return is
 //! there whole or not at all. Damage to what was synced is found and named; it is never taken for
-//! an unfinished write, but for one case: damage to the last frame before [`Store::mark_idle`].
+//! an unfinished write, but for one case: damage to the last frame that no seal follows yet
+//! ([`Store::mark_idle`]).
 
-mod appender;
-mod bytes;
 pub mod disk;
+pub mod repair;
+pub mod verify;
+
+mod bytes;
+mod chain;
 mod error;
+mod format;
 mod frame;
+mod frame_builder;
 mod reader;
 mod record;
 mod recovery;
-
-pub mod repair;
+mod scrub;
 mod segment;
-mod survey;
-pub mod verify;
 mod window;
+mod writer;
 
 use std::{fmt, io, sync::Arc, time::SystemTime};
 
@@ -36,10 +40,11 @@ use oncelog::message::Message;
 
 pub use self::error::{Damage, OpenError, Progress};
 use self::{
-    appender::{Appender, Draft},
     disk::DiskLock,
     frame::Kind,
-    reader::{JournalReader, Shared},
+    frame_builder::FrameBuilder,
+    reader::{DurableFrame, JournalReader, Published},
+    writer::{Writer, WrittenFrame},
 };
 use super::{Address, CommitError, Committed, Reader, Store};
 
@@ -57,8 +62,8 @@ pub struct Options {
     /// Segments whose files stay open for reading. Older ones are opened for each call, so that a
     /// long log does not use up the process's file descriptors.
     pub open_segments_max: usize,
-    /// Where the random number of each segment comes from.
-    pub epochs: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Where the salt of each segment comes from: a number that no client can guess.
+    pub salts: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Default for Options {
@@ -66,7 +71,7 @@ impl Default for Options {
         Self {
             segment_bytes: SEGMENT_BYTES,
             open_segments_max: OPEN_SEGMENTS_MAX,
-            epochs: Arc::new(|| fastrand::u64(..)),
+            salts: Arc::new(|| fastrand::u64(..)),
         }
     }
 }
@@ -79,14 +84,17 @@ impl fmt::Debug for Options {
     }
 }
 
-/// A durable [`Store`].
+/// A durable [`Store`]. After [`CommitError::Failed`] it answers nothing else until it is opened again.
+///
+/// # Panics
+/// Its methods assert what the log above it and the journal itself guarantee: a batch fits one frame,
+/// and a frame continues the one before it. A failed assertion writes nothing of the batch.
 pub struct Journal {
-    appender: Appender,
-    shared: Arc<Shared>,
-    /// Reused for each frame.
-    buffer: Vec<u8>,
-    /// Whether there are records that no later frame proves.
-    unmarked: bool,
+    writer: Writer,
+    published: Arc<Published>,
+    frame: FrameBuilder,
+    /// Whether the last frame holds records, which no later frame proves yet.
+    needs_seal: bool,
     /// Bytes of the frame that found no space last.
     wanted_bytes: u64,
     /// Why the journal must not be used again.
@@ -97,7 +105,7 @@ pub struct Journal {
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal")
-            .field("segment", &self.appender.current.name)
+            .field("segment", &self.writer.segment.name)
             .field("last_sequence", &self.last_sequence())
             .field("failure", &self.failure)
             .finish_non_exhaustive()
@@ -123,24 +131,29 @@ impl Journal {
         result
     }
 
-    /// Writes the frame in `buffer` and makes it durable.
-    fn append(
-        &mut self,
-        kind: Kind,
-        stored_at: i64,
-        count: u32,
-    ) -> Result<appender::Written, CommitError> {
-        let draft = Draft { kind, stored_at, count, buffer: &mut self.buffer };
-        let frame_bytes = draft.frame_bytes();
-        let result = self.appender.write(draft);
+    /// Writes the frame that was built, makes it durable, and shows it to the readers.
+    fn append(&mut self) -> Result<WrittenFrame, CommitError> {
+        let result = self.writer.write(&mut self.frame);
         // What found no space stays wanted, whatever smaller frame is written meanwhile.
         match &result {
-            Err(CommitError::NoSpace(_)) => self.wanted_bytes = self.wanted_bytes.max(frame_bytes),
-            Ok(_) if kind == Kind::Data => self.wanted_bytes = 0,
+            Err(CommitError::NoSpace(_)) => {
+                self.wanted_bytes = self.wanted_bytes.max(self.frame.frame_bytes());
+            }
+            Ok(_) if self.frame.kind == Kind::Data => self.wanted_bytes = 0,
             Ok(_) | Err(CommitError::Failed(_)) => {}
         }
         let written = result?;
-        self.appender.sync()?;
+        self.writer.sync()?;
+        self.published.publish(&DurableFrame {
+            segment_name: &self.writer.segment.name,
+            segment_header: self.writer.segment.header,
+            file: &self.writer.segment.file,
+            offset: written.offset,
+            end: self.writer.segment.end,
+            first_sequence: written.first_sequence,
+            distances: &self.frame.distances,
+            last_sequence: self.writer.synced_upto,
+        });
         Ok(written)
     }
 
@@ -149,41 +162,21 @@ impl Journal {
         batch: &[Message],
         stored_at: SystemTime,
     ) -> Result<Committed, CommitError> {
-        let first_sequence = self.appender.link.next_sequence;
-        let distances = encode_batch(&mut self.buffer, first_sequence, batch)
-            .ok_or_else(|| CommitError::NoSpace(io::ErrorKind::FileTooLarge.into()))?;
-        let count = u32::try_from(batch.len())
-            .map_err(|_| CommitError::NoSpace(io::ErrorKind::FileTooLarge.into()))?;
-        let written = self.append(Kind::Data, frame::unix_nanos(stored_at), count)?;
-        self.unmarked = true;
-        self.shared.publish(&self.appender, written, &distances);
-        let addresses = distances
-            .into_iter()
-            .map(|distance| Address(written.address + u64::from(distance)))
-            .collect();
-        Ok(Committed { first_sequence: written.first_sequence, addresses })
+        let next_sequence = self.writer.chain.next_sequence;
+        self.frame.records(next_sequence, frame::unix_nanos(stored_at), batch);
+        let WrittenFrame { address, first_sequence, .. } = self.append()?;
+        self.needs_seal = true;
+        let distances = self.frame.distances.iter();
+        let addresses = distances.map(|distance| Address(address + u64::from(*distance))).collect();
+        Ok(Committed { first_sequence, addresses })
     }
 
-    fn mark(&mut self) -> Result<(), CommitError> {
-        self.buffer.clear();
-        self.buffer.resize(frame::HEADER_BYTES, 0);
-        let written = self.append(Kind::Mark, 0, 0)?;
-        self.unmarked = false;
-        self.shared.publish(&self.appender, written, &[]);
+    fn write_seal(&mut self) -> Result<(), CommitError> {
+        self.frame.empty(Kind::Mark, 0);
+        self.append()?;
+        self.needs_seal = false;
         Ok(())
     }
-}
-
-/// Encodes a frame without its header. Returns the distance of each record, or `None` if it is
-/// longer than a frame can be.
-fn encode_batch(buffer: &mut Vec<u8>, first_sequence: u64, batch: &[Message]) -> Option<Vec<u32>> {
-    buffer.clear();
-    buffer.resize(frame::HEADER_BYTES, 0);
-    (0..)
-        .zip(first_sequence..)
-        .zip(batch)
-        .map(|((ordinal, sequence), message)| record::encode(buffer, ordinal, sequence, message))
-        .collect()
 }
 
 impl Store for Journal {
@@ -203,24 +196,79 @@ impl Store for Journal {
 
     fn mark_idle(&mut self) -> Result<(), CommitError> {
         self.check()?;
-        if !self.unmarked {
+        if !self.needs_seal {
             return Ok(());
         }
-        let result = self.mark();
+        let result = self.write_seal();
         self.note(result)
     }
 
     fn make_room(&mut self) -> Result<(), CommitError> {
         self.check()?;
-        let result = self.appender.make_room(self.wanted_bytes);
+        let result = self.writer.reserve(self.wanted_bytes);
         self.note(result)
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(JournalReader::new(Arc::clone(&self.shared)))
+        Arc::new(JournalReader::new(Arc::clone(&self.published)))
     }
 
     fn last_sequence(&self) -> u64 {
-        self.shared.last_sequence()
+        self.published.last_sequence()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oncelog::{
+        clock::SystemClock,
+        message::{ContentType, IdSource as _, Message, RandomIds, StreamName},
+    };
+
+    use super::{Journal, Options, disk::SimulatedDisk};
+    use crate::{
+        Execution,
+        console::Console,
+        log::{AppendError, Index, Log, State},
+        store::Store as _,
+    };
+
+    fn message() -> Message {
+        Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: "body".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_assertion_in_the_writer_fails_the_log() {
+        let disk = Arc::new(SimulatedDisk::new());
+        let mut journal =
+            Journal::open(disk.clone(), Options::default(), &mut |_, _| {}, &mut |_| {}).unwrap();
+        // A mistake: more is said to be durable than was ever written.
+        journal.writer.synced_upto = 7;
+        let before = disk.contents();
+        let (reader, clock) = (journal.reader(), Arc::new(SystemClock));
+        let log = Log::start(
+            Box::new(journal),
+            Index::default(),
+            clock,
+            Console::off(),
+            Execution::Threads,
+        )
+        .unwrap();
+
+        assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
+
+        let mut state = log.state();
+        state.wait_for(|state| matches!(state, State::Failed(_))).await.unwrap();
+        assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
+        assert_eq!(disk.contents(), before, "a frame was written");
+        let limit = crate::store::ScanLimit { messages: 1, bytes: 1 };
+        assert!(reader.scan(0, limit).unwrap().is_empty(), "a frame was published");
     }
 }

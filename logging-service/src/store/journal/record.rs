@@ -1,9 +1,12 @@
 //! Records: one message each, in the payload of a data frame.
 
 use crc32c::{crc32c, crc32c_append};
-use oncelog::message::Message;
+use oncelog::{
+    limits::{CONTENT_TYPE_BYTES_MAX, STREAM_NAME_BYTES_MAX},
+    message::Message,
+};
 
-use super::bytes::{array_at, file_len, u32_at};
+use super::bytes::{array_at, file_len, fit, u32_at};
 
 /// Bytes of a record before stream name, content type and body.
 pub(super) const HEADER_BYTES: usize = 34;
@@ -26,34 +29,33 @@ pub(super) struct Record<'a> {
     pub(super) len: usize,
 }
 
-/// Appends the record of `message` to the frame in `buffer`.
+/// Appends the record of `message` to the frame in `buffer`. Returns its distance.
 ///
-/// Returns its distance, or `None` if it or the frame is longer than a frame can be; `buffer` is
-/// then not to be used.
-pub(super) fn encode(
-    buffer: &mut Vec<u8>,
-    ordinal: u32,
-    sequence: u64,
-    message: &Message,
-) -> Option<u32> {
+/// # Panics
+/// The record or the frame is longer than it can be.
+pub(super) fn encode(buffer: &mut Vec<u8>, ordinal: u32, sequence: u64, message: &Message) -> u32 {
     let start = buffer.len();
-    let distance = u32::try_from(start).ok()?;
+    let distance: u32 = fit(start);
     let stream = message.stream.as_str().as_bytes();
     let content_type = message.content_type.as_str().as_bytes();
     buffer.extend_from_slice(&[0; CHECKED_FROM]);
     buffer.extend_from_slice(&distance.to_le_bytes());
     buffer.extend_from_slice(&ordinal.to_le_bytes());
-    buffer.extend_from_slice(&u32::try_from(message.body.len()).ok()?.to_le_bytes());
+    buffer.extend_from_slice(&fit::<u32>(message.body.len()).to_le_bytes());
     buffer.extend_from_slice(message.id.as_bytes());
-    buffer.push(u8::try_from(stream.len()).ok()?);
-    buffer.push(u8::try_from(content_type.len()).ok()?);
+    buffer.push(fit(stream.len()));
+    buffer.push(fit(content_type.len()));
     buffer.extend_from_slice(stream);
     buffer.extend_from_slice(content_type);
     buffer.extend_from_slice(&message.body);
-    let checksum = checksum(sequence, buffer.get(start + CHECKED_FROM..)?);
-    buffer.get_mut(start..start + CHECKED_FROM)?.copy_from_slice(&checksum.to_le_bytes());
-    Some(distance)
+    let record = &mut buffer[start..];
+    let checksum = checksum(sequence, &record[CHECKED_FROM..]);
+    record[..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+    distance
 }
+
+const _: () = assert!(STREAM_NAME_BYTES_MAX <= u8::MAX as usize);
+const _: () = assert!(CONTENT_TYPE_BYTES_MAX <= u8::MAX as usize);
 
 /// Bytes of the record that begins with `header`.
 pub(super) fn len(header: &[u8; HEADER_BYTES]) -> u64 {
@@ -113,7 +115,7 @@ mod tests {
             body: "body".into(),
         };
         let mut buffer = vec![0; 64];
-        assert_eq!(encode(&mut buffer, 3, 42, &message), Some(64));
+        assert_eq!(encode(&mut buffer, 3, 42, &message), 64);
         (buffer.split_off(64), message)
     }
 

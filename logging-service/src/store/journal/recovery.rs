@@ -6,15 +6,17 @@ use oncelog::message::MessageId;
 
 use super::{
     Journal, Options,
-    appender::{Appender, Current, cut, reserve_if_possible},
     bytes::memory_len,
+    chain::ChainTail,
     disk::{Disk, DiskFile},
     error::{Damage, OpenError, Progress},
     frame::Kind,
-    reader::{SegmentView, Shared},
+    frame_builder::FrameBuilder,
+    reader::{Published, SegmentView},
     repair,
+    scrub::{self, End, Event, Frame, Segment, Tail, scrub},
     segment::{self, first_frame_offset},
-    survey::{self, End, Event, Frame, Link, Segment, Tail, survey},
+    writer::{ActiveSegment, Writer, cut, reserve_if_possible},
 };
 use crate::store::{Address, CommitError};
 
@@ -28,7 +30,8 @@ impl Journal {
     ///
     /// Before anything is read, everything is synced: what an earlier process wrote and did not
     /// sync may be in memory only. An unfinished frame at the end is cut off; it was never
-    /// acknowledged.
+    /// acknowledged. A crash during this loses nothing that was acknowledged: opening again does
+    /// what is left to do.
     ///
     /// # Errors
     /// [`OpenError`]. If the journal is damaged or of a later version, nothing on disk is changed.
@@ -42,30 +45,30 @@ impl Journal {
         let segments = checked_names(&*disk)?;
         sync_all(&*disk, &segments)?;
         let mut replay = Replay {
-            shared: Shared::new(Arc::clone(&disk), options.open_segments_max),
+            published: Published::new(Arc::clone(&disk), options.open_segments_max),
             current: None,
             last_frame: None,
-            unmarked: false,
+            needs_seal: false,
             damage: None,
             on_record,
         };
-        let end = survey(&*disk, &segments, &mut |event| replay.event(event), progress)?;
+        let end = scrub(&*disk, &segments, &mut |event| replay.event(event), progress)?;
         if let Some(damage) = replay.damage {
             return Err(OpenError::Damaged(damage));
         }
         // Everything is checked. Changes begin here.
-        let appender = match replay.current.take() {
+        let writer = match replay.current.take() {
             Some((segment, view)) => {
                 resume(&disk, options, segment, &view, replay.last_frame, &end)?
             }
             None => begin(&disk, options, &end)?,
         };
-        replay.shared.set_last_sequence(end.link.next_sequence - 1);
+        replay.published.set_last_sequence(end.chain.last_sequence());
         Ok(Self {
-            appender,
-            shared: Arc::new(replay.shared),
-            buffer: Vec::new(),
-            unmarked: replay.unmarked,
+            writer,
+            published: Arc::new(replay.published),
+            frame: FrameBuilder::new(),
+            needs_seal: replay.needs_seal,
             wanted_bytes: 0,
             failure: None,
             _lock: lock,
@@ -77,7 +80,7 @@ fn checked_names(disk: &dyn Disk) -> Result<Vec<u64>, OpenError> {
     if repair::is_unfinished(disk)? {
         return Err(OpenError::RepairUnfinished);
     }
-    let (segments, foreign) = survey::segment_names(disk)?;
+    let (segments, foreign) = scrub::segment_names(disk)?;
     match foreign.into_iter().next() {
         Some(damage) => Err(OpenError::Damaged(damage)),
         None => Ok(segments),
@@ -96,11 +99,11 @@ fn sync_all(disk: &dyn Disk, segments: &[u64]) -> Result<(), OpenError> {
 
 /// Rebuilds from the log what the journal keeps in memory.
 struct Replay<'a> {
-    shared: Shared,
+    published: Published,
     current: Option<(Segment, Arc<SegmentView>)>,
     /// Offset of the last frame of the current segment, and its length.
     last_frame: Option<(u64, u64)>,
-    unmarked: bool,
+    needs_seal: bool,
     damage: Option<Damage>,
     on_record: &'a mut dyn FnMut(MessageId, Address),
 }
@@ -110,7 +113,7 @@ impl Replay<'_> {
         match event {
             Event::Segment(segment) => {
                 let view = Arc::new(SegmentView::new(segment.name.clone(), segment.header));
-                self.shared.push(Arc::clone(&view));
+                self.published.push(Arc::clone(&view));
                 self.current = Some((segment.clone(), view));
                 self.last_frame = None;
             }
@@ -124,18 +127,21 @@ impl Replay<'_> {
     }
 
     fn frame(&mut self, frame: Frame<'_>) {
-        let Some((_, view)) = &self.current else { return };
+        let Some((_, view)) = &self.current else {
+            unreachable!("a scrub told of a frame before any segment")
+        };
         let header = frame.header;
         for (_, record) in frame.records() {
-            if let Ok(id) = MessageId::try_from(record.id) {
-                (self.on_record)(id, Address(header.address + u64::from(record.distance)));
-            }
+            let Ok(id) = MessageId::try_from(record.id) else {
+                unreachable!("a scrub told of a record without an id")
+            };
+            (self.on_record)(id, Address(header.address + u64::from(record.distance)));
         }
         let distances = frame.records().map(|(_, record)| record.distance);
-        view.add(frame.offset, header.first_sequence, distances);
-        view.publish(frame.offset + header.frame_bytes());
+        view.add_records(frame.offset, header.first_sequence, distances);
+        view.set_end(frame.offset + header.frame_bytes());
         self.last_frame = Some((frame.offset, header.frame_bytes()));
-        self.unmarked = match header.kind {
+        self.needs_seal = match header.kind {
             Kind::Data => true,
             Kind::Mark | Kind::Lost => false,
         };
@@ -150,27 +156,27 @@ fn resume(
     view: &SegmentView,
     last_frame: Option<(u64, u64)>,
     end: &End,
-) -> Result<Appender, OpenError> {
+) -> Result<Writer, OpenError> {
     let name = segment.name.clone();
     let file = disk.open(&name).map_err(OpenError::io(format!("open {name}")))?;
     let offset = last_frame.map_or(first_frame_offset(), |(at, len)| at + len);
     let capacity = match &end.tail {
-        Tail::Clean => keep_room(&*file, options.segment_bytes),
-        Tail::HalfMade(half_made) => {
-            remove(&**disk, half_made).and_then(|()| keep_room(&*file, options.segment_bytes))
+        Tail::Clean => keep_reserved(&*file, options.segment_bytes),
+        Tail::IncompleteSegment(incomplete) => {
+            remove(&**disk, incomplete).and_then(|()| keep_reserved(&*file, options.segment_bytes))
         }
-        Tail::Torn { .. } => cut(&*file, offset, options.segment_bytes.max(offset)),
+        Tail::Torn(_) => cut(&*file, offset, options.segment_bytes.max(offset)),
     }
     .map_err(OpenError::io(format!("cut the unfinished end of {name}")))?;
-    renew(&*file, &segment, last_frame).map_err(OpenError::io(format!("write {name}")))?;
-    view.keep(Arc::clone(&file));
-    let current =
-        Current { name, header: segment.header, file, end: offset, capacity, written: offset };
-    Ok(Appender::resume(Arc::clone(disk), options, current, end.link))
+    rewrite_tail(&*file, &segment, last_frame).map_err(OpenError::io(format!("write {name}")))?;
+    view.keep_open(Arc::clone(&file));
+    let header = segment.header;
+    let segment = ActiveSegment { name, header, file, end: offset, capacity, initialized: offset };
+    Ok(Writer::resume(Arc::clone(disk), options, segment, end.chain))
 }
 
 /// How far the file is reserved, after an attempt to reserve it up to `segment_bytes`.
-fn keep_room(file: &dyn DiskFile, segment_bytes: u64) -> io::Result<u64> {
+fn keep_reserved(file: &dyn DiskFile, segment_bytes: u64) -> io::Result<u64> {
     let len = file.len()?;
     if len < segment_bytes { reserve_if_possible(file, segment_bytes) } else { Ok(len) }
 }
@@ -179,7 +185,11 @@ fn keep_room(file: &dyn DiskFile, segment_bytes: u64) -> io::Result<u64> {
 ///
 /// If the sync of an earlier process failed, they may be in memory only, and count as written
 /// there: a sync alone would report success for what the disk never got.
-fn renew(file: &dyn DiskFile, segment: &Segment, last_frame: Option<(u64, u64)>) -> io::Result<()> {
+fn rewrite_tail(
+    file: &dyn DiskFile,
+    segment: &Segment,
+    last_frame: Option<(u64, u64)>,
+) -> io::Result<()> {
     let (header, _) = segment.header.encode();
     file.write_all_at(0, &header)?;
     if let Some((at, len)) = last_frame {
@@ -196,11 +206,11 @@ fn remove(disk: &dyn Disk, name: &str) -> io::Result<()> {
 }
 
 /// Begins a new log.
-fn begin(disk: &Arc<dyn Disk>, options: Options, end: &End) -> Result<Appender, OpenError> {
-    if let Tail::HalfMade(name) = &end.tail {
+fn begin(disk: &Arc<dyn Disk>, options: Options, end: &End) -> Result<Writer, OpenError> {
+    if let Tail::IncompleteSegment(name) = &end.tail {
         remove(&**disk, name).map_err(OpenError::io(format!("remove the unfinished {name}")))?;
     }
-    Appender::begin(Arc::clone(disk), options, Link::START, "").map_err(|error| {
+    Writer::begin(Arc::clone(disk), options, ChainTail::START, "").map_err(|error| {
         let (CommitError::NoSpace(source) | CommitError::Failed(source)) = error;
         OpenError::io("create the first segment")(source)
     })

@@ -1,27 +1,20 @@
 //! Segments: the files of the log.
 //!
-//! A segment is a header of [`HEADER_BYTES`], frames without a gap, and zeros.
-
-use crc32c::crc32c;
+//! A segment is a header of [`HEADER_BYTES`], frames without a gap, and zeros up to its reserved
+//! length.
 
 use super::{
     bytes::{file_len, u32_at, u64_at},
-    frame::FORMAT_VERSION,
+    format::{CHECKSUM_OFFSET, HEADER_BYTES, HeaderFormat, NoHeader, SEQUENCE_MAX},
 };
 
-/// Bytes before the first frame.
-pub(super) const HEADER_BYTES: usize = 64;
-
-/// How a segment begins.
-const MAGIC: [u8; 8] = *b"\xf5oncelog";
-
-const CHECKSUM_OFFSET: usize = HEADER_BYTES - 4;
+const FORMAT: HeaderFormat<8> = HeaderFormat {
+    magic: *b"\xf5oncelog",
+    no_magic: "it does not begin like a segment",
+    wrong_checksum: "the checksum of the segment's header is wrong",
+};
 
 const SUFFIX: &str = ".segment";
-
-/// No log gets this long: a million records a second for nine years. A number beyond it is damage,
-/// and believing it would make a repair write a gap without end.
-pub(super) const SEQUENCE_MAX: u64 = 1 << 48;
 
 /// Any sequence fits, and names sort as their numbers do.
 const NAME_DIGITS: usize = 20;
@@ -29,8 +22,9 @@ const NAME_DIGITS: usize = 20;
 /// The header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Random number that all frames of the segment repeat.
-    pub(super) epoch: u64,
+    /// Random number that all frames of the segment repeat: no client can make a frame of this
+    /// segment, and a stale frame of another segment is none.
+    pub(super) salt: u64,
     /// Sequence of the first record; also the name of the file.
     pub(super) first_sequence: u64,
     /// Address of the first byte of the file in the log.
@@ -39,48 +33,25 @@ pub(super) struct Header {
     pub(super) previous: u32,
 }
 
-/// Why bytes are not the header of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoHeader {
-    /// Not the magic number, a wrong checksum, or nonsense.
-    Invalid(&'static str),
-    /// Whole, and written by a later version.
-    Version(u8),
-}
-
 impl Header {
     /// The header as on disk, and its checksum.
     pub(super) fn encode(&self) -> ([u8; HEADER_BYTES], u32) {
         let mut bytes = [0; HEADER_BYTES];
-        bytes[0..8].copy_from_slice(&MAGIC);
-        bytes[8] = FORMAT_VERSION;
-        bytes[16..24].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.salt.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first_sequence.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.base.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.previous.to_le_bytes());
-        let checksum = crc32c(&bytes[..CHECKSUM_OFFSET]);
-        bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
-        (bytes, checksum)
+        FORMAT.encode(bytes)
     }
 
-    /// The header and its checksum. Later versions keep magic number, version and checksum where
-    /// they are, so that this one can tell them from damage.
+    /// The header and its checksum.
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<(Self, u32), NoHeader> {
-        if bytes[..8] != MAGIC {
-            return Err(NoHeader::Invalid("it does not begin like a segment"));
-        }
-        let checksum = crc32c(&bytes[..CHECKSUM_OFFSET]);
-        if checksum != u32_at(bytes, CHECKSUM_OFFSET) {
-            return Err(NoHeader::Invalid("the checksum of the segment's header is wrong"));
-        }
-        if bytes[8] != FORMAT_VERSION {
-            return Err(NoHeader::Version(bytes[8]));
-        }
+        let checksum = FORMAT.check(bytes)?;
         if bytes[9..16] != [0; 7] || bytes[44..CHECKSUM_OFFSET] != [0; 16] {
             return Err(NoHeader::Invalid("the segment's header has values that mean nothing"));
         }
         let header = Self {
-            epoch: u64_at(bytes, 16),
+            salt: u64_at(bytes, 16),
             first_sequence: u64_at(bytes, 24),
             base: u64_at(bytes, 32),
             previous: u32_at(bytes, 40),
@@ -88,7 +59,8 @@ impl Header {
         Ok((header, checksum))
     }
 
-    /// Address in the log of what is `offset` bytes into the file.
+    /// Address in the log of what is `offset` bytes into the file. A damaged base may be any number,
+    /// so the sum is bounded.
     pub(super) fn address(&self, offset: u64) -> u64 {
         self.base.saturating_add(offset)
     }
@@ -130,7 +102,7 @@ pub(super) fn parse_name(file_name: &str) -> Named {
 mod tests {
     use super::*;
 
-    const HEADER: Header = Header { epoch: 5, first_sequence: 42, base: 4096, previous: 77 };
+    const HEADER: Header = Header { salt: 5, first_sequence: 42, base: 4096, previous: 77 };
 
     #[test]
     fn a_segment_header_comes_back_as_it_was_written() {

@@ -1,4 +1,4 @@
-//! Looking at a journal that nobody has open, without changing it.
+//! Checking a journal that no process has open, without changing it.
 
 use std::{collections::HashSet, fmt, ops::ControlFlow};
 
@@ -10,8 +10,7 @@ use super::{
     frame::Kind,
     reader::message,
     record, repair,
-    segment::name,
-    survey::{Event, Frame, Tail, segment_names, survey},
+    scrub::{Event, Frame, Tail, scrub, segment_names},
 };
 
 /// What a journal consists of.
@@ -35,7 +34,7 @@ pub struct VerifyReport {
 pub struct SegmentReport {
     /// Its name.
     pub file: String,
-    /// Valid frames, idle marks included.
+    /// Valid frames, seals included.
     pub frames: u64,
     /// Records in them.
     pub records: u64,
@@ -92,8 +91,8 @@ impl fmt::Display for VerifyReport {
     }
 }
 
-/// Checks everything in the journal on `disk`, and changes nothing. Damage is no error here: all
-/// of it is in the report.
+/// Checks everything in the journal on `disk`, and changes nothing. The journal is locked until this
+/// returns. Damage is no error here: all of it is in the report.
 ///
 /// Keeps all ids in memory, to find any that was stored twice.
 ///
@@ -110,15 +109,12 @@ pub fn verify(
     let (segments, foreign) = segment_names(disk)?;
     let mut report = VerifyReport { damage: foreign, ..VerifyReport::default() };
     let mut ids = HashSet::new();
-    let end = survey(disk, &segments, &mut |event| report.event(event, &mut ids), progress)?;
-    report.last_sequence = end.link.next_sequence - 1;
+    let end = scrub(disk, &segments, &mut |event| report.event(event, &mut ids), progress)?;
+    report.last_sequence = end.chain.last_sequence();
     report.unfinished = match end.tail {
         Tail::Clean => None,
-        Tail::Torn { problem } => {
-            let file = segments.last().copied().map(name).unwrap_or_default();
-            Some(Damage { file, offset: end.offset, problem })
-        }
-        Tail::HalfMade(file) => {
+        Tail::Torn(damage) => Some(damage),
+        Tail::IncompleteSegment(file) => {
             let problem = "the segment was not finished".to_owned();
             Some(Damage { file, offset: 0, problem })
         }
@@ -139,7 +135,9 @@ impl VerifyReport {
     }
 
     fn frame(&mut self, frame: Frame<'_>, ids: &mut HashSet<[u8; 16]>) {
-        let Some(segment) = self.segments.last_mut() else { return };
+        let Some(segment) = self.segments.last_mut() else {
+            unreachable!("a scrub told of a frame before any segment")
+        };
         segment.frames += 1;
         segment.bytes += frame.header.frame_bytes();
         if frame.header.kind == Kind::Lost {

@@ -1,11 +1,12 @@
-//! Reading a file from front to back through one buffer.
+//! Reading a file from front to back through one buffer, and searching it for frames.
 
 use std::io;
 
 use super::{
     bytes::{are_zero, array_at, file_len, memory_len},
     disk::DiskFile,
-    frame::{self, Header},
+    format::HEADER_BYTES,
+    frame::{FIRST_BYTE, Header},
 };
 
 /// Read at once: enough that the calls cost nothing, little enough to stay in the cache.
@@ -38,7 +39,7 @@ impl<'a> Window<'a> {
             self.fill(offset, len)?;
         }
         let from = memory_len(offset - self.start);
-        Ok(self.buffer.get(from..from + memory_len(len)).unwrap_or_default())
+        Ok(&self.buffer[from..from + memory_len(len)])
     }
 
     fn fill(&mut self, offset: u64, len: u64) -> io::Result<()> {
@@ -47,8 +48,7 @@ impl<'a> Window<'a> {
             self.buffer.resize(wanted, 0);
         }
         self.filled = 0;
-        let Some(target) = self.buffer.get_mut(..wanted) else { return Ok(()) };
-        self.file.read_at(offset, target)?;
+        self.file.read_at(offset, &mut self.buffer[..wanted])?;
         self.start = offset;
         self.filled = wanted;
         Ok(())
@@ -72,14 +72,14 @@ impl<'a> Window<'a> {
         mut offset: u64,
         mut accept: impl FnMut(u64, &Header) -> bool,
     ) -> io::Result<Option<(u64, Header)>> {
-        const OVERLAP: usize = frame::HEADER_BYTES - 1;
+        const OVERLAP: usize = HEADER_BYTES - 1;
         loop {
             let bytes = self.get(offset, WINDOW_BYTES)?;
             let Some(starts) = bytes.len().checked_sub(OVERLAP).filter(|starts| *starts > 0) else {
                 return Ok(None);
             };
             for at in candidates(bytes, starts) {
-                let header: [u8; frame::HEADER_BYTES] = array_at(bytes, at);
+                let header: [u8; HEADER_BYTES] = array_at(bytes, at);
                 let found_at = offset + file_len(at);
                 if let Ok((header, _)) = Header::decode(&header)
                     && accept(found_at, &header)
@@ -99,15 +99,14 @@ fn candidates(bytes: &[u8], starts: usize) -> impl Iterator<Item = usize> {
     (0..starts)
         .step_by(BLOCK)
         .filter_map(move |from| {
-            let to = (from + BLOCK).min(starts);
-            let block = bytes.get(from..to)?;
+            let block = &bytes[from..starts.min(from + BLOCK)];
             (!are_zero(block)).then_some((from, block))
         })
         .flat_map(move |(from, block)| {
             block
                 .iter()
                 .enumerate()
-                .filter(|(_, byte)| **byte == frame::MAGIC[0])
+                .filter(|(_, byte)| **byte == FIRST_BYTE)
                 .map(move |(at, _)| from + at)
         })
 }

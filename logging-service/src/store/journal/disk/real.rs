@@ -16,7 +16,7 @@ use rustix::{
 
 use super::{Disk, DiskFile, DiskLock, LockError};
 
-/// Never removed: a lock on a removed file would exclude nobody.
+/// Never removed: a lock on a removed file would exclude no process.
 const LOCK_FILE: &str = "LOCK";
 
 /// A directory of a real, local file system.
@@ -70,7 +70,7 @@ fn create_dir_durably(dir: &Path) -> io::Result<()> {
     };
     create_dir_durably(parent)?;
     match fs::create_dir(dir) {
-        // Somebody else was faster.
+        // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
         other => other?,
     }

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use oncelog::message::StoredMessage;
 
-use super::{Source, read_ahead};
+use super::SegmentReader;
 use crate::store::{
     ReadError, ScanLimit,
     journal::{
         bytes::{array_at, file_len, memory_len},
-        frame::{self, Header, TRAILER_BYTES},
+        format::HEADER_BYTES,
+        frame::{Header, TRAILER_BYTES},
         record,
         segment::first_frame_offset,
     },
@@ -39,13 +40,13 @@ impl Found {
 }
 
 /// A frame that is being read: its header, and where its records end.
-type Open = (Header, u64);
+type OpenFrame = (Header, u64);
 
-impl Source<'_> {
+impl SegmentReader<'_> {
     /// Adds the records of this segment that are wanted.
     pub(super) fn scan(&self, found: &mut Found) -> Result<(), ReadError> {
         let mut ahead = ReadAhead {
-            source: self,
+            segment: self,
             bytes: Bytes::new(),
             start: 0,
             chunk: read_ahead(found.limit),
@@ -53,13 +54,13 @@ impl Source<'_> {
         let (mut offset, mut open) = self.start(found.after + 1)?;
         while offset < self.end {
             let Some((header, records_end)) = open else {
-                let bytes = ahead.get(offset, file_len(frame::HEADER_BYTES))?;
+                let bytes = ahead.get(offset, file_len(HEADER_BYTES))?;
                 let header = self.header(offset, &bytes)?;
                 if header.next_sequence() <= found.after + 1 {
                     offset += header.frame_bytes();
                 } else {
                     open = Some((header, records_end(offset, &header)));
-                    offset += file_len(frame::HEADER_BYTES);
+                    offset += file_len(HEADER_BYTES);
                 }
                 continue;
             };
@@ -87,12 +88,12 @@ impl Source<'_> {
     }
 
     /// Where to begin to read for the record `sequence`.
-    fn start(&self, sequence: u64) -> Result<(u64, Option<Open>), ReadError> {
+    fn start(&self, sequence: u64) -> Result<(u64, Option<OpenFrame>), ReadError> {
         // The anchor may be newer than the end that was read before it.
         let anchor = self.segment.anchor(sequence).filter(|anchor| anchor.offset < self.end);
         let Some(anchor) = anchor else { return Ok((first_frame_offset(), None)) };
         let frame = anchor.offset - u64::from(anchor.distance);
-        let header = self.header(frame, &self.read(frame, file_len(frame::HEADER_BYTES))?)?;
+        let header = self.header(frame, &self.read(frame, file_len(HEADER_BYTES))?)?;
         Ok((anchor.offset, Some((header, records_end(frame, &header)))))
     }
 }
@@ -103,7 +104,7 @@ fn records_end(frame: u64, header: &Header) -> u64 {
 
 /// Reads in chunks, which bodies become parts of instead of being copied.
 struct ReadAhead<'a> {
-    source: &'a Source<'a>,
+    segment: &'a SegmentReader<'a>,
     bytes: Bytes,
     start: u64,
     chunk: u64,
@@ -113,11 +114,18 @@ impl ReadAhead<'_> {
     /// The `len` bytes at `offset`.
     fn get(&mut self, offset: u64, len: u64) -> Result<Bytes, ReadError> {
         if offset < self.start || offset + len > self.start + file_len(self.bytes.len()) {
-            let chunk = self.chunk.min(self.source.end.saturating_sub(offset)).max(len);
-            self.bytes = Bytes::from(self.source.read(offset, chunk)?);
+            let chunk = self.chunk.min(self.segment.end.saturating_sub(offset)).max(len);
+            self.bytes = Bytes::from(self.segment.read(offset, chunk)?);
             self.start = offset;
         }
         let from = memory_len(offset - self.start);
         Ok(self.bytes.slice(from..from + memory_len(len)))
     }
+}
+
+/// Bytes a reader reads ahead.
+fn read_ahead(limit: ScanLimit) -> u64 {
+    const MIN: u64 = 64 * 1024;
+    const MAX: u64 = 1024 * 1024;
+    file_len(limit.bytes).clamp(MIN, MAX)
 }

@@ -30,12 +30,12 @@ pub(super) struct Anchor {
 pub(in crate::store::journal) struct SegmentView {
     pub(super) name: String,
     pub(super) header: Header,
-    file: RwLock<Handle>,
+    file: RwLock<FileHandle>,
     end: AtomicU64,
     anchors: RwLock<Vec<Anchor>>,
 }
 
-enum Handle {
+enum FileHandle {
     Open(Arc<dyn DiskFile>),
     /// To be opened and kept when it is read.
     Wanted,
@@ -48,38 +48,38 @@ impl SegmentView {
         Self {
             name,
             header,
-            file: RwLock::new(Handle::Wanted),
+            file: RwLock::new(FileHandle::Wanted),
             end: AtomicU64::new(first_frame_offset()),
             anchors: RwLock::new(Vec::new()),
         }
     }
 
-    pub(in crate::store::journal) fn keep(&self, file: Arc<dyn DiskFile>) {
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Handle::Open(file);
+    pub(in crate::store::journal) fn keep_open(&self, file: Arc<dyn DiskFile>) {
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = FileHandle::Open(file);
     }
 
     pub(super) fn close(&self) {
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Handle::Closed;
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = FileHandle::Closed;
     }
 
     pub(super) fn file(&self, disk: &dyn Disk) -> io::Result<Arc<dyn DiskFile>> {
         let keep = match &*self.file.read().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Open(file) => return Ok(Arc::clone(file)),
-            Handle::Wanted => true,
-            Handle::Closed => false,
+            FileHandle::Open(file) => return Ok(Arc::clone(file)),
+            FileHandle::Wanted => true,
+            FileHandle::Closed => false,
         };
         let file = disk.open(&self.name)?;
         if keep {
             let mut handle = self.file.write().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*handle, Handle::Wanted) {
-                *handle = Handle::Open(Arc::clone(&file));
+            if matches!(*handle, FileHandle::Wanted) {
+                *handle = FileHandle::Open(Arc::clone(&file));
             }
         }
         Ok(file)
     }
 
     /// Notes where the records of the frame at `offset` are.
-    pub(in crate::store::journal) fn add(
+    pub(in crate::store::journal) fn add_records(
         &self,
         offset: u64,
         first_sequence: u64,
@@ -97,7 +97,7 @@ impl SegmentView {
     }
 
     /// Lets readers see everything in front of `end`.
-    pub(in crate::store::journal) fn publish(&self, end: u64) {
+    pub(in crate::store::journal) fn set_end(&self, end: u64) {
         self.end.store(end, Ordering::Release);
     }
 

@@ -1,25 +1,30 @@
 //! Writing the log anew.
 
-use std::{collections::HashSet, io, ops::RangeInclusive, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    ops::{ControlFlow, RangeInclusive},
+    sync::Arc,
+};
 
 use oncelog::message::Message;
 
 use super::{
     RepairError, Repaired, Rewrite,
+    renames::Renames,
     salvage::{Salvage, Sink},
-    steps::Steps,
 };
 use crate::store::{
     CommitError,
     journal::{
         Options,
-        appender::{Appender, Draft},
         disk::Disk,
-        encode_batch,
         error::Progress,
-        frame::{HEADER_BYTES, Header, Kind},
+        frame::{Header, Kind},
+        frame_builder::FrameBuilder,
+        scrub::{Event, scrub},
         segment,
-        survey::survey,
+        writer::Writer,
     },
 };
 
@@ -36,18 +41,18 @@ pub(super) fn apply(
     let backups = backups(&**disk, &plan, backup_name)?;
     remove_new(&**disk).map_err(RepairError::Write)?;
     let written = write(disk, &plan, options, progress);
-    let steps = match written.and_then(|()| new_files(&**disk).map_err(RepairError::Write)) {
-        Ok(new) => Steps { backups, new },
+    let renames = match written.and_then(|()| new_files(&**disk).map_err(RepairError::Write)) {
+        Ok(new) => Renames { backups, new },
         Err(error) => {
-            // They are in nobody's way, so it does no harm if this fails as well.
+            // The journal ignores them, so it does no harm if this fails as well.
             let _ = remove_new(&**disk);
             return Err(error);
         }
     };
-    steps.prepare(&**disk).map_err(RepairError::Write)?;
-    let done = Steps::commit(&**disk).and_then(|()| steps.finish(&**disk));
+    renames.prepare(&**disk).map_err(RepairError::Write)?;
+    let done = Renames::commit(&**disk).and_then(|()| renames.finish(&**disk));
     done.map_err(RepairError::Interrupted)?;
-    Ok(Repaired { backups: steps.backups, lost: plan.lost })
+    Ok(Repaired { backups: renames.backups, lost: plan.lost })
 }
 
 /// The files that are replaced, and the names they are kept under.
@@ -62,7 +67,7 @@ fn backups(
         return Err(refused());
     }
     let files: HashSet<_> = disk.list().map_err(RepairError::Write)?.into_iter().collect();
-    let replaced = plan.segments.iter().filter(|sequence| **sequence >= plan.from);
+    let replaced = plan.segments.iter().filter(|sequence| **sequence >= plan.from.first_sequence);
     replaced
         .map(|sequence| {
             let name = segment::name(*sequence);
@@ -100,25 +105,20 @@ fn write(
     options: Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), RepairError> {
-    let appender =
-        Appender::begin(Arc::clone(disk), options, plan.before, NEW_SUFFIX).map_err(failed)?;
-    let mut writer = Writer { appender, buffer: Vec::new(), failure: None };
-    let mut salvage = Salvage::of_known_damage(plan.from, plan.before);
-    let end = survey(
-        &**disk,
-        &plan.segments,
-        &mut |event| {
-            let flow = salvage.event(event, &mut writer);
-            if writer.failure.is_some() { std::ops::ControlFlow::Break(()) } else { flow }
-        },
-        progress,
-    )?;
-    salvage.finish(&end, &mut writer);
-    writer.mark();
-    match writer.failure {
-        Some(error) => Err(failed(error)),
-        None => Ok(()),
-    }
+    let writer =
+        Writer::begin(Arc::clone(disk), options, plan.from.before, NEW_SUFFIX).map_err(failed)?;
+    let mut rewriter = Rewriter { writer, frame: FrameBuilder::new(), failure: None };
+    let mut salvage = Salvage::from(plan.from);
+    let mut listener = |event: Event<'_, '_>| {
+        salvage.event(event, &mut rewriter);
+        match rewriter.failure {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    };
+    let end = scrub(&**disk, &plan.segments, &mut listener, progress)?;
+    salvage.finish(&end, &mut rewriter);
+    rewriter.finish().map_err(failed)
 }
 
 fn failed(error: CommitError) -> RepairError {
@@ -127,70 +127,50 @@ fn failed(error: CommitError) -> RepairError {
 }
 
 /// A sink that writes new segments.
-struct Writer {
-    appender: Appender,
-    buffer: Vec<u8>,
+struct Rewriter {
+    writer: Writer,
+    frame: FrameBuilder,
+    /// Why a frame could not be written. None is written after it.
     failure: Option<CommitError>,
 }
 
-impl Writer {
-    /// Writes the frame in the buffer, unless a frame before it could not be written.
-    fn write(&mut self, kind: Kind, stored_at: i64, count: u32) {
+impl Rewriter {
+    fn write(&mut self) {
         if self.failure.is_none() {
-            let draft = Draft { kind, stored_at, count, buffer: &mut self.buffer };
-            self.failure = self.appender.write(draft).err();
+            self.failure = self.writer.write(&mut self.frame).err();
         }
     }
 
-    fn empty(&mut self) {
-        self.buffer.clear();
-        self.buffer.resize(HEADER_BYTES, 0);
-    }
-
-    /// Closes the log, so that damage to its end is told from an unfinished write.
-    fn mark(&mut self) {
-        if self.failure.is_none() {
-            self.failure = self.appender.sync().err();
+    /// Makes everything durable, and then seals it.
+    fn finish(mut self) -> Result<(), CommitError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
         }
-        self.empty();
-        self.write(Kind::Mark, 0, 0);
-        if self.failure.is_none() {
-            self.failure = self.appender.sync().err();
-        }
-    }
-
-    fn gap(&mut self, sequences: RangeInclusive<u64>) {
-        let mut left = sequences.end() - sequences.start() + 1;
-        while left > 0 {
-            let count = u32::try_from(left).unwrap_or(u32::MAX);
-            self.empty();
-            self.write(Kind::Lost, 0, count);
-            left -= u64::from(count);
-        }
+        self.writer.sync()?;
+        self.frame.empty(Kind::Mark, 0);
+        self.writer.write(&mut self.frame)?;
+        self.writer.sync()
     }
 }
 
-impl Sink for Writer {
+impl Sink for Rewriter {
     fn records(&mut self, header: &Header, messages: &[Message]) {
-        // No more and no larger records than in the frame they come from, so they fit.
-        let first_sequence = self.appender.link.next_sequence;
-        match (
-            encode_batch(&mut self.buffer, first_sequence, messages),
-            u32::try_from(messages.len()),
-        ) {
-            (Some(_), Ok(count)) => self.write(Kind::Data, header.stored_at, count),
-            (None, _) | (_, Err(_)) => {
-                let error = io::ErrorKind::FileTooLarge.into();
-                self.failure.get_or_insert(CommitError::Failed(error));
-            }
-        }
+        let first_sequence = self.writer.chain.next_sequence;
+        self.frame.records(first_sequence, header.stored_at, messages);
+        self.write();
     }
 
     fn lost(&mut self, sequences: RangeInclusive<u64>) {
-        self.gap(sequences);
+        let mut left = sequences.end() - sequences.start() + 1;
+        while left > 0 {
+            let count = u32::try_from(left).unwrap_or(u32::MAX);
+            self.frame.empty(Kind::Lost, count);
+            self.write();
+            left -= u64::from(count);
+        }
     }
 
-    fn was_lost(&mut self, sequences: RangeInclusive<u64>) {
-        self.gap(sequences);
+    fn lost_earlier(&mut self, sequences: RangeInclusive<u64>) {
+        self.lost(sequences);
     }
 }

@@ -1,45 +1,55 @@
-//! Finding what can be kept.
+//! Finding the records that can be kept.
 
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use oncelog::message::Message;
 
 use crate::store::journal::{
     bytes::{file_len, memory_len, u32_at},
+    chain::ChainTail,
     error::Damage,
-    frame::{self, Header, Kind, TRAILER_BYTES},
+    format::HEADER_BYTES,
+    frame::{Header, Kind, TRAILER_BYTES},
     reader::message,
     record,
+    scrub::{End, Event, Frame, UnreadableRange},
     segment::{self, Named},
-    survey::{End, Event, Frame, Hole, Link},
 };
 
-/// Where what can be kept goes, in order of sequences and without a gap.
+/// Where salvaged records go, in order of sequences and without a gap.
 pub(super) trait Sink {
-    /// Forget what came so far: it is in a segment that stays as it is.
+    /// Forgets what came so far: it is in a segment that stays as it is.
     fn restart(&mut self) {}
     /// Records with dense sequences, out of the frame with this header.
     fn records(&mut self, header: &Header, messages: &[Message]);
     /// Sequences whose records cannot be read.
     fn lost(&mut self, sequences: RangeInclusive<u64>);
     /// Sequences that an earlier repair gave up.
-    fn was_lost(&mut self, sequences: RangeInclusive<u64>);
+    fn lost_earlier(&mut self, sequences: RangeInclusive<u64>);
 }
 
-/// Turns what a survey comes across into what can be kept.
+/// Where a segment begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) first_sequence: u64,
+    /// The end of the log before it.
+    pub(super) before: ChainTail,
+}
+
+/// Turns the events of a scrub into records that are kept and sequences that are lost.
 pub(super) struct Salvage {
-    /// The first segment that is written anew, and the log before it. `None` as long as there is
-    /// no damage.
-    from: Option<(u64, Link)>,
-    /// The segment that is read, and the log before it.
-    current: Option<(u64, Link)>,
+    /// The first segment that is written anew. `None` as long as there is no damage.
+    rewrite_from: Option<Start>,
+    /// The segment that is read.
+    current: Option<Start>,
     /// Whether the segment that is read is written anew, or might be.
-    active: bool,
+    is_active: bool,
     next_sequence: u64,
     /// Time of the last frame, for records whose own time is unreadable.
     last_stored_at: i64,
     pub(super) damage: Vec<Damage>,
+    /// Records whose own time is unreadable.
     pub(super) approximate_times: u64,
 }
 
@@ -47,9 +57,9 @@ impl Salvage {
     /// A pass that finds the first damage, and what can be kept of its segment and from there on.
     pub(super) fn looking_for_damage() -> Self {
         Self {
-            from: None,
+            rewrite_from: None,
             current: None,
-            active: true,
+            is_active: true,
             next_sequence: 1,
             last_stored_at: 0,
             damage: Vec::new(),
@@ -57,75 +67,71 @@ impl Salvage {
         }
     }
 
-    /// A pass over a log whose first damage is known.
-    pub(super) fn of_known_damage(from: u64, before: Link) -> Self {
-        Self { from: Some((from, before)), active: false, ..Self::looking_for_damage() }
+    /// A pass over a log whose segments from `start` on are written anew.
+    pub(super) fn from(start: Start) -> Self {
+        Self { rewrite_from: Some(start), is_active: false, ..Self::looking_for_damage() }
     }
 
-    pub(super) fn first_damage(&self) -> Option<(u64, Link)> {
-        self.from
+    /// The first segment that has to be written anew, if there is damage.
+    pub(super) fn rewrite_from(&self) -> Option<Start> {
+        self.rewrite_from
     }
 
-    pub(super) fn event(&mut self, event: Event<'_, '_>, sink: &mut dyn Sink) -> ControlFlow<()> {
+    pub(super) fn event(&mut self, event: Event<'_, '_>, sink: &mut dyn Sink) {
         match event {
             Event::Segment(segment) => {
-                self.current = Some((segment.header.first_sequence, segment.before));
-                self.enter(&segment.name, sink);
+                let first_sequence = segment.header.first_sequence;
+                self.current = Some(Start { first_sequence, before: segment.before });
+                match self.rewrite_from {
+                    // Everything before was sound, so it stays.
+                    None => sink.restart(),
+                    Some(start) => self.activate_at(start, &segment.name),
+                }
             }
             Event::Frame(frame) => self.frame(frame, sink),
-            Event::Damage { damage, before_file, hole } => {
-                self.damaged(&damage.file, before_file, sink);
-                if let Some(hole) = hole {
-                    self.hole(hole, sink);
+            Event::Damage { damage, before_file, unreadable } => {
+                match self.rewrite_from {
+                    None => self.first_damage(&damage.file, before_file, sink),
+                    Some(start) => self.activate_at(start, &damage.file),
+                }
+                if let Some(range) = unreadable {
+                    self.unreadable_range(range, sink);
                 }
                 self.damage.push(damage);
             }
         }
-        ControlFlow::Continue(())
     }
 
-    /// Sequences that something at the end proves, but nobody can read.
+    /// Gives up the sequences that something at the end proves, but whose records cannot be read.
     pub(super) fn finish(&mut self, end: &End, sink: &mut dyn Sink) {
-        self.fill(end.link.next_sequence, sink);
+        self.give_up_to(end.chain.next_sequence, sink);
     }
 
-    fn enter(&mut self, name: &str, sink: &mut dyn Sink) {
-        match self.from {
-            // Everything before was sound, so it stays.
-            None => sink.restart(),
-            Some((from, before)) => self.activate(name, from, before),
+    fn first_damage(&mut self, file: &str, before: ChainTail, sink: &mut dyn Sink) {
+        let Named::Segment(first_sequence) = segment::parse_name(file) else {
+            unreachable!("a scrub told of damage in {file}, which is no segment")
+        };
+        if self.next_sequence == before.next_sequence {
+            sink.restart();
+        }
+        // What is written anew begins with the next sequence, and so would have the name of a
+        // segment before it that has no records.
+        let empty = self.current.filter(|start| start.first_sequence == before.next_sequence);
+        self.rewrite_from = Some(empty.unwrap_or(Start { first_sequence, before }));
+    }
+
+    fn activate_at(&mut self, start: Start, name: &str) {
+        if !self.is_active && segment::parse_name(name) == Named::Segment(start.first_sequence) {
+            self.is_active = true;
+            self.next_sequence = start.before.next_sequence;
         }
     }
 
-    fn damaged(&mut self, file: &str, before: Link, sink: &mut dyn Sink) {
-        match self.from {
-            None => {
-                let Named::Segment(sequence) = segment::parse_name(file) else { return };
-                if self.next_sequence == before.next_sequence {
-                    sink.restart();
-                }
-                // What is written anew begins with the next sequence, and so would have the name
-                // of a segment before it that has no records.
-                self.from = match self.current {
-                    Some(empty @ (first, _)) if first == before.next_sequence => Some(empty),
-                    Some(_) | None => Some((sequence, before)),
-                };
-            }
-            Some((from, before)) => self.activate(file, from, before),
-        }
-    }
-
-    fn activate(&mut self, name: &str, from: u64, before: Link) {
-        if !self.active && segment::parse_name(name) == Named::Segment(from) {
-            self.active = true;
-            self.next_sequence = before.next_sequence;
-        }
-    }
-
-    fn fill(&mut self, upto: u64, sink: &mut dyn Sink) {
-        if self.active && self.next_sequence < upto {
-            sink.lost(self.next_sequence..=upto - 1);
-            self.next_sequence = upto;
+    /// Gives up the sequences in front of `sequence` that are not kept.
+    fn give_up_to(&mut self, sequence: u64, sink: &mut dyn Sink) {
+        if self.is_active && self.next_sequence < sequence {
+            sink.lost(self.next_sequence..=sequence - 1);
+            self.next_sequence = sequence;
         }
     }
 
@@ -134,54 +140,54 @@ impl Salvage {
         match header.kind {
             Kind::Mark => {}
             Kind::Lost => {
-                self.fill(header.first_sequence, sink);
-                if self.active && self.next_sequence < header.next_sequence() {
-                    sink.was_lost(self.next_sequence..=header.next_sequence() - 1);
+                self.give_up_to(header.first_sequence, sink);
+                if self.is_active && self.next_sequence < header.next_sequence() {
+                    sink.lost_earlier(self.next_sequence..=header.next_sequence() - 1);
                     self.next_sequence = header.next_sequence();
                 }
             }
             Kind::Data => {
                 self.last_stored_at = header.stored_at;
                 self.records(header, frame.payload, sink);
-                self.fill(header.next_sequence(), sink);
+                self.give_up_to(header.next_sequence(), sink);
             }
         }
     }
 
-    fn hole(&mut self, hole: Hole<'_, '_>, sink: &mut dyn Sink) {
-        let resumes_with = hole.resumes_with.unwrap_or(u64::MAX);
-        let readable = hole.header.filter(|header| {
-            header.first_sequence >= hole.next_sequence && header.next_sequence() <= resumes_with
+    fn unreadable_range(&mut self, range: UnreadableRange<'_, '_>, sink: &mut dyn Sink) {
+        let resumes_with = range.resumes_with.unwrap_or(u64::MAX);
+        let trusted = range.header.filter(|header| {
+            header.first_sequence >= range.next_sequence && header.next_sequence() <= resumes_with
         });
-        let to = readable.map_or(hole.to, |header| {
-            hole.to.min(hole.from + header.frame_bytes() - file_len(TRAILER_BYTES))
+        let to = trusted.map_or(range.to, |header| {
+            range.to.min(range.from + header.frame_bytes() - file_len(TRAILER_BYTES))
         });
-        // Only its number and time are needed from a header that cannot be read.
-        let header = readable.unwrap_or(Header {
+        // Behind an unreadable header records still prove their own sequences.
+        let header = trusted.unwrap_or(Header {
             kind: Kind::Data,
-            epoch: 0,
+            salt: 0,
             address: 0,
-            first_sequence: hole.next_sequence,
+            first_sequence: range.next_sequence,
             synced_upto: 0,
             stored_at: self.last_stored_at,
-            count: u32::try_from(resumes_with - hole.next_sequence).unwrap_or(u32::MAX),
+            count: u32::try_from(resumes_with - range.next_sequence).unwrap_or(u32::MAX),
             payload_bytes: 0,
             previous: 0,
         });
-        let start = hole.from + file_len(frame::HEADER_BYTES);
+        let start = range.from + file_len(HEADER_BYTES);
         // What cannot be read now was read before, so there is nothing else to try.
-        let Ok(bytes) = hole.window.get(start, to.saturating_sub(start)) else { return };
+        let Ok(bytes) = range.window.get(start, to.saturating_sub(start)) else { return };
         let kept = self.records(&header, bytes, sink);
-        match readable {
-            Some(header) => self.fill(header.next_sequence(), sink),
+        match trusted {
+            Some(header) => self.give_up_to(header.next_sequence(), sink),
             None => self.approximate_times += kept,
         }
     }
 
-    /// Keeps the records in `payload` that prove themselves that this is their place.
-    /// Returns how many.
+    /// Keeps the records in `payload` whose own checksum proves that this is their place. Returns how
+    /// many.
     fn records(&mut self, header: &Header, payload: &[u8], sink: &mut dyn Sink) -> u64 {
-        if !self.active {
+        if !self.is_active {
             return 0;
         }
         let mut kept = 0;
@@ -199,7 +205,7 @@ impl Salvage {
             }
             if sequence > next {
                 self.keep(header, &mut run, sink);
-                self.fill(sequence, sink);
+                self.give_up_to(sequence, sink);
             }
             run.push(message);
             kept += 1;
@@ -221,7 +227,7 @@ impl Salvage {
 /// sequence and length.
 fn record_at(header: &Header, at: usize, bytes: &[u8]) -> Option<(u64, Message, usize)> {
     // Cheap, and true nowhere else: so each byte can be tried as the start of a record.
-    if memory_len(u64::from(u32_at(bytes, 4))) != frame::HEADER_BYTES + at {
+    if memory_len(u64::from(u32_at(bytes, 4))) != HEADER_BYTES + at {
         return None;
     }
     let record = record::parse(bytes)?;

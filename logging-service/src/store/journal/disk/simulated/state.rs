@@ -167,8 +167,8 @@ impl State {
     pub(super) fn write(&mut self, file: FileId, offset: usize, bytes: &[u8]) -> io::Result<()> {
         let free = self.free();
         let content = self.content(file)?;
-        let room = content.seen.len().saturating_add(free).saturating_sub(offset);
-        let written = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        let space = content.seen.len().saturating_add(free).saturating_sub(offset);
+        let written = bytes.get(..space.min(bytes.len())).unwrap_or_default();
         if !written.is_empty() {
             content.change(FileChange::Write(offset, written.to_vec()));
         }

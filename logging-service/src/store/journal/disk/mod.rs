@@ -1,17 +1,18 @@
 //! The seam between the journal and a disk: one directory of files, blocking calls.
 //!
-//! The journal works on any [`Disk`]. [`RealDisk`] is a directory; [`SimulatedDisk`] is memory that
-//! forgets what was not synced, tears writes, fills up and fails when it is told to.
+//! The journal works on any [`Disk`]. [`RealDisk`] is a directory. With the feature `simulation` there
+//! is also `SimulatedDisk`: memory that forgets what was not synced, tears writes, fills up and fails
+//! when it is told to.
 
 mod real;
+#[cfg(feature = "simulation")]
 mod simulated;
 
 use std::{io, sync::Arc};
 
-pub use self::{
-    real::RealDisk,
-    simulated::{Fault, SimulatedDisk},
-};
+pub use self::real::RealDisk;
+#[cfg(feature = "simulation")]
+pub use self::simulated::{Fault, SimulatedDisk};
 
 /// One flat directory of files.
 ///
@@ -51,7 +52,7 @@ pub trait Disk: Send + Sync {
     /// Makes all creations, renames and removals durable.
     ///
     /// # Errors
-    /// What the operating system says. Nobody then knows which of them are durable.
+    /// What the operating system says. It is then unknown which of them are durable.
     fn sync_dir(&self) -> io::Result<()>;
 
     /// Takes the directory for this process until the lock is dropped.
@@ -108,7 +109,7 @@ pub trait DiskFile: Send + Sync {
     /// Makes everything written so far durable, with the length.
     ///
     /// # Errors
-    /// What the operating system says. Nobody then knows what is durable, and a second call that
+    /// What the operating system says. It is then unknown what is durable, and a second call that
     /// succeeds proves nothing: the operating system may have dropped the data.
     fn sync_data(&self) -> io::Result<()>;
 }

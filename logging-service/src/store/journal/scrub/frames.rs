@@ -1,11 +1,15 @@
 //! The frames of one segment.
 
-use super::{Event, Frame, Hole, Link, PROGRESS_BYTES, Segment, Stop, Survey, Tail, unreadable};
+use super::{
+    Event, Frame, PROGRESS_BYTES, Scrub, Segment, Stop, Tail, UnreadableRange, unreadable,
+};
 use crate::store::journal::{
     bytes::{are_zero, array_at, file_len, u32_at},
-    error::OpenError,
-    frame::{HEADER_BYTES, Header, Kind, NoHeader, TRAILER_BYTES, checksum},
-    survey::records,
+    chain::ChainTail,
+    error::{Damage, OpenError},
+    format::{HEADER_BYTES, NoHeader},
+    frame::{Header, Kind, TRAILER_BYTES, checksum},
+    scrub::records,
     window::Window,
 };
 
@@ -21,7 +25,7 @@ enum Step {
     Misplaced(Header),
 }
 
-impl Survey<'_> {
+impl Scrub<'_> {
     pub(super) fn frames(
         &mut self,
         window: &mut Window<'_>,
@@ -33,7 +37,6 @@ impl Survey<'_> {
         let done_before = self.reported.done_bytes;
         let mut offset = start;
         loop {
-            self.offset = offset;
             if done_before + offset >= self.reported.done_bytes + PROGRESS_BYTES {
                 self.report(done_before + offset);
             }
@@ -47,14 +50,21 @@ impl Survey<'_> {
                     offset += header.frame_bytes();
                 }
                 Step::Bad { header, problem } => {
-                    match self.hole(window, segment, offset, header, problem, last)? {
+                    match self.unreadable_range(window, segment, offset, header, problem, last)? {
                         Some(next) => offset = next,
                         None => break,
                     }
                 }
                 Step::Misplaced(header) => {
                     let problem = "a frame that belongs to another place is here";
-                    match self.hole(window, segment, offset, Some(header), problem, false)? {
+                    match self.unreadable_range(
+                        window,
+                        segment,
+                        offset,
+                        Some(header),
+                        problem,
+                        false,
+                    )? {
                         Some(next) => offset = next,
                         None => break,
                     }
@@ -83,7 +93,7 @@ impl Survey<'_> {
             }
             Err(NoHeader::Invalid(problem)) => return Ok(Step::Bad { header: None, problem }),
         };
-        if header.epoch != segment.header.epoch {
+        if header.salt != segment.header.salt {
             return Ok(Step::Bad { header: None, problem: "a frame of another segment is here" });
         }
         if header.address != segment.header.address(offset) {
@@ -95,7 +105,7 @@ impl Survey<'_> {
             return Ok(Step::Bad { header: Some(header), problem });
         }
         let (rest, trailer) = frame.split_at(frame.len() - TRAILER_BYTES);
-        let payload = rest.get(HEADER_BYTES..).unwrap_or_default();
+        let payload = &rest[HEADER_BYTES..];
         let checksum = checksum(header_checksum, payload);
         if checksum != u32_at(trailer, 0) {
             let problem = "the checksum of the frame is wrong";
@@ -107,9 +117,9 @@ impl Survey<'_> {
 
     /// What a whole frame gets wrong about itself or about the log before it.
     fn contradiction(&self, header: &Header, payload: &[u8]) -> Option<&'static str> {
-        if header.first_sequence != self.link.next_sequence {
+        if header.first_sequence != self.chain.next_sequence {
             Some("the frame does not go on where the records before it end")
-        } else if header.previous != self.link.checksum {
+        } else if header.previous != self.chain.checksum {
             Some("the frame does not follow the one before it")
         } else if header.kind == Kind::Data && !holds_its_records(header, payload) {
             Some("the records of the frame are not those its header tells of")
@@ -127,13 +137,13 @@ impl Survey<'_> {
         checksum: u32,
     ) -> Result<(), Stop> {
         let bytes = window.get(offset, header.frame_bytes()).map_err(unreadable(&segment.name))?;
-        let payload = bytes.get(HEADER_BYTES..bytes.len() - TRAILER_BYTES).unwrap_or_default();
+        let payload = &bytes[HEADER_BYTES..bytes.len() - TRAILER_BYTES];
         // Records that were read already are not read twice, whatever a damaged log says.
-        if header.first_sequence >= self.link.next_sequence {
+        if header.first_sequence >= self.chain.next_sequence {
             self.tell(Event::Frame(Frame { offset, header, payload }))?;
         }
-        self.link = Link {
-            next_sequence: self.link.next_sequence.max(header.next_sequence()),
+        self.chain = ChainTail {
+            next_sequence: self.chain.next_sequence.max(header.next_sequence()),
             address: segment.header.address(offset + header.frame_bytes()),
             checksum,
         };
@@ -141,8 +151,8 @@ impl Survey<'_> {
     }
 
     /// Something that is no frame: an unfinished write if nothing surely written comes after it,
-    /// else damage. Returns where to go on.
-    fn hole(
+    /// else damage. Returns where to go on; `None` at the end of the segment.
+    fn unreadable_range(
         &mut self,
         window: &mut Window<'_>,
         segment: &Segment,
@@ -151,32 +161,34 @@ impl Survey<'_> {
         problem: &'static str,
         may_be_torn: bool,
     ) -> Result<Option<u64>, Stop> {
-        let link = self.link;
+        let chain = self.chain;
         // A copy of a frame inside a message is not at its own address, so it proves nothing.
         let later = window
             .find_frame(offset + 1, |at, found| {
-                found.epoch == segment.header.epoch
+                found.salt == segment.header.salt
                     && found.address == segment.header.address(at)
-                    && found.first_sequence >= link.next_sequence
+                    && found.first_sequence >= chain.next_sequence
             })
             .map_err(unreadable(&segment.name))?;
         if may_be_torn && later.is_none() {
-            self.tail = Tail::Torn { problem: problem.to_owned() };
+            let (file, problem) = (segment.name.clone(), problem.to_owned());
+            self.tail = Tail::Torn(Damage { file, offset, problem });
             return Ok(None);
         }
         let to = later.map_or(window.file_len(), |(at, _)| at);
-        self.broken = true;
+        self.chain_is_guess = true;
         let resumes_with = later.map(|(_, later)| later.first_sequence);
-        let next_sequence = link.next_sequence;
-        let hole = Hole { window, from: offset, to, header, next_sequence, resumes_with };
-        self.damage(&segment.name, offset, problem.to_owned(), Some(hole))?;
+        let next_sequence = chain.next_sequence;
+        let unreadable =
+            UnreadableRange { window, from: offset, to, header, next_sequence, resumes_with };
+        self.damage(&segment.name, offset, problem.to_owned(), Some(unreadable))?;
         if let Some((_, later)) = later {
-            self.link = Link {
+            self.chain = ChainTail {
                 next_sequence: later.first_sequence,
                 address: later.address,
                 checksum: later.previous,
             };
-            self.broken = false;
+            self.chain_is_guess = false;
         }
         Ok(later.map(|(at, _)| at))
     }

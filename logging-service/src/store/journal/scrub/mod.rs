@@ -1,7 +1,7 @@
 //! One pass over the whole log that believes nothing: recovery, verification and repair all see
 //! the log through it, so that they cannot disagree about what is damage.
 //!
-//! A [`Survey`] tells its listener about each segment, frame and damage in log order. After damage
+//! A [`Scrub`] tells its listener about each segment, frame and damage in log order. After damage
 //! it looks for the next frame that is surely one and goes on there, unless the listener has had
 //! enough.
 
@@ -10,32 +10,18 @@ mod frames;
 use std::{io, ops::ControlFlow};
 
 use super::{
-    bytes::array_at,
+    chain::ChainTail,
     disk::Disk,
     error::{Damage, OpenError, Progress},
+    format::NoHeader,
     frame,
     record::{self, Record},
-    segment::{self, Named, NoHeader, first_frame_offset},
+    segment::{self, Named, first_frame_offset},
     window::Window,
 };
 
 /// How often progress is reported.
 const PROGRESS_BYTES: u64 = 1024 * 1024;
-
-/// The end of the log so far, and so what must come next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Link {
-    pub(super) next_sequence: u64,
-    /// Address of the next byte.
-    pub(super) address: u64,
-    /// Checksum that the next frame or segment repeats.
-    pub(super) checksum: u32,
-}
-
-impl Link {
-    /// The end of an empty log.
-    pub(super) const START: Self = Self { next_sequence: 1, address: 0, checksum: 0 };
-}
 
 /// A segment that is or will be read.
 #[derive(Debug, Clone)]
@@ -43,7 +29,7 @@ pub(super) struct Segment {
     pub(super) name: String,
     pub(super) header: segment::Header,
     /// The end of the log before it.
-    pub(super) before: Link,
+    pub(super) before: ChainTail,
 }
 
 /// A whole frame in its place.
@@ -72,8 +58,8 @@ pub(super) fn records(payload: &[u8]) -> impl Iterator<Item = (&[u8], Record<'_>
     })
 }
 
-/// Bytes between frames that are not a frame.
-pub(super) struct Hole<'a, 'w> {
+/// Bytes where a frame should be, up to the next frame or the end of the file.
+pub(super) struct UnreadableRange<'a, 'w> {
     pub(super) window: &'a mut Window<'w>,
     pub(super) from: u64,
     pub(super) to: u64,
@@ -85,7 +71,7 @@ pub(super) struct Hole<'a, 'w> {
     pub(super) resumes_with: Option<u64>,
 }
 
-/// What a survey comes across.
+/// What a scrub finds on its way.
 pub(super) enum Event<'a, 'w> {
     /// A segment begins.
     Segment(&'a Segment),
@@ -95,33 +81,28 @@ pub(super) enum Event<'a, 'w> {
     Damage {
         damage: Damage,
         /// The end of the log before the file in which something is wrong.
-        before_file: Link,
-        /// Unreadable bytes, if there are any.
-        hole: Option<Hole<'a, 'w>>,
+        before_file: ChainTail,
+        /// The bytes that cannot be read as frames, if there are any.
+        unreadable: Option<UnreadableRange<'a, 'w>>,
     },
 }
 
-/// What a survey found at the end.
+/// What a scrub found at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Only zeros.
     Clean,
-    /// A frame that was not finished.
-    Torn {
-        /// Why it is no frame.
-        problem: String,
-    },
-    /// A segment that was not finished; its name.
-    HalfMade(String),
+    /// A frame that was not finished: where, and why it is no frame.
+    Torn(Damage),
+    /// A segment that was created and got no valid header; its name.
+    IncompleteSegment(String),
 }
 
 /// The end of the log.
 #[derive(Debug, Clone)]
 pub(super) struct End {
     pub(super) tail: Tail,
-    /// Offset of the end in the last segment.
-    pub(super) offset: u64,
-    pub(super) link: Link,
+    pub(super) chain: ChainTail,
 }
 
 /// The files of a journal: its segments in order.
@@ -149,21 +130,20 @@ pub(super) fn segment_names(disk: &dyn Disk) -> Result<(Vec<u64>, Vec<Damage>), 
 }
 
 /// A pass over the log.
-pub(super) struct Survey<'a> {
+pub(super) struct Scrub<'a> {
     disk: &'a dyn Disk,
     listener: &'a mut dyn FnMut(Event<'_, '_>) -> ControlFlow<()>,
     progress: &'a mut dyn FnMut(Progress),
     reported: Progress,
-    link: Link,
+    chain: ChainTail,
     /// The end of the log before the file that is read.
-    before_file: Link,
-    /// Whether `link` is only a guess, so that what comes next may contradict it.
-    broken: bool,
+    before_file: ChainTail,
+    /// Whether `chain` is only a guess, so that what comes next may contradict it.
+    chain_is_guess: bool,
     tail: Tail,
-    offset: u64,
 }
 
-/// Why a survey ends early.
+/// Why a scrub ends early.
 enum Stop {
     Enough,
     Error(OpenError),
@@ -181,31 +161,30 @@ fn unreadable(file: &str) -> impl FnOnce(io::Error) -> Stop {
 }
 
 /// Goes over the `segments` of `disk`, which are in order.
-pub(super) fn survey(
+pub(super) fn scrub(
     disk: &dyn Disk,
     segments: &[u64],
     listener: &mut dyn FnMut(Event<'_, '_>) -> ControlFlow<()>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<End, OpenError> {
-    let mut survey = Survey {
+    let mut scrub = Scrub {
         disk,
         listener,
         progress,
         reported: Progress { done_bytes: 0, total_bytes: 0 },
-        link: Link::START,
-        before_file: Link::START,
-        broken: false,
+        chain: ChainTail::START,
+        before_file: ChainTail::START,
+        chain_is_guess: false,
         tail: Tail::Clean,
-        offset: 0,
     };
-    match survey.run(segments) {
+    match scrub.run(segments) {
         Ok(()) | Err(Stop::Enough) => {}
         Err(Stop::Error(error)) => return Err(error),
     }
-    Ok(End { tail: survey.tail, offset: survey.offset, link: survey.link })
+    Ok(End { tail: scrub.tail, chain: scrub.chain })
 }
 
-impl Survey<'_> {
+impl Scrub<'_> {
     fn run(&mut self, segments: &[u64]) -> Result<(), Stop> {
         let mut files = Vec::with_capacity(segments.len());
         for sequence in segments {
@@ -215,14 +194,13 @@ impl Survey<'_> {
             files.push((*sequence, name));
         }
         let mut buffer = Vec::new();
-        let last = segments.len().saturating_sub(1);
         for (index, (sequence, name)) in files.iter().enumerate() {
             let file = self.disk.open(name).map_err(unreadable(name))?;
             let mut window = Window::new(&*file, &mut buffer).map_err(unreadable(name))?;
             let len = window.file_len();
-            self.before_file = self.link;
+            self.before_file = self.chain;
             let done_before = self.reported.done_bytes;
-            self.segment(&mut window, name, *sequence, index == last)?;
+            self.segment(&mut window, name, *sequence, index + 1 == files.len())?;
             self.report(done_before + len);
         }
         Ok(())
@@ -240,28 +218,28 @@ impl Survey<'_> {
         sequence: u64,
         last: bool,
     ) -> Result<(), Stop> {
-        let bytes = array_at(window.get(0, first_frame_offset()).map_err(unreadable(name))?, 0);
-        let complete = window.file_len() >= first_frame_offset();
-        let (header, start) = match segment::Header::decode(&bytes) {
-            Ok((header, checksum)) if complete => {
+        let bytes = window.get(0, first_frame_offset()).map_err(unreadable(name))?;
+        let decoded = bytes.first_chunk().map(segment::Header::decode);
+        let (header, start) = match decoded {
+            Some(Ok((header, checksum))) => {
                 if !self.continues(name, sequence, &header)? {
                     return Ok(());
                 }
-                self.link = Link {
+                self.chain = ChainTail {
                     next_sequence: header.first_sequence,
                     address: header.address(first_frame_offset()),
                     checksum,
                 };
-                self.broken = false;
+                self.chain_is_guess = false;
                 (
                     Segment { name: name.to_owned(), header, before: self.before_file },
                     first_frame_offset(),
                 )
             }
-            Err(NoHeader::Version(version)) => {
+            Some(Err(NoHeader::Version(version))) => {
                 return Err(OpenError::UnsupportedVersion { file: name.to_owned(), version }.into());
             }
-            Ok(_) | Err(NoHeader::Invalid(_)) => {
+            None | Some(Err(NoHeader::Invalid(_))) => {
                 match self.without_header(window, name, sequence, last)? {
                     Some(found) => found,
                     None => return Ok(()),
@@ -280,26 +258,30 @@ impl Survey<'_> {
         sequence: u64,
         header: &segment::Header,
     ) -> Result<bool, Stop> {
-        let link = self.link;
+        let chain = self.chain;
         let problem = if header.first_sequence != sequence {
             format!(
                 "it says that it begins with record {}, but its name does not; if it was renamed, give \
                  it its name back",
                 header.first_sequence
             )
-        } else if sequence < link.next_sequence {
+        } else if sequence < chain.next_sequence {
             format!("it begins with record {sequence}, but a segment before it has that one too")
-        } else if self.broken {
+        } else if self.chain_is_guess {
             return Ok(true);
-        } else if sequence > link.next_sequence {
-            format!("records {} to {} in front of it are missing", link.next_sequence, sequence - 1)
-        } else if header.base != link.address || header.previous != link.checksum {
+        } else if sequence > chain.next_sequence {
+            format!(
+                "records {} to {} in front of it are missing",
+                chain.next_sequence,
+                sequence - 1
+            )
+        } else if header.base != chain.address || header.previous != chain.checksum {
             "it does not follow the segment in front of it".to_owned()
         } else {
             return Ok(true);
         };
         self.damage(name, 0, problem, None)?;
-        Ok(header.first_sequence == sequence && sequence >= link.next_sequence)
+        Ok(header.first_sequence == sequence && sequence >= chain.next_sequence)
     }
 
     /// What to make of a segment without a valid header: an unfinished file, or damage with frames
@@ -311,29 +293,29 @@ impl Survey<'_> {
         sequence: u64,
         last: bool,
     ) -> Result<Option<(Segment, u64)>, Stop> {
-        let link = self.link;
+        let chain = self.chain;
         let found = window
             .find_frame(0, |offset, header| {
-                header.address.checked_sub(offset).is_some_and(|base| base >= link.address)
-                    && header.first_sequence >= sequence.max(link.next_sequence)
+                header.address.checked_sub(offset).is_some_and(|base| base >= chain.address)
+                    && header.first_sequence >= sequence.max(chain.next_sequence)
             })
             .map_err(unreadable(name))?;
-        if found.is_none() && last && sequence == link.next_sequence && !self.broken {
-            self.tail = Tail::HalfMade(name.to_owned());
+        if found.is_none() && last && sequence == chain.next_sequence && !self.chain_is_guess {
+            self.tail = Tail::IncompleteSegment(name.to_owned());
             return Ok(None);
         }
         self.damage(name, 0, "the segment's header is not valid".to_owned(), None)?;
-        self.broken = true;
+        self.chain_is_guess = true;
         // The name alone proves that everything before it was there once.
-        self.link.next_sequence = self.link.next_sequence.max(sequence);
+        self.chain.next_sequence = self.chain.next_sequence.max(sequence);
         let Some((offset, frame)) = found else { return Ok(None) };
         let header = segment::Header {
-            epoch: frame.epoch,
+            salt: frame.salt,
             first_sequence: sequence,
-            base: frame.address.saturating_sub(offset),
-            previous: link.checksum,
+            base: frame.address - offset,
+            previous: chain.checksum,
         };
-        self.link = Link {
+        self.chain = ChainTail {
             next_sequence: frame.first_sequence,
             address: frame.address,
             checksum: frame.previous,
@@ -353,9 +335,9 @@ impl Survey<'_> {
         file: &str,
         offset: u64,
         problem: String,
-        hole: Option<Hole<'_, '_>>,
+        unreadable: Option<UnreadableRange<'_, '_>>,
     ) -> Result<(), Stop> {
         let damage = Damage { file: file.to_owned(), offset, problem };
-        self.tell(Event::Damage { damage, before_file: self.before_file, hole })
+        self.tell(Event::Damage { damage, before_file: self.before_file, unreadable })
     }
 }

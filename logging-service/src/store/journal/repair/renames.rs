@@ -16,7 +16,7 @@ const TITLE: &str = "oncelog repair 1";
 
 /// The renames of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Steps {
+pub(super) struct Renames {
     /// Old files and their backup names. These come first.
     pub(super) backups: Vec<(String, String)>,
     /// New files and the names they get.
@@ -29,7 +29,7 @@ pub(in crate::store::journal) fn is_unfinished(disk: &dyn Disk) -> Result<bool, 
     Ok(files.iter().any(|file| file == FILE))
 }
 
-impl Steps {
+impl Renames {
     /// Writes the list. Nothing has happened yet.
     pub(super) fn prepare(&self, disk: &dyn Disk) -> io::Result<()> {
         match disk.remove(UNFINISHED_FILE) {
@@ -86,7 +86,7 @@ impl Steps {
         };
         let bytes = read().map_err(OpenError::io(format!("read {FILE}")))?;
         match std::str::from_utf8(&bytes).ok().and_then(Self::parse) {
-            Some(steps) => Ok(Some(steps)),
+            Some(renames) => Ok(Some(renames)),
             None => Err(OpenError::Damaged(Damage {
                 file: FILE.to_owned(),
                 offset: 0,
@@ -108,20 +108,20 @@ impl Steps {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut steps = Self { backups: Vec::new(), new: Vec::new() };
+        let mut renames = Self { backups: Vec::new(), new: Vec::new() };
         let mut lines = text.lines().filter(|line| *line != TITLE);
         lines.next_back()?.strip_prefix("checksum ")?;
         for line in lines {
             let mut words = line.split(' ').map(str::to_owned);
             let (verb, from, to) = (words.next()?, words.next()?, words.next()?);
             match verb.as_str() {
-                "backup" => steps.backups.push((from, to)),
-                "install" => steps.new.push((from, to)),
+                "backup" => renames.backups.push((from, to)),
+                "install" => renames.new.push((from, to)),
                 _ => return None,
             }
         }
         // Everything is as it was written if it would be written so again.
-        (steps.text() == text).then_some(steps)
+        (renames.text() == text).then_some(renames)
     }
 }
 
@@ -132,14 +132,14 @@ mod tests {
     #[test]
     fn a_list_of_renames_comes_back_as_it_was_written_or_not_at_all() {
         let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
-        let steps = Steps { backups: vec![pair("a", "a.old")], new: vec![pair("a.new", "a")] };
-        let text = steps.text();
-        assert_eq!(Steps::parse(&text), Some(steps));
+        let renames = Renames { backups: vec![pair("a", "a.old")], new: vec![pair("a.new", "a")] };
+        let text = renames.text();
+        assert_eq!(Renames::parse(&text), Some(renames));
         for at in 0..text.len() {
-            assert_eq!(Steps::parse(&text[..at]), None);
+            assert_eq!(Renames::parse(&text[..at]), None);
             let mut flipped = text.clone().into_bytes();
             flipped[at] ^= 1;
-            assert_eq!(Steps::parse(std::str::from_utf8(&flipped).unwrap()), None);
+            assert_eq!(Renames::parse(std::str::from_utf8(&flipped).unwrap()), None);
         }
     }
 }

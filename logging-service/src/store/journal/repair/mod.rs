@@ -12,31 +12,42 @@
 //!   says that they are lost, so that a gap is known to be one for ever.
 //! - The old files are kept under backup names. Nothing is deleted.
 //!
-//! A repair has one moment in which it happens. Before it, new files are written beside the old
-//! ones; a crash leaves the damaged journal as it was. Then a list of renames becomes durable in
-//! the file `REPAIR`. After that a crash leaves a repair that only needs to be finished: opening
-//! is refused until then, and repairing again does it.
+//! ```text
+//! plan    scrub ─ events ─▶ Salvage ─ records, losses ─▶ Count      what would be kept
+//! apply   scrub ─ events ─▶ Salvage ─ records, losses ─▶ Rewriter   *.segment.new, synced
+//!         REPAIR.new, synced ─ rename ─▶ REPAIR                     here the repair happens
+//!         *.segment ─▶ *.segment.backup-name, then *.segment.new ─▶ *.segment
+//!         REPAIR is removed
+//! ```
+//!
+//! A repair has one moment in which it happens. A crash before it leaves the damaged journal as it
+//! was, with new files beside the old ones that are ignored. A crash after it leaves a repair that
+//! only needs to be finished: opening is refused until then, and repairing again does it.
 
+mod explain;
+mod renames;
 mod rewrite;
 mod salvage;
-mod steps;
 
-use std::{fmt, io, ops::RangeInclusive, sync::Arc};
+use std::{
+    io,
+    ops::{ControlFlow, RangeInclusive},
+    sync::Arc,
+};
 
+use oncelog::message::Message;
+
+pub(super) use self::renames::is_unfinished;
 use self::{
-    salvage::{Salvage, Sink},
-    steps::Steps,
+    renames::Renames,
+    salvage::{Salvage, Sink, Start},
 };
 use super::{
     disk::{Disk, DiskLock},
     error::{Damage, OpenError, Progress},
     frame::Header,
-    segment,
-    survey::{Link, Tail, segment_names, survey},
+    scrub::{Event, Tail, scrub, segment_names},
 };
-use oncelog::message::Message;
-
-pub(super) use self::steps::is_unfinished;
 
 /// What a repair would do. The journal stays locked as long as the plan is there, so that it does
 /// what it says.
@@ -50,16 +61,15 @@ enum Task {
     /// The journal can be opened as it is.
     Nothing { foreign: Vec<Damage> },
     /// An earlier repair was interrupted.
-    Finish(Steps),
+    Finish(Renames),
     /// Write the log anew from some segment on.
     Rewrite(Rewrite),
 }
 
 struct Rewrite {
     segments: Vec<u64>,
-    /// First sequence of the first segment that is replaced, and the log before it.
-    from: u64,
-    before: Link,
+    /// The first segment that is replaced.
+    from: Start,
     damage: Vec<Damage>,
     foreign: Vec<Damage>,
     kept_records: u64,
@@ -100,7 +110,8 @@ pub enum RepairError {
     Interrupted(io::Error),
 }
 
-/// Finds out what can be kept of the journal on `disk`, and changes nothing.
+/// Finds out what can be kept of the journal on `disk`, and changes nothing. The journal is locked as
+/// long as the plan is there.
 ///
 /// # Errors
 /// [`OpenError`] if the journal is in use, cannot be read, or is of a later version.
@@ -109,20 +120,23 @@ pub fn plan(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RepairPlan, OpenError> {
     let lock = disk.lock()?;
-    if let Some(steps) = Steps::read(&*disk)? {
-        return Ok(RepairPlan { disk, lock, task: Task::Finish(steps) });
+    if let Some(renames) = Renames::read(&*disk)? {
+        return Ok(RepairPlan { disk, lock, task: Task::Finish(renames) });
     }
     let (segments, foreign) = segment_names(&*disk)?;
     let mut count = Count::default();
     let mut salvage = Salvage::looking_for_damage();
-    let end = survey(&*disk, &segments, &mut |event| salvage.event(event, &mut count), progress)?;
+    let mut listener = |event: Event<'_, '_>| {
+        salvage.event(event, &mut count);
+        ControlFlow::Continue(())
+    };
+    let end = scrub(&*disk, &segments, &mut listener, progress)?;
     salvage.finish(&end, &mut count);
-    let task = match salvage.first_damage() {
+    let task = match salvage.rewrite_from() {
         None => Task::Nothing { foreign },
-        Some((from, before)) => Task::Rewrite(Rewrite {
+        Some(from) => Task::Rewrite(Rewrite {
             segments,
             from,
-            before,
             damage: salvage.damage,
             foreign,
             kept_records: count.kept,
@@ -154,6 +168,9 @@ impl RepairPlan {
     /// Does it. The old files are kept as `<name>.backup-<backup_name>`. An interrupted repair that
     /// is only finished keeps the name it was begun with.
     ///
+    /// Returns when everything is durable. A crash leaves the journal as it was, or a repair that the
+    /// next one finishes; in both cases every old file is kept.
+    ///
     /// # Errors
     /// [`RepairError`], which says whether the journal is as it was.
     pub fn apply(
@@ -165,9 +182,9 @@ impl RepairPlan {
         let Self { disk, lock: _lock, task } = self;
         match task {
             Task::Nothing { .. } => Ok(Repaired { backups: Vec::new(), lost: Vec::new() }),
-            Task::Finish(steps) => {
-                steps.finish(&*disk).map_err(RepairError::Interrupted)?;
-                Ok(Repaired { backups: steps.backups, lost: Vec::new() })
+            Task::Finish(renames) => {
+                renames.finish(&*disk).map_err(RepairError::Interrupted)?;
+                Ok(Repaired { backups: renames.backups, lost: Vec::new() })
             }
             Task::Rewrite(plan) => rewrite::apply(&disk, plan, backup_name, options, progress),
         }
@@ -199,89 +216,5 @@ impl Sink for Count {
         }
     }
 
-    fn was_lost(&mut self, _: RangeInclusive<u64>) {}
-}
-
-impl fmt::Debug for RepairPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RepairPlan({self})")
-    }
-}
-
-impl fmt::Display for RepairPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.task {
-            Task::Nothing { foreign } => {
-                f.write_str("There is nothing to repair.")?;
-                explain_foreign(f, foreign)
-            }
-            Task::Finish(_) => f.write_str(
-                "An earlier repair was interrupted after all new files were written. It will be \
-                 finished.",
-            ),
-            Task::Rewrite(rewrite) => rewrite.explain(f),
-        }
-    }
-}
-
-impl Rewrite {
-    fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for damage in &self.damage {
-            writeln!(f, "{damage}")?;
-        }
-        match self.from {
-            ..=1 => f.write_str("The whole log will be written anew. ")?,
-            from => write!(
-                f,
-                "Segments before {} stay as they are. From there on the log will be written anew. ",
-                segment::name(from)
-            )?,
-        }
-        writeln!(
-            f,
-            "The old files are kept, under names that end in the name of the backup. {} records of \
-             them are readable and keep their sequences, ids, bodies and times.",
-            self.kept_records
-        )?;
-        let lost: u64 = self.lost.iter().map(|range| range.end() - range.start() + 1).sum();
-        if lost == 0 {
-            f.write_str("No record is known to be lost.")?;
-        } else {
-            write!(f, "{lost} records are lost, with sequences")?;
-            for (index, range) in self.lost.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                if range.start() == range.end() {
-                    write!(f, "{comma} {}", range.start())?;
-                } else {
-                    write!(f, "{comma} {} to {}", range.start(), range.end())?;
-                }
-            }
-            f.write_str(
-                ". These sequences are never used again. The ids of lost records are unknown: if a \
-                 client sends one of them again, it is stored as new.",
-            )?;
-        }
-        if self.approximate_times > 0 {
-            write!(
-                f,
-                "\nThe times of {} records are unreadable: they get the time of the record before \
-                 them.",
-                self.approximate_times
-            )?;
-        }
-        if self.unfinished_end {
-            f.write_str("\nAn unfinished write at the end is dropped. It was never acknowledged.")?;
-        }
-        explain_foreign(f, &self.foreign)
-    }
-}
-
-fn explain_foreign(f: &mut fmt::Formatter<'_>, foreign: &[Damage]) -> fmt::Result {
-    for Damage { file, .. } in foreign {
-        write!(
-            f,
-            "\n{file:?} is not a file of this journal and keeps it from being opened: move it away."
-        )?;
-    }
-    Ok(())
+    fn lost_earlier(&mut self, _: RangeInclusive<u64>) {}
 }

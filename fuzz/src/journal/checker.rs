@@ -15,7 +15,7 @@ use oncelog::message::{Message, StoredMessage};
 
 use super::{
     base::{Written, message, options, time},
-    seal::holds,
+    forge::holds,
 };
 
 /// What is known about the records.
@@ -39,7 +39,7 @@ const REPAIR: &str = "REPAIR";
 const LOST_MAX: u64 = 1 << 36;
 
 /// Checks everything about `disk` that is promised, and leaves it as it was.
-pub(super) fn judge(disk: &SimulatedDisk, promise: &Promise) {
+pub(super) fn check(disk: &SimulatedDisk, promise: &Promise) {
     let before = disk.contents();
     let report = look(disk);
     assert_eq!(disk.contents(), before, "verify changed something");
@@ -209,7 +209,7 @@ fn repaired(
     let applied = plan.apply("again", options(), &mut |_| {});
     applied.unwrap_or_else(|error| panic!("not repaired: {error}"));
     let Ok(journal) = try_open(disk) else {
-        // The renames of an interrupted repair are believed: nobody else writes that file.
+        // The renames of an interrupted repair are believed: no other program writes that file.
         assert!(interrupted, "it does not open after a repair: {:?}", look(disk));
         return None;
     };
