@@ -2,16 +2,19 @@
 //!
 //! - `grpc`: the contract on the wire
 //! - [`log`]: what is stored once, in what order, and who may know it
+//! - [`rules`]: what becomes of each message, as pure functions
 //! - [`store`]: where records are kept; the only part that knows of a disk
-//! - `service`, `open`, `readiness`, `execution`, [`settings`], [`console`]: the life of the service
-//!   around them
+//! - `service`, `open`, `readiness`, `execution`, [`settings`], [`limits`], [`console`]: the life of the
+//!   service around them
 
 pub mod console;
 mod execution;
 mod grpc;
+pub mod limits;
 pub mod log;
 mod open;
 mod readiness;
+pub mod rules;
 mod service;
 pub mod settings;
 pub mod store;

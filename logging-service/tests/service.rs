@@ -7,10 +7,11 @@ mod support;
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
 use logging_service::{
-    Execution, OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
+    Execution, OpenStore, Parts, ServeError, console::Console, limits::Limits, serve_incoming,
+    settings::StoreKind,
 };
 use oncelog::{
-    limits::{BATCH_MESSAGES_MAX, FOLLOWERS_MAX},
+    limits::BATCH_MESSAGES_MAX,
     net::incoming,
     process::exit::Exit,
     wire::{
@@ -44,6 +45,10 @@ struct Service {
 
 /// Starts a service whose store is opened by `open`.
 async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
+    start_with(Limits::default(), open).await
+}
+
+async fn start_with(limits: Limits, open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr: SocketAddr = listener.local_addr().unwrap();
     let parts = Parts {
@@ -52,6 +57,7 @@ async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
         store: StoreKind::Memory,
         open: Box::new(|| Ok(open())),
         execution: Execution::Threads,
+        limits,
     };
     let stop = CancellationToken::new();
     let (is_ready, ready) = oneshot::channel();
@@ -192,7 +198,7 @@ async fn a_failed_disk_fails_the_waiters_and_ends_the_service() {
     (&mut service.ready).await.unwrap();
     switches.set(Disk::Fails);
     let status = service.client.append(batch(vec![message(1, "a").into()])).await.unwrap_err();
-    assert!(!surely_not_stored(&status), "nobody can know that");
+    assert!(!surely_not_stored(&status), "that is unknown");
     let served = tokio::time::timeout(Duration::from_secs(30), service.served).await.unwrap();
     assert_eq!(served.unwrap().unwrap_err().exit(), Exit::Disk);
 }
@@ -293,22 +299,23 @@ async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
 }
 
 #[tokio::test]
-async fn there_is_room_for_so_many_followers_and_again_once_one_leaves() {
-    let mut service = start(|| faulty().0).await;
+async fn followers_are_refused_past_their_limit_until_one_leaves() {
+    let limits = Limits::default();
+    let mut service = start_with(limits, || faulty().0).await;
     (&mut service.ready).await.unwrap();
     append(&mut service, vec![message(1, "msg1").into()]).await;
     let follow = ReadRequest { follow: true, ..ReadRequest::default() };
     // As many as one connection takes.
     let mut client = LoggingServiceClient::connect(service.url.clone()).await.unwrap();
     let mut followers = Vec::new();
-    for _ in 0..FOLLOWERS_MAX {
+    for _ in 0..limits.followers {
         let mut chunks = client.read(follow.clone()).await.unwrap().into_inner();
         assert_eq!(chunks.message().await.unwrap().unwrap().messages.len(), 1);
         followers.push(chunks);
     }
     let refused = service.client.read(follow.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
-    // Reads that end have places of their own.
+    // Reads that end have permits of their own.
     let mut all = service.client.read(ReadRequest::default()).await.unwrap().into_inner();
     assert_eq!(all.message().await.unwrap().unwrap().messages.len(), 1);
     followers.pop();

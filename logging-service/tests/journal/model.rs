@@ -115,8 +115,8 @@ impl World {
         }
     }
 
-    fn mark_idle(&mut self) {
-        match self.journal().journal.mark_idle() {
+    fn seal(&mut self) {
+        match self.journal().journal.seal() {
             Ok(()) | Err(CommitError::NoSpace(_)) => {}
             Err(CommitError::Failed(_)) => self.opened = None,
         }
@@ -125,7 +125,7 @@ impl World {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Commit(sizes) => self.commit(sizes),
-            Step::MarkIdle => self.mark_idle(),
+            Step::MarkIdle => self.seal(),
             Step::Crash { seed } => {
                 self.opened = None;
                 self.disk.crash(*seed);

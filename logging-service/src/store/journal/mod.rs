@@ -13,7 +13,7 @@
 //! What survives which crash: a commit that returned survives all of them, as long as the disk
 //! keeps what it reported synced and writes 512-byte sectors whole. A commit that did not return is
 //! there whole or not at all. Damage to what was synced is found and named; it is never taken for
-//! an unfinished write, but for one case: damage to the last frame before [`Store::mark_idle`].
+//! an unfinished write, but for one case: damage to the last frame before [`Store::seal`].
 
 mod appender;
 mod bytes;
@@ -41,7 +41,7 @@ use self::{
     frame::Kind,
     reader::{JournalReader, Shared},
 };
-use super::{Address, CommitError, Committed, Reader, Store};
+use super::{Address, CommitAnswer, CommitError, Committed, Reader, Store};
 
 /// Bytes of a segment. Large enough that changing files costs nothing, small enough to copy.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -186,8 +186,12 @@ fn encode_batch(buffer: &mut Vec<u8>, first_sequence: u64, batch: &[Message]) ->
         .collect()
 }
 
-impl Store for Journal {
-    fn commit(
+impl Journal {
+    /// As [`Store::commit`], with the answers that a journal can give.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn commit(
         &mut self,
         batch: &[Message],
         stored_at: SystemTime,
@@ -200,8 +204,14 @@ impl Store for Journal {
         let result = self.commit_frame(batch, stored_at);
         self.note(result)
     }
+}
 
-    fn mark_idle(&mut self) -> Result<(), CommitError> {
+impl Store for Journal {
+    fn commit(&mut self, batch: &[Message], stored_at: SystemTime) -> CommitAnswer {
+        Self::commit(self, batch, stored_at).into()
+    }
+
+    fn seal(&mut self) -> Result<(), CommitError> {
         self.check()?;
         if !self.unmarked {
             return Ok(());
@@ -210,7 +220,7 @@ impl Store for Journal {
         self.note(result)
     }
 
-    fn make_room(&mut self) -> Result<(), CommitError> {
+    fn probe_space(&mut self) -> Result<(), CommitError> {
         self.check()?;
         let result = self.appender.make_room(self.wanted_bytes);
         self.note(result)

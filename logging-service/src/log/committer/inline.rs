@@ -1,0 +1,65 @@
+//! Inline commits: a handler that finds the committer idle commits its own call.
+//!
+//! On a fast disk a commit takes a fifth of a millisecond, and to wake the committer thread for it and to be
+//! woken by it takes a good part of that again. So a handler makes the commit itself, but only while the
+//! disk keeps its word: after one slow commit, and until many in a row were fast, the committer thread makes
+//! them all. A disk that stands still then holds up that thread alone, but for the first commit that it
+//! meets.
+
+use std::{sync::TryLockError, time::Duration};
+
+use super::{Command, Event, thread::Shared};
+use crate::limits::InlineCommitLimits;
+
+/// When handlers commit, by what the last commits took.
+pub(super) struct InlinePolicy {
+    thresholds: InlineCommitLimits,
+    /// How many commits in a row were fast.
+    fast_commits: u32,
+}
+
+impl InlinePolicy {
+    pub(super) fn new(thresholds: InlineCommitLimits) -> Self {
+        Self { thresholds, fast_commits: 0 }
+    }
+
+    /// Whether the next commit, `gap` after the last one, surely is fast, and no other call seems to wait.
+    pub(super) fn allows(&self, gap: Duration) -> bool {
+        self.fast_commits >= self.thresholds.fast_commits_min
+            // An earlier call was already waiting for this commit. Handlers that wait for each other would
+            // make a commit each; on the committer thread they share one.
+            && (self.thresholds.gap_min..self.thresholds.gap_max).contains(&gap)
+    }
+
+    /// A commit or a seal took so long.
+    pub(super) fn note_commit(&mut self, took: Duration) {
+        let fast = took <= self.thresholds.commit_time_max;
+        self.fast_commits = if fast { self.fast_commits.saturating_add(1) } else { 0 };
+    }
+}
+
+/// What became of a command that a handler tried to carry out.
+pub(super) enum Inline {
+    /// It is carried out. If `wake`, the committer thread waits for something else than it should.
+    Done { wake: bool },
+    /// The committer is busy, has ended, or has a slow disk.
+    Not(Command),
+}
+
+impl Shared {
+    /// Carries out `command` on the calling thread, if the committer is idle and its disk fast.
+    pub(super) fn try_inline(&self, command: Command) -> Inline {
+        let mut slot = match self.committer.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Inline::Not(command),
+        };
+        let Some(committer) = slot.as_mut().filter(|committer| committer.may_inline()) else {
+            return Inline::Not(command);
+        };
+        // While the log is sealed, the thread does not wait for the time of the next seal.
+        let was_sealed = !committer.needs_seal;
+        let ended = Self::handle(&mut slot, Event::Command(command), || None).is_break();
+        Inline::Done { wake: was_sealed || ended }
+    }
+}
