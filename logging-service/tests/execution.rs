@@ -44,7 +44,7 @@ async fn either_way_each_message_is_stored_once_and_can_be_read() {
 }
 
 #[tokio::test]
-async fn either_way_a_stop_answers_what_was_handed_over_before_it() {
+async fn either_way_a_stop_answers_what_was_submitted_before_it() {
     for execution in BOTH {
         let (log, switches) = start(execution);
         let appends = (1..=20).map(|nth| log.append(vec![message(nth, "msg")]));

@@ -26,6 +26,7 @@ use support::{
     clock,
     faulty_store::{Disk, faulty},
     message,
+    shared_store::{Answer, shared},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -243,6 +244,46 @@ async fn a_full_disk_is_told_in_receipts_and_status() {
     let status = service.client.status(StatusRequest {}).await.unwrap().into_inner();
     assert_eq!(status.state(), State::ReadOnly);
     assert!(status.reason.contains("no space"), "{}", status.reason);
+}
+
+#[tokio::test]
+async fn a_call_of_unknown_outcome_is_not_called_not_stored() {
+    let (store, script) = shared();
+    let limits = Limits { commit_attempts: 2, ..Limits::default() };
+    let mut service = start_with(limits, || store).await;
+    (&mut service.ready).await.unwrap();
+    script.answer([Answer::LostRequest, Answer::LostRequest]);
+    let request = batch(vec![message(1, "a").into()]);
+    let status = service.client.append(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(!surely_not_stored(&status), "it may be stored");
+    // The service goes on.
+    let again = append(&mut service, vec![message(1, "a").into()]).await;
+    assert_eq!(again, [(Outcome::Stored, 1)]);
+    // Without a leader the receipt says that nothing was stored.
+    script.answer([Answer::NoLeader]);
+    let request = batch(vec![message(2, "b").into()]);
+    let receipts = service.client.append(request).await.unwrap().into_inner().receipts;
+    assert_eq!(
+        (receipts[0].outcome(), receipts[0].reason()),
+        (Outcome::Rejected, Reason::Overloaded)
+    );
+    assert_eq!(health(&mut service).await, ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn limits_that_cannot_work_end_the_service_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let parts = Parts {
+        clock: clock(),
+        console: Console::off(),
+        store: StoreKind::Memory,
+        open: Box::new(|| unreachable!("nothing is opened")),
+        execution: Execution::Threads,
+        limits: Limits { scans_at_once: 0, ..Limits::default() },
+    };
+    let served = serve_incoming(incoming(listener), parts, CancellationToken::new(), || {}).await;
+    assert_eq!(served.unwrap_err().exit(), Exit::Usage);
 }
 
 #[tokio::test]

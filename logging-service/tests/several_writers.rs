@@ -260,6 +260,7 @@ mod model {
             2 => Just(Answer::Late),
             1 => messages().prop_map(Answer::LateAndOvertaken),
             1 => Just(Answer::NoLeader),
+            1 => Just(Answer::NoSpace),
         ]
     }
 
@@ -305,7 +306,7 @@ mod model {
                     self.acknowledged.push((receipt.sequence, message));
                 }
                 Some(Outcome::Conflict) => self.conflicts.push(message),
-                Some(Outcome::Rejected(Rejection::Overloaded(_))) => {
+                Some(Outcome::Rejected(Rejection::Overloaded(_) | Rejection::ReadOnly(_))) => {
                     // Not stored by this call: by none of its attempts, and none is still to come.
                     let own = log[before..].iter().filter(|entry| entry.origin == Origin::Own);
                     let mut own = own.flat_map(|entry| &entry.messages);
@@ -343,13 +344,16 @@ mod model {
         let mut told = Told::default();
         for (messages, answers, readings) in calls {
             script.settle();
-            let before = script.log().len();
+            appender.probe_space().unwrap();
+            let (before, unknown) = (script.log().len(), script.unknown());
             script.answer(answers);
             script.read(readings);
             let Appended { outcomes, .. } = appender.append(messages.clone()).unwrap();
             assert_eq!(outcomes.len(), messages.len());
             let in_doubt = outcomes.iter().any(Option::is_none);
-            if !in_doubt {
+            if in_doubt {
+                assert!(script.unknown() > unknown, "the store gave only certain answers");
+            } else {
                 // No attempt of this call may still arrive.
                 let log = script.log();
                 script.settle();

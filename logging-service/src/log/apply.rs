@@ -53,3 +53,45 @@ impl Apply {
         self.console.show(messages);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use oncelog::message::{ContentType, IdSource as _, RandomIds, StreamName};
+
+    use super::*;
+    use crate::store::Address;
+
+    fn batch(messages: usize) -> Vec<Message> {
+        let message = |_| Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: "x".into(),
+        };
+        (0..messages).map(message).collect()
+    }
+
+    fn committed(first_sequence: u64, addresses: u64) -> Committed {
+        Committed { first_sequence, addresses: (0..addresses).map(Address).collect() }
+    }
+
+    #[test]
+    fn a_batch_that_breaks_the_contract_of_a_store_is_not_published() {
+        let mut apply = Apply::new(Arc::default(), 7, Console::off());
+        let first = batch(2);
+        apply.publish(&committed(8, 2), &first);
+        assert_eq!((*apply.last_sequence().borrow(), apply.index().len()), (9, 2));
+        for (wrong, messages) in [
+            (committed(9, 1), batch(1)),
+            (committed(11, 1), batch(1)),
+            (committed(10, 1), batch(2)),
+            (committed(10, 2), first),
+        ] {
+            let publish = || apply.publish(&wrong, &messages);
+            assert!(catch_unwind(AssertUnwindSafe(publish)).is_err(), "{wrong:?}");
+            assert_eq!((*apply.last_sequence().borrow(), apply.index().len()), (9, 2));
+        }
+    }
+}

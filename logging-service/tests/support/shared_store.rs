@@ -70,6 +70,7 @@ struct State {
     cycle: VecDeque<Answer>,
     readings: VecDeque<Reading>,
     commits: usize,
+    unknown: usize,
 }
 
 /// The log of all writers, and the script of this one.
@@ -100,6 +101,11 @@ impl Script {
     /// All records that are stored, in order.
     pub fn records(&self) -> Vec<Message> {
         self.log().into_iter().flat_map(|entry| entry.messages).collect()
+    }
+
+    /// How many commits were answered that their outcome is unknown.
+    pub fn unknown(&self) -> usize {
+        self.0.lock().unwrap().unknown
     }
 
     /// How many commits there were.
@@ -209,6 +215,7 @@ impl Store for SharedStore {
                 state.others(messages, stored_at);
             }
         }
+        state.unknown += 1;
         CommitAnswer::Unknown("no answer".to_owned())
     }
 

@@ -118,3 +118,35 @@ impl WaitingBytes {
         assert!(waiting >= bytes, "{bytes} bytes leave the commit queue, which has {waiting}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_bytes_are_bounded_but_one_call_always_fits() {
+        let waiting = WaitingBytes::new(10);
+        assert!(waiting.try_add(25), "nothing waits");
+        assert!(!waiting.try_add(1));
+        waiting.remove(25);
+        assert!(waiting.try_add(4) && waiting.try_add(6));
+        assert!(!waiting.try_add(1), "a refused call leaves no bytes behind, and takes none");
+        waiting.remove(10);
+        assert!(waiting.try_add(10));
+    }
+
+    #[test]
+    #[should_panic(expected = "2 bytes leave the commit queue, which has 1")]
+    fn more_bytes_than_wait_cannot_leave_the_queue() {
+        let waiting = WaitingBytes::new(10);
+        assert!(waiting.try_add(1));
+        waiting.remove(2);
+    }
+
+    #[test]
+    #[should_panic(expected = "one outcome for each message of a group")]
+    fn a_group_cannot_be_answered_in_part() {
+        let (reply, _replied) = oneshot::channel();
+        Callers(vec![(2, reply)]).reply(vec![Some(Outcome::Conflict)]);
+    }
+}

@@ -63,3 +63,47 @@ impl Shared {
         Inline::Done { wake: was_sealed || ended }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    /// Allows inline commits after three fast commits.
+    fn policy() -> InlinePolicy {
+        let default = Limits::default().inline_commit;
+        InlinePolicy::new(InlineCommitLimits { fast_commits_min: 3, ..default })
+    }
+
+    fn note_fast(policy: &mut InlinePolicy, commits: usize) {
+        for _ in 0..commits {
+            policy.note_commit(policy.thresholds.commit_time_max);
+        }
+    }
+
+    #[test]
+    fn one_slow_commit_ends_inline_commits_until_enough_are_fast() {
+        let mut policy = policy();
+        note_fast(&mut policy, 2);
+        assert!(!policy.allows(MILLISECOND));
+        note_fast(&mut policy, 1);
+        assert!(policy.allows(MILLISECOND));
+        policy.note_commit(policy.thresholds.commit_time_max + Duration::from_nanos(1));
+        note_fast(&mut policy, 2);
+        assert!(!policy.allows(MILLISECOND));
+        note_fast(&mut policy, 1);
+        assert!(policy.allows(MILLISECOND));
+    }
+
+    #[test]
+    fn a_call_too_soon_or_too_late_after_a_commit_is_not_committed_inline() {
+        let mut policy = policy();
+        note_fast(&mut policy, 3);
+        let InlineCommitLimits { gap_min, gap_max, .. } = policy.thresholds;
+        let moment = Duration::from_nanos(1);
+        assert!(policy.allows(gap_min) && policy.allows(gap_max - moment));
+        assert!(!policy.allows(gap_min - moment) && !policy.allows(gap_max));
+    }
+}
