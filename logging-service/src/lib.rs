@@ -21,6 +21,7 @@ pub mod store;
 
 pub use self::{
     execution::Execution,
-    open::{OpenJournalError, OpenStore, OpenStoreError, open, open_journal},
+    log::OpenStore,
+    open::{OpenJournalError, OpenStoreError, open, open_journal},
     service::{Parts, ServeError, serve, serve_incoming},
 };

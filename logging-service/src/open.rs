@@ -10,10 +10,9 @@ use std::{
 use oncelog::{net::open_files_max, process::exit::Exit};
 
 use crate::{
-    log::Index,
+    log::{Index, OpenStore},
     settings::{Settings, StoreKind},
     store::{
-        Store,
         journal::{
             Journal, OpenError, Options, Progress,
             disk::{Disk, RealDisk},
@@ -24,14 +23,6 @@ use crate::{
 
 /// How often a long start tells how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
-
-/// A store, and the ids of all its records.
-pub struct OpenStore {
-    /// The store.
-    pub store: Box<dyn Store>,
-    /// Where each of its records is.
-    pub index: Index,
-}
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]

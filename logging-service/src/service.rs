@@ -24,8 +24,8 @@ use crate::{
     execution::Execution,
     grpc::{self, Grpc},
     limits::{InvalidLimits, Limits},
-    log::{Log, State},
-    open::{OpenStore, OpenStoreError, open},
+    log::{Log, OpenStore, State},
+    open::{OpenStoreError, open},
     readiness::Readiness,
     settings::{Settings, StoreKind},
 };

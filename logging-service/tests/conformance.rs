@@ -275,3 +275,70 @@ async fn a_closed_log_refuses_appends_and_reads_on(log: Log) {
     assert_eq!(append_one(&log, message(1, "msg1")).await, duplicate(1));
     assert_eq!(read_all(&log).await, [record(1, message(1, "msg1"))]);
 }
+
+/// The answers of a store itself, beside the log.
+mod answers {
+    use std::io::ErrorKind;
+
+    use logging_service::store::{CommitAnswer, Refusal, Store, journal::disk::Fault};
+
+    use super::*;
+    use crate::support::noon;
+
+    /// Commits one message, which is to be stored with this sequence.
+    fn assert_stores(store: &mut dyn Store, sequence: u64) {
+        let answer = store.commit(&[message(sequence, "msg")], noon());
+        let CommitAnswer::Stored(committed) = answer else { panic!("{answer:?}") };
+        assert_eq!((committed.first_sequence, committed.addresses.len()), (sequence, 1));
+        assert_eq!(store.last_sequence(), sequence);
+        let found = store.reader().get(committed.addresses[0]).unwrap();
+        assert_eq!(found, record(sequence, message(sequence, "msg")));
+    }
+
+    #[test]
+    fn a_store_with_one_writer_continues_its_sequences() {
+        for OpenStore { mut store, .. } in [memory(), journal(SimulatedDisk::new())] {
+            for sequence in 1..=3 {
+                assert_stores(&mut *store, sequence);
+                store.seal().unwrap();
+            }
+            assert_eq!(store.catch_up().unwrap(), [], "all batches are its own");
+            store.probe_space().unwrap();
+            assert_stores(&mut *store, 4);
+        }
+    }
+
+    #[test]
+    fn a_store_without_space_refuses_and_goes_on() {
+        let disk = SimulatedDisk::new();
+        let OpenStore { mut store, .. } = journal(disk.clone());
+        assert_stores(&mut *store, 1);
+        disk.set_capacity(Some(disk.used()));
+        let large = message(9, &"x".repeat(128 * 1024));
+        let answer = store.commit(&[large], noon());
+        assert!(matches!(answer, CommitAnswer::Refused(Refusal::NoSpace(_))), "{answer:?}");
+        assert!(store.probe_space().is_err());
+        assert_eq!(store.last_sequence(), 1);
+        disk.set_capacity(None);
+        store.probe_space().unwrap();
+        assert_stores(&mut *store, 2);
+    }
+
+    #[test]
+    fn a_store_that_failed_is_finished_until_it_is_opened_again() {
+        let disk = SimulatedDisk::new();
+        let OpenStore { mut store, .. } = journal(disk.clone());
+        assert_stores(&mut *store, 1);
+        disk.inject(0, Fault::Fail(ErrorKind::Other));
+        for _ in 0..2 {
+            let answer = store.commit(&[message(2, "msg")], noon());
+            assert!(matches!(answer, CommitAnswer::Failed(_)), "{answer:?}");
+        }
+        assert!(store.seal().is_err() && store.probe_space().is_err());
+        assert_eq!(store.last_sequence(), 1);
+        drop(store);
+        let OpenStore { mut store, .. } = journal(disk);
+        let next = store.last_sequence() + 1;
+        assert_stores(&mut *store, next);
+    }
+}

@@ -33,10 +33,17 @@ use crate::{
     console::Console,
     execution::Execution,
     limits::Limits,
-    open::OpenStore,
     rules::Fact,
-    store::{Address, ReadError},
+    store::{Address, ReadError, Store},
 };
+
+/// A store, and the ids of all its records.
+pub struct OpenStore {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// Where each of its records is.
+    pub index: Index,
+}
 
 /// A handle to the log. Clones share it.
 #[derive(Clone)]
@@ -177,8 +184,8 @@ impl Log {
         self.0.scanner.read(move |reader| reader.get(address)).await.map(Some)
     }
 
-    /// Streams durable records in log order. A stream that follows ends when the log is closed and all
-    /// handles to it are gone. Dropping the stream ends the read.
+    /// Streams durable records in log order. A stream that follows ends once the log has been closed or has
+    /// failed, behind the last record that was stored. Dropping the stream ends the read.
     pub fn read(&self, range: ReadRange) -> ReadStream {
         self.0.reads.open(range)
     }

@@ -6,9 +6,14 @@
 //! them all. A disk that stands still then holds up that thread alone, but for the first commit that it
 //! meets.
 
-use std::{sync::TryLockError, time::Duration};
+use std::{
+    ops::ControlFlow,
+    panic::{self, AssertUnwindSafe},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    time::Duration,
+};
 
-use super::{Command, Event, thread::Shared};
+use super::{Command, Committer, Event};
 use crate::limits::InlineCommitLimits;
 
 /// When handlers commit, by what the last commits took.
@@ -46,10 +51,22 @@ pub(super) enum Inline {
     Not(Command),
 }
 
-impl Shared {
+/// The place of the committer, where its thread and handlers find it. It is empty once it has ended.
+pub(super) struct Cell(Mutex<Option<Committer>>);
+
+impl Cell {
+    pub(super) fn new(committer: Committer) -> Self {
+        Self(Mutex::new(Some(committer)))
+    }
+
+    /// Waits for the lock of the committer.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Committer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Carries out `command` on the calling thread, if the committer is idle and its disk fast.
     pub(super) fn try_inline(&self, command: Command) -> Inline {
-        let mut slot = match self.committer.try_lock() {
+        let mut slot = match self.0.try_lock() {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Inline::Not(command),
@@ -59,9 +76,28 @@ impl Shared {
         };
         // While the log is sealed, the thread does not wait for the time of the next seal.
         let was_sealed = !committer.needs_seal;
-        let ended = Self::handle(&mut slot, Event::Command(command), || None).is_break();
+        let ended = handle(&mut slot, Event::Command(command), || None).is_break();
         Inline::Done { wake: was_sealed || ended }
     }
+}
+
+/// Lets the committer handle `event`. Breaks when that was its last: then it is gone, its store is closed,
+/// and a panic of it is a failure in the state of the log.
+pub(super) fn handle(
+    slot: &mut Option<Committer>,
+    event: Event,
+    waiting: impl FnMut() -> Option<Command>,
+) -> ControlFlow<()> {
+    let Some(committer) = slot else { return ControlFlow::Break(()) };
+    let handled = panic::catch_unwind(AssertUnwindSafe(|| committer.handle(event, waiting)));
+    let ended = match handled {
+        Ok(Ok(ControlFlow::Continue(()))) => return ControlFlow::Continue(()),
+        Ok(ended) => Ok(ended.map(drop)),
+        Err(panic) => Err(panic),
+    };
+    committer.end(ended);
+    *slot = None;
+    ControlFlow::Break(())
 }
 
 #[cfg(test)]

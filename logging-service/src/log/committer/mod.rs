@@ -9,7 +9,7 @@
 //! happened, and asks it how long to wait for more. A caller that goes away changes nothing: its call is
 //! committed, and the reply is dropped.
 //!
-//! Lock order: the lock of the committer (`thread::Shared`) comes before all others. It is held during a
+//! Lock order: the lock of the committer (`inline::Cell`) comes before all others. It is held during a
 //! commit, so under it are taken the locks of the index shards, of the watch channels of state and last
 //! sequence, and those of the store. Code that holds one of these never submits.
 

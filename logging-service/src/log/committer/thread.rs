@@ -2,17 +2,18 @@
 
 use std::{
     io,
-    ops::ControlFlow,
-    panic::{self, AssertUnwindSafe},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::{Builder, JoinHandle},
 };
 
-use super::{Command, Committer, Event, SubmitError, inline::Inline};
+use super::{
+    Command, Committer, Event, SubmitError,
+    inline::{Cell, Inline, handle},
+};
 
 /// The commit queue of a committer thread.
 pub(super) struct Queue {
@@ -20,10 +21,9 @@ pub(super) struct Queue {
     shared: Arc<Shared>,
 }
 
-/// What the thread shares with handlers that commit inline.
-pub(super) struct Shared {
-    /// None once it has ended.
-    pub(super) committer: Mutex<Option<Committer>>,
+/// What the thread shares with handlers.
+struct Shared {
+    committer: Cell,
     /// Commands that are in the queue or being carried out by the thread, without stops.
     queued: AtomicUsize,
 }
@@ -34,7 +34,7 @@ pub(super) struct Shared {
 /// The operating system gave no thread.
 pub(super) fn start(committer: Committer, queue_len: usize) -> io::Result<(Queue, JoinHandle<()>)> {
     let (commands, receiver) = sync_channel(queue_len);
-    let committer = Mutex::new(Some(committer));
+    let committer = Cell::new(committer);
     let shared = Arc::new(Shared { committer, queued: AtomicUsize::new(0) });
     let running = Arc::clone(&shared);
     let thread =
@@ -53,7 +53,7 @@ impl Queue {
         if !may_inline || self.shared.queued.load(Ordering::Acquire) > 0 {
             return self.enqueue(command);
         }
-        match self.shared.try_inline(command) {
+        match self.shared.committer.try_inline(command) {
             Inline::Done { wake: false } => Ok(()),
             Inline::Done { wake: true } => {
                 // A full queue wakes the thread as well.
@@ -87,7 +87,8 @@ impl Shared {
     /// Carries out what is queued, until a stop or a failure.
     fn run(&self, queue: &Receiver<Command>) {
         loop {
-            let Some(next_wakeup) = self.lock().as_ref().map(Committer::next_wakeup) else {
+            let Some(next_wakeup) = self.committer.lock().as_ref().map(Committer::next_wakeup)
+            else {
                 return;
             };
             let event = match next_wakeup {
@@ -101,33 +102,10 @@ impl Shared {
             let mut taken = usize::from(matches!(event, Event::Command(_)));
             let waiting = || queue.try_recv().ok().inspect(|_| taken += 1);
             // A stop is not counted, and nothing counts after it.
-            if Self::handle(&mut self.lock(), event, waiting).is_break() {
+            if handle(&mut self.committer.lock(), event, waiting).is_break() {
                 return;
             }
             self.queued.fetch_sub(taken, Ordering::AcqRel);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Committer>> {
-        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets the committer handle `event`. Breaks when that was its last: then it is gone, its store is
-    /// closed, and a panic of it is a failure in the state of the log.
-    pub(super) fn handle(
-        slot: &mut Option<Committer>,
-        event: Event,
-        waiting: impl FnMut() -> Option<Command>,
-    ) -> ControlFlow<()> {
-        let Some(committer) = slot else { return ControlFlow::Break(()) };
-        let handled = panic::catch_unwind(AssertUnwindSafe(|| committer.handle(event, waiting)));
-        let ended = match handled {
-            Ok(Ok(ControlFlow::Continue(()))) => return ControlFlow::Continue(()),
-            Ok(ended) => Ok(ended.map(drop)),
-            Err(panic) => Err(panic),
-        };
-        committer.end(ended);
-        *slot = None;
-        ControlFlow::Break(())
     }
 }
