@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use logging_service::{
+    Execution,
     limits::Limits,
     log::{AppendError, Log, ReadRange, State},
 };
@@ -17,7 +18,7 @@ use oncelog::{
 use support::{
     all, duplicate,
     faulty_store::{Disk, faulty},
-    id, log, message, stored,
+    id, log, log_with, message, stored,
 };
 
 /// Starts an append and gives it the chance to reach the committer thread.
@@ -166,12 +167,13 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
 #[tokio::test]
 async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
     let (store, switches, commits) = faulty();
-    let log = log(store);
+    let limits = Limits { appends_waiting: 100, ..Limits::default() };
+    let log = log_with(store, Execution::Threads, limits);
     let held = switches.hold_commits();
     let first = begin(&log, vec![message(0, "first")]).await;
     commits.recv().unwrap();
     let mut waiting = Vec::new();
-    for nth in 1..=Limits::default().appends_waiting as u64 {
+    for nth in 1..=limits.appends_waiting as u64 {
         waiting.push(begin(&log, vec![message(nth, "waits")]).await);
     }
     let refused = log.append(vec![message(9999, "too many")]).await.unwrap();
@@ -185,14 +187,29 @@ async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn bytes_that_waited_count_no_longer_once_they_are_stored() {
-    let log = log(faulty().0);
+async fn more_bytes_than_may_wait_are_refused() {
     let large = message(0, &"x".repeat(MESSAGE_BODY_BYTES_MAX));
-    let bytes_waiting = Limits::default().append_bytes_waiting;
-    for nth in 0..=(bytes_waiting / MESSAGE_BODY_BYTES_MAX) as u64 {
-        let next = Message { id: id(nth), ..large.clone() };
-        assert_eq!(log.append(vec![next]).await.unwrap(), [stored(nth + 1)]);
+    let large = |nth| Message { id: id(nth), ..large.clone() };
+    let (store, switches, commits) = faulty();
+    let limits = Limits { append_bytes_waiting: 2 * MESSAGE_BODY_BYTES_MAX, ..Limits::default() };
+    let log = log_with(store, Execution::Threads, limits);
+    for nth in 0..=2 {
+        assert_eq!(log.append(vec![large(nth)]).await.unwrap(), [stored(nth + 1)]);
+        commits.recv().unwrap();
     }
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![large(3)]).await;
+    commits.recv().unwrap();
+    let waiting = [begin(&log, vec![large(4)]).await, begin(&log, vec![large(5)]).await];
+    let refused = log.append(vec![message(9999, "x")]).await.unwrap();
+    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    drop(held);
+    assert_eq!(first.await.unwrap().unwrap(), [stored(4)]);
+    for (sequence, appending) in (5..).zip(waiting) {
+        assert_eq!(appending.await.unwrap().unwrap(), [stored(sequence)]);
+    }
+    assert_eq!(log.append(vec![large(6)]).await.unwrap(), [stored(7)]);
+    assert_eq!(log.lookup(&id(9999)).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -341,7 +341,7 @@ async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
 
 #[tokio::test]
 async fn followers_are_refused_past_their_limit_until_one_leaves() {
-    let limits = Limits::default();
+    let limits = Limits { followers: 20, ..Limits::default() };
     let mut service = start_with(limits, || faulty().0).await;
     (&mut service.ready).await.unwrap();
     append(&mut service, vec![message(1, "msg1").into()]).await;

@@ -383,7 +383,7 @@ mod model {
         })]
 
         #[test]
-        fn whatever_the_store_answers_each_message_is_stored_once_and_told_truly(
+        fn whatever_a_store_answers_each_message_is_stored_once(
             calls in vec(call(), 1..20)
         ) {
             run(calls);

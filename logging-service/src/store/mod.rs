@@ -33,6 +33,10 @@ pub trait Store: Send + 'static {
     /// committed or returned, in order, without a gap. Each batch is returned once. An empty answer means
     /// that no further batch is known yet.
     ///
+    /// The committer calls it after [`CommitAnswer::Overtaken`] and [`CommitAnswer::Unknown`], and publishes
+    /// what it returns as it publishes its own batches. What is returned must continue the sequences of the
+    /// store and repeat no id: a store checks the batches of others before it returns them.
+    ///
     /// A batch whose commit was answered [`CommitAnswer::Unknown`] can take effect only as the next batch
     /// of the log. So once this call has returned at least one batch, or a later commit was stored, every
     /// earlier attempt of unknown outcome is settled: it is among the returned batches, or it is not

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_too_soon_or_too_late_after_a_commit_is_not_committed_inline() {
+    fn only_a_gap_within_its_bounds_allows_an_inline_commit() {
         let mut policy = policy();
         note_fast(&mut policy, 3);
         let InlineCommitLimits { gap_min, gap_max, .. } = policy.thresholds;
