@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// How often a long start tells how far it is.
+/// How often a long start reports its progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why a store could not be opened.
@@ -43,7 +43,7 @@ pub enum OpenStoreError {
         /// Why.
         source: OpenJournalError,
     },
-    /// The thread that opened it panicked, and told standard error why.
+    /// The thread that opened it panicked; standard error says why.
     #[error("opening the store failed unexpectedly")]
     Panicked,
 }
@@ -118,7 +118,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
     let index = Index::default();
     let mut records = Vec::with_capacity(INDEXED_TOGETHER);
     let mut stored_twice = 0;
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     let journal = Journal::open(
         disk,
         options,
@@ -128,7 +128,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
                 stored_twice += index.insert_all(records.drain(..));
             }
         },
-        &mut |progress| tell(progress, &mut told),
+        &mut |progress| report_progress(progress, &mut reported),
     )?;
     stored_twice += index.insert_all(records.drain(..));
     if stored_twice > 0 {
@@ -137,9 +137,9 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
     Ok(OpenStore { store: Box::new(journal), index })
 }
 
-fn tell(progress: Progress, told: &mut Instant) {
-    if told.elapsed() >= PROGRESS_INTERVAL {
-        *told = Instant::now();
+fn report_progress(progress: Progress, reported: &mut Instant) {
+    if reported.elapsed() >= PROGRESS_INTERVAL {
+        *reported = Instant::now();
         let percent = progress.done_bytes * 100 / progress.total_bytes.max(1);
         tracing::info!("reading and checking the journal: {percent} %");
     }

@@ -137,10 +137,10 @@ where
     let router = add_standard_services(router, &health, &bodies)?;
     let mut serving = tokio::spawn(serve_grpc(router, incoming, stop_server.clone()));
 
-    let (tell, opened) = oneshot::channel();
+    let (opening, opened) = oneshot::channel();
     parts.execution.detach("open", move || {
         // After a stop, the receiver is gone.
-        let _ = tell.send((parts.open)());
+        let _ = opening.send((parts.open)());
     })?;
     let opened = tokio::select! {
         // A fixed order here and below, so that a simulation repeats itself.

@@ -34,7 +34,7 @@ const MESSAGE_COST_BYTES: u64 = 80;
 const HELD_MAX: Duration = Duration::from_millis(20);
 
 /// Longer than any of these tests takes where no follower waits for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store that counts how often it is scanned.
 struct CountingStore(MemoryStore, Arc<AtomicUsize>);
@@ -226,7 +226,7 @@ async fn a_follower_that_takes_nothing_holds_up_no_other() {
         assert!(follower.next().now_or_never().is_none());
     }
     let mut reads = follow(&log, 0);
-    let seen = timeout(PATIENCE, sequences_to(&mut reads, 20_000)).await;
+    let seen = timeout(TIMEOUT, sequences_to(&mut reads, 20_000)).await;
     assert!(seen.unwrap().into_iter().eq(1..=20_000));
 }
 

@@ -360,10 +360,10 @@ async fn followers_are_refused_past_their_limit_until_one_leaves() {
     let mut all = service.client.read(ReadRequest::default()).await.unwrap().into_inner();
     assert_eq!(all.message().await.unwrap().unwrap().messages.len(), 1);
     followers.pop();
-    let room = async {
+    let accepted = async {
         while service.client.read(follow.clone()).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), room).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), accepted).await.unwrap();
 }

@@ -51,7 +51,7 @@ pub(super) enum Inline {
     Not(Command),
 }
 
-/// The place of the committer, where its thread and handlers find it. It is empty once it has ended.
+/// Holds the committer for its thread and for handlers. It is empty once the committer has ended.
 pub(super) struct Cell(Mutex<Option<Committer>>);
 
 impl Cell {
