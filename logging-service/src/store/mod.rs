@@ -16,7 +16,7 @@ use oncelog::message::{Message, StoredMessage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(pub u64);
 
-/// The writing side, used by one thread at a time.
+/// The writing side, used by one thread at a time. Calls may block.
 ///
 /// A store is either a log of its own (the journal, the memory store), or one of several writers of a log
 /// that an engine replicates. Only the second kind answers [`CommitAnswer::Overtaken`] or
