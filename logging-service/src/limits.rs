@@ -23,10 +23,10 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// When a handler commits by itself.
     pub inline_commit: InlineCommitLimits,
-    /// Commits of one group that a store with several writers may answer without storing the group.
+    /// Attempts to commit one group, where the log has several writers.
     pub commit_attempts: u32,
-    /// How long a group may take before its last attempt. It is shorter than the facade waits for an
-    /// attempt of its own, so that a call that stored nothing is answered so.
+    /// How long after its first attempt a group may be tried again. Together with that attempt it takes less
+    /// than the facade waits for a call, so that a call that stored nothing is answered so.
     pub commit_retry_time: Duration,
     /// Reads of the log at a time, without those that follow it. With chunks of one large message, each may
     /// hold some megabytes in memory.
@@ -78,7 +78,7 @@ impl Default for Limits {
                 bytes_max: 64 * 1024,
             },
             commit_attempts: 64,
-            commit_retry_time: Duration::from_millis(1500),
+            commit_retry_time: Duration::from_secs(1),
             reads: READS_MAX,
             followers: 224,
             read_chunk: ScanLimit { messages: GRPC_ELEMENTS_MAX, bytes: 256 * 1024 },

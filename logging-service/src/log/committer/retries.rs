@@ -1,6 +1,6 @@
 //! The attempts to commit one group where several writers share the log.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use oncelog::message::{Message, MessageId, Rejection};
 use tokio::time::Instant;
@@ -11,7 +11,9 @@ use crate::{limits::Limits, rules::Fate};
 pub(super) struct Retries {
     attempts: u32,
     attempts_max: u32,
-    deadline: Instant,
+    retry_time: Duration,
+    /// None before the first attempt has failed.
+    deadline: Option<Instant>,
     /// Whether an attempt may still be stored although its answer was lost.
     in_doubt: bool,
     /// Ids that such an attempt has stored.
@@ -23,7 +25,8 @@ impl Retries {
         Self {
             attempts: 0,
             attempts_max: limits.commit_attempts,
-            deadline: Instant::now() + limits.commit_retry_time,
+            retry_time: limits.commit_retry_time,
+            deadline: None,
             in_doubt: false,
             landed: HashSet::new(),
         }
@@ -38,7 +41,12 @@ impl Retries {
     /// first attempt is always made.
     pub(super) fn are_used_up(&mut self) -> bool {
         self.attempts += 1;
-        self.attempts > 1 && (self.attempts > self.attempts_max || Instant::now() >= self.deadline)
+        if self.attempts == 1 {
+            return false;
+        }
+        let now = Instant::now();
+        let deadline = *self.deadline.get_or_insert(now + self.retry_time);
+        self.attempts > self.attempts_max || now >= deadline
     }
 
     /// The answer to the last attempt was lost.
