@@ -112,9 +112,14 @@ impl Limits {
                 && chunk.bytes > 0
                 && encoded_bytes(chunk) <= GRPC_MESSAGE_BYTES_MAX
         };
+        // The last call of a group may exceed both limits by all that a call can hold.
+        let frame_bytes = self.frame_messages.saturating_mul(MESSAGE_OVERHEAD_BYTES_MAX);
+        let frame_bytes = frame_bytes.saturating_add(self.frame_bytes);
+        let frame_bytes = frame_bytes.saturating_add(GRPC_MESSAGE_BYTES_MAX);
         let rules = [
             (self.appends_waiting > 0, "no append may wait"),
             (self.frame_messages > 0 && self.frame_bytes > 0, "no message fits a frame"),
+            (frame_bytes <= u32::MAX as usize, "a group does not fit a frame of the journal"),
             (
                 self.inline_commit.gap_min < self.inline_commit.gap_max,
                 "the shortest gap before an inline commit is not below the longest",
@@ -153,6 +158,8 @@ mod tests {
         let wrong = [
             Limits { appends_waiting: 0, ..default },
             Limits { commit_attempts: 0, ..default },
+            Limits { frame_bytes: u32::MAX as usize, ..default },
+            Limits { frame_messages: usize::MAX, ..default },
             Limits { reads: HTTP2_STREAMS_MAX as usize + 1, ..default },
             Limits { read_chunk: chunk(GRPC_ELEMENTS_MAX + 1, 1024), ..default },
             Limits { read_chunk: chunk(1, GRPC_MESSAGE_BYTES_MAX), ..default },
