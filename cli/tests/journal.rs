@@ -33,7 +33,7 @@ fn journal(dir: &Path) {
         };
         journal.commit(&[message], UNIX_EPOCH).unwrap();
     }
-    journal.mark_idle().unwrap();
+    journal.seal().unwrap();
 }
 
 /// Changes one byte of the body of the second record.

@@ -15,10 +15,11 @@ use std::{
 use divan::{Bencher, black_box, counter::ItemsCount};
 use logging_service::{
     OpenStore,
+    limits::Limits,
     log::Index,
     open_journal,
     store::{
-        Address, ScanLimit, Store as _,
+        Address, CommitAnswer, Store,
         journal::{Options, disk::RealDisk},
         memory::MemoryStore,
     },
@@ -73,13 +74,20 @@ fn open(dir: &Path) -> OpenStore {
     open_journal(Arc::new(RealDisk::open(dir).unwrap()), Options::default()).unwrap()
 }
 
+/// Stores a batch, and returns its first sequence.
+fn commit(store: &mut dyn Store, batch: &[Message]) -> u64 {
+    let answer = store.commit(batch, SystemTime::UNIX_EPOCH);
+    let CommitAnswer::Stored(committed) = answer else { panic!("{answer:?}") };
+    committed.first_sequence
+}
+
 fn append(bencher: Bencher<'_, '_>, parent: &Path, messages: usize) {
     let (_dir, mut opened) = journal(parent);
     let batch = batch(0, messages);
     // Whether an id is new is not the store's business: the same batch will do.
-    bencher.counter(ItemsCount::new(messages)).bench_local(|| {
-        opened.store.commit(black_box(&batch), SystemTime::UNIX_EPOCH).unwrap().first_sequence
-    });
+    bencher
+        .counter(ItemsCount::new(messages))
+        .bench_local(|| commit(&mut *opened.store, black_box(&batch)));
 }
 
 #[divan::bench(args = BATCHES)]
@@ -98,9 +106,9 @@ fn append_without_a_disk(bencher: Bencher<'_, '_>, messages: usize) {
 fn append_to_the_memory_store(bencher: Bencher<'_, '_>, messages: usize) {
     let mut store = MemoryStore::default();
     let batch = batch(0, messages);
-    bencher.counter(ItemsCount::new(messages)).bench_local(|| {
-        store.commit(black_box(&batch), SystemTime::UNIX_EPOCH).unwrap().first_sequence
-    });
+    bencher
+        .counter(ItemsCount::new(messages))
+        .bench_local(|| commit(&mut store, black_box(&batch)));
 }
 
 /// A closed journal with [`STORED`] messages.
@@ -112,9 +120,9 @@ impl Closed {
         let step = limits::CALL_MESSAGES_MAX;
         for first in (0..STORED).step_by(step) {
             let messages = usize::try_from(STORED - first).unwrap().min(step);
-            opened.store.commit(&batch(first, messages), SystemTime::UNIX_EPOCH).unwrap();
+            commit(&mut *opened.store, &batch(first, messages));
         }
-        opened.store.mark_idle().unwrap();
+        opened.store.seal().unwrap();
         Self(dir)
     }
 }
@@ -134,10 +142,7 @@ fn replay(bencher: Bencher<'_, '_>) {
 fn scan(bencher: Bencher<'_, '_>) {
     let closed = Closed::new();
     let reader = open(closed.0.path()).store.reader();
-    let limit = ScanLimit {
-        messages: limits::READ_CHUNK_MESSAGES_MAX,
-        bytes: limits::READ_CHUNK_BYTES_MAX,
-    };
+    let limit = Limits::default().read_chunk;
     bencher.counter(ItemsCount::new(STORED)).bench_local(|| {
         let mut after = 0;
         while after < STORED {

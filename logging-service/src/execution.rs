@@ -2,13 +2,13 @@
 
 use std::{io, thread};
 
-/// Where work runs that waits for the disk. The guarantees are the same either way: one owner alone
-/// writes to the store, and nobody is answered before what decides the answer is durable.
+/// Where work runs that waits for the disk. The guarantees are the same either way: the committer alone
+/// writes to the store, and no call is answered before what decides the answer is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Execution {
-    /// The owner of the store on a thread of its own, reads on the blocking threads of the runtime: a
-    /// slow disk holds up nobody who does not wait for it. While the disk is quick, handlers make commits
-    /// on the threads of the runtime: the first commit that is slow holds up what else runs on its thread.
+    /// The committer on a thread of its own, reads on the blocking threads of the runtime: a slow disk holds
+    /// up only the calls that wait for it. While the disk is fast, handlers commit inline on the threads of
+    /// the runtime: the first commit that is slow holds up the other tasks of its thread.
     Threads,
     /// Everything on the current runtime, one step after the other. On a paused clock and a simulated
     /// disk the same calls then give the same run. A slow disk would hold up the whole runtime.
@@ -31,8 +31,8 @@ impl Execution {
         }
     }
 
-    /// Runs a read that may wait for the disk where it holds up nobody else. `None` if its
-    /// thread panicked.
+    /// Runs a read that may wait for the disk where it holds up nothing else. `None` if its thread panicked.
+    /// If the future is dropped, a read that has begun goes on.
     pub(crate) async fn read<T: Send + 'static>(
         self,
         read: impl FnOnce() -> T + Send + 'static,

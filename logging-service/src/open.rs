@@ -10,10 +10,9 @@ use std::{
 use oncelog::{net::open_files_max, process::exit::Exit};
 
 use crate::{
-    log::Index,
+    log::{Index, OpenStore},
     settings::{Settings, StoreKind},
     store::{
-        Store,
         journal::{
             Journal, OpenError, Options, Progress,
             disk::{Disk, RealDisk},
@@ -22,16 +21,8 @@ use crate::{
     },
 };
 
-/// How often a long start tells how far it is.
+/// How often a long start reports its progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
-
-/// A store, and the ids of all its records.
-pub struct OpenStore {
-    /// The store.
-    pub store: Box<dyn Store>,
-    /// Where each of its records is.
-    pub index: Index,
-}
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +43,7 @@ pub enum OpenStoreError {
         /// Why.
         source: OpenJournalError,
     },
-    /// The thread that opened it panicked, and told standard error why.
+    /// The thread that opened it panicked; standard error says why.
     #[error("opening the store failed unexpectedly")]
     Panicked,
 }
@@ -127,7 +118,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
     let index = Index::default();
     let mut records = Vec::with_capacity(INDEXED_TOGETHER);
     let mut stored_twice = 0;
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     let journal = Journal::open(
         disk,
         options,
@@ -137,7 +128,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
                 stored_twice += index.insert_all(records.drain(..));
             }
         },
-        &mut |progress| tell(progress, &mut told),
+        &mut |progress| report_progress(progress, &mut reported),
     )?;
     stored_twice += index.insert_all(records.drain(..));
     if stored_twice > 0 {
@@ -146,9 +137,9 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: Options) -> Result<OpenStore, 
     Ok(OpenStore { store: Box::new(journal), index })
 }
 
-fn tell(progress: Progress, told: &mut Instant) {
-    if told.elapsed() >= PROGRESS_INTERVAL {
-        *told = Instant::now();
+fn report_progress(progress: Progress, reported: &mut Instant) {
+    if reported.elapsed() >= PROGRESS_INTERVAL {
+        *reported = Instant::now();
         let percent = progress.done_bytes * 100 / progress.total_bytes.max(1);
         tracing::info!("reading and checking the journal: {percent} %");
     }

@@ -8,13 +8,12 @@ use crate::log::{Log, State};
 
 /// Before the log is open there is none; after that there is one for good.
 #[derive(Default)]
-pub(crate) struct Phase(OnceLock<Log>);
+pub(crate) struct Readiness(OnceLock<Log>);
 
-impl Phase {
+impl Readiness {
     /// The log is open.
     pub(crate) fn open(&self, log: Log) {
-        // It is opened once for each service.
-        let _ = self.0.set(log);
+        assert!(self.0.set(log).is_ok(), "the log of a service is opened once");
     }
 
     /// The log, once it is open.

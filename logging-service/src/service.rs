@@ -1,12 +1,11 @@
 //! The life of the service: open the log, serve it, stop in good order.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use oncelog::{
     clock::{Clock, SystemClock},
     grpc::{BodyBudget, BrokenContract, Health, add_standard_services, grpc_server, serve_grpc},
-    limits::FAILED_DRAIN_TIMEOUT,
     net::incoming,
     process::exit::Exit,
     wire::v1::logging_service_server::SERVICE_NAME,
@@ -24,11 +23,15 @@ use crate::{
     console::Console,
     execution::Execution,
     grpc::{self, Grpc},
-    log::{Log, State},
-    open::{OpenStore, OpenStoreError, open},
-    readiness::Phase,
+    limits::{InvalidLimits, Limits},
+    log::{Log, OpenStore, State},
+    open::{OpenStoreError, open},
+    readiness::Readiness,
     settings::{Settings, StoreKind},
 };
+
+/// How long replies may still travel after the disk failed, before the process ends.
+const FAILED_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the service is made of, apart from its connections and its stop signal.
 pub struct Parts {
@@ -40,8 +43,10 @@ pub struct Parts {
     pub store: StoreKind,
     /// Opens the store and checks all of it.
     pub open: Box<dyn FnOnce() -> Result<OpenStore, OpenStoreError> + Send>,
-    /// What runs `open`, the owner of the store, and reads.
+    /// What runs `open`, the committer, and reads.
     pub execution: Execution,
+    /// What clients can fill or use up.
+    pub limits: Limits,
 }
 
 /// Why the service ended early.
@@ -53,6 +58,9 @@ pub enum ServeError {
     /// The disk failed while serving. What was acknowledged is safe; start the service again.
     #[error("stopped: {0}; what was acknowledged is safe, start the service again")]
     Failed(String),
+    /// Limits that cannot work.
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
     /// The operating system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -70,6 +78,7 @@ impl ServeError {
         match self {
             Self::Open(error) => error.exit(),
             Self::Failed(_) => Exit::Disk,
+            Self::Limits(_) => Exit::Usage,
             Self::Thread(_) | Self::Transport(_) | Self::Contract(_) => Exit::Failure,
         }
     }
@@ -78,6 +87,9 @@ impl ServeError {
 /// Serves on `listener` with `settings` until `stop`. Calls `ready` once work is accepted, which is
 /// after the whole journal was read and checked. A stop before that leaves the reading to the end of
 /// the process, which it survives as it survives a crash.
+///
+/// Cancel safety: dropping the future leaves connections, committer and console running; cancel `stop` and
+/// wait instead.
 ///
 /// # Errors
 /// [`ServeError`] says whether to start again.
@@ -94,6 +106,7 @@ pub async fn serve(
         store: settings.store,
         open: Box::new(move || open(&settings)),
         execution: Execution::Threads,
+        limits: Limits::default(),
     };
     serve_incoming(incoming(listener), parts, stop, || ready(addr)).await
 }
@@ -113,20 +126,21 @@ where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     IE: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
 {
-    let phase = Arc::new(Phase::default());
+    parts.limits.validate()?;
+    let readiness = Arc::new(Readiness::default());
     let stop_server = CancellationToken::new();
     let health = Health::new(&[SERVICE_NAME], stop_server.clone());
-    let service = Grpc::new(Arc::clone(&phase), parts.store, stop_server.clone());
+    let service = Grpc::new(Arc::clone(&readiness), parts.store, parts.limits, stop_server.clone());
     let bodies = BodyBudget::default();
     let service = bodies.guard(grpc::server(service));
     let router = grpc_server().add_service(service);
     let router = add_standard_services(router, &health, &bodies)?;
     let mut serving = tokio::spawn(serve_grpc(router, incoming, stop_server.clone()));
 
-    let (tell, opened) = oneshot::channel();
+    let (opening, opened) = oneshot::channel();
     parts.execution.detach("open", move || {
-        // Nobody listens any more after a stop.
-        let _ = tell.send((parts.open)());
+        // After a stop, the receiver is gone.
+        let _ = opening.send((parts.open)());
     })?;
     let opened = tokio::select! {
         // A fixed order here and below, so that a simulation repeats itself.
@@ -137,15 +151,16 @@ where
             return finish(Ended::Stopped, serving).await;
         }
     };
-    let OpenStore { store, index } = match opened {
+    let opened: OpenStore = match opened {
         Ok(opened) => opened,
         Err(error) => {
             serving.abort();
             return Err(error.into());
         }
     };
-    let log = Log::start(store, index, parts.clock, parts.console.clone(), parts.execution)?;
-    phase.open(log.clone());
+    let log =
+        Log::start(opened, parts.clock, parts.console.clone(), parts.execution, parts.limits)?;
+    readiness.open(log.clone());
     health.set_serving(true);
     ready();
 
@@ -155,12 +170,12 @@ where
     stop_server.cancel();
     let result = finish(ended, serving).await;
     log.close().await;
-    // The last words of the journal may have failed, too.
+    // The last seal may have failed, too.
     let result = result.and_then(|()| match &*log.state().borrow() {
         State::Failed(reason) => Err(ServeError::Failed(reason.clone())),
         State::Ready | State::ReadOnly(_) | State::Draining => Ok(()),
     });
-    // Waiting for a slow console holds up a worker for a moment, and nobody needs it any more.
+    // Waiting for a slow console blocks a worker for a moment; no task needs it any more.
     parts.console.flush();
     result
 }
@@ -201,7 +216,7 @@ async fn finish(ended: Ended, serving: Serving) -> Result<(), ServeError> {
     match ended {
         Ended::Stopped => flatten(serving.await),
         Ended::Failed(reason) => {
-            // Every waiter has been told by now; its answer needs a moment to leave.
+            // Every caller has been told by now; its answer needs a moment to leave.
             let _ = tokio::time::timeout(FAILED_DRAIN_TIMEOUT, serving).await;
             Err(ServeError::Failed(reason))
         }

@@ -20,13 +20,31 @@ use logging_service::{
     },
 };
 use oncelog::{
-    limits::READ_CHUNK_MESSAGES_MAX,
+    limits::GRPC_ELEMENTS_MAX,
     message::{Message, Outcome, StoredMessage},
 };
-use support::{all, duplicate, id, log, message, next, record, stored};
+use support::{
+    all, duplicate, id, log, message, next, record,
+    shared_store::{Answer, shared},
+    stored,
+};
 
 fn memory() -> OpenStore {
     OpenStore { store: Box::<MemoryStore>::default(), index: Index::default() }
+}
+
+/// Commits that are overtaken, or whose answers get lost.
+fn shared_with_lost_answers() -> OpenStore {
+    let (store, script) = shared();
+    script.cycle([
+        Answer::LostReply,
+        Answer::Stored,
+        Answer::Overtaken(Vec::new()),
+        Answer::LostRequest,
+        Answer::Late,
+        Answer::Stored,
+    ]);
+    store
 }
 
 /// Small segments, so that the suite crosses from one to the next.
@@ -43,6 +61,15 @@ macro_rules! conformance {
                 #[tokio::test]
                 async fn $check() {
                     super::$check(super::log(super::memory())).await;
+                }
+            )*
+        }
+
+        mod store_with_several_writers {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    super::$check(super::log(super::shared_with_lost_answers())).await;
                 }
             )*
         }
@@ -71,14 +98,14 @@ macro_rules! conformance {
 
 conformance! {
     a_new_message_gets_the_next_sequence
-    the_same_message_again_is_a_duplicate_with_the_first_place
-    the_same_id_with_anything_else_different_is_a_conflict_and_changes_nothing
+    the_same_message_again_is_a_duplicate_with_its_receipt
+    another_message_under_a_used_id_is_a_conflict
     a_batch_decides_its_own_duplicates_and_conflicts
     concurrent_copies_of_a_message_are_stored_once
     a_dropped_call_is_stored_all_the_same
     lookup_finds_what_is_stored_and_nothing_else
-    a_read_shows_records_in_order_after_a_sequence_up_to_a_limit
-    a_read_of_one_stream_skips_the_others_and_still_fills_its_limit
+    a_read_shows_records_in_order_up_to_its_limit
+    a_read_of_one_stream_skips_the_others
     a_read_ends_where_the_log_ended_when_it_began
     a_follower_sees_new_records_in_order
     bodies_come_back_byte_for_byte
@@ -114,7 +141,7 @@ async fn a_new_message_gets_the_next_sequence(log: Log) {
     assert_eq!(log.last_sequence(), 3);
 }
 
-async fn the_same_message_again_is_a_duplicate_with_the_first_place(log: Log) {
+async fn the_same_message_again_is_a_duplicate_with_its_receipt(log: Log) {
     store(&log, vec![message(1, "msg1"), message(2, "msg2")]).await;
     assert_eq!(append_one(&log, message(2, "msg2")).await, duplicate(2));
     let mixed = vec![message(1, "msg1"), message(3, "msg3"), message(2, "msg2")];
@@ -122,7 +149,7 @@ async fn the_same_message_again_is_a_duplicate_with_the_first_place(log: Log) {
     assert_eq!(read_all(&log).await.len(), 3);
 }
 
-async fn the_same_id_with_anything_else_different_is_a_conflict_and_changes_nothing(log: Log) {
+async fn another_message_under_a_used_id_is_a_conflict(log: Log) {
     let first = message(1, "msg1");
     assert_eq!(append_one(&log, first.clone()).await, stored(1));
     let others = [
@@ -176,8 +203,8 @@ async fn lookup_finds_what_is_stored_and_nothing_else(log: Log) {
     assert_eq!(log.lookup(&id(2)).await.unwrap(), None);
 }
 
-async fn a_read_shows_records_in_order_after_a_sequence_up_to_a_limit(log: Log) {
-    let count = READ_CHUNK_MESSAGES_MAX as u64 + 10;
+async fn a_read_shows_records_in_order_up_to_its_limit(log: Log) {
+    let count = GRPC_ELEMENTS_MAX as u64 + 10;
     for start in (0..count).step_by(500) {
         let batch = (start..count.min(start + 500)).map(|n| message(n, &format!("msg{n}")));
         store(&log, batch.collect()).await;
@@ -195,7 +222,7 @@ async fn a_read_shows_records_in_order_after_a_sequence_up_to_a_limit(log: Log) 
     assert_eq!(read(&log, far_behind).await, []);
 }
 
-async fn a_read_of_one_stream_skips_the_others_and_still_fills_its_limit(log: Log) {
+async fn a_read_of_one_stream_skips_the_others(log: Log) {
     for nth in 0..10 {
         let stream = if nth % 5 == 4 { "rare" } else { "facade" };
         let message = Message { stream: stream.parse().unwrap(), ..message(nth, "x") };
@@ -247,4 +274,71 @@ async fn a_closed_log_refuses_appends_and_reads_on(log: Log) {
     assert!(log.append(vec![message(2, "msg2")]).await.is_err());
     assert_eq!(append_one(&log, message(1, "msg1")).await, duplicate(1));
     assert_eq!(read_all(&log).await, [record(1, message(1, "msg1"))]);
+}
+
+/// The answers of a store itself, beside the log.
+mod answers {
+    use std::io::ErrorKind;
+
+    use logging_service::store::{CommitAnswer, Refusal, Store, journal::disk::Fault};
+
+    use super::*;
+    use crate::support::noon;
+
+    /// Commits one message, which is to be stored with this sequence.
+    fn assert_stores(store: &mut dyn Store, sequence: u64) {
+        let answer = store.commit(&[message(sequence, "msg")], noon());
+        let CommitAnswer::Stored(committed) = answer else { panic!("{answer:?}") };
+        assert_eq!((committed.first_sequence, committed.addresses.len()), (sequence, 1));
+        assert_eq!(store.last_sequence(), sequence);
+        let found = store.reader().get(committed.addresses[0]).unwrap();
+        assert_eq!(found, record(sequence, message(sequence, "msg")));
+    }
+
+    #[test]
+    fn a_store_with_one_writer_continues_its_sequences() {
+        for OpenStore { mut store, .. } in [memory(), journal(SimulatedDisk::new())] {
+            for sequence in 1..=3 {
+                assert_stores(&mut *store, sequence);
+                store.seal().unwrap();
+            }
+            assert_eq!(store.catch_up().unwrap(), [], "all batches are its own");
+            store.probe_space().unwrap();
+            assert_stores(&mut *store, 4);
+        }
+    }
+
+    #[test]
+    fn a_store_without_space_refuses_and_goes_on() {
+        let disk = SimulatedDisk::new();
+        let OpenStore { mut store, .. } = journal(disk.clone());
+        assert_stores(&mut *store, 1);
+        disk.set_capacity(Some(disk.used()));
+        let large = message(9, &"x".repeat(128 * 1024));
+        let answer = store.commit(&[large], noon());
+        assert!(matches!(answer, CommitAnswer::Refused(Refusal::NoSpace(_))), "{answer:?}");
+        assert!(store.probe_space().is_err());
+        assert_eq!(store.last_sequence(), 1);
+        disk.set_capacity(None);
+        store.probe_space().unwrap();
+        assert_stores(&mut *store, 2);
+    }
+
+    #[test]
+    fn a_store_that_failed_is_finished_until_it_is_opened_again() {
+        let disk = SimulatedDisk::new();
+        let OpenStore { mut store, .. } = journal(disk.clone());
+        assert_stores(&mut *store, 1);
+        disk.inject(0, Fault::Fail(ErrorKind::Other));
+        for _ in 0..2 {
+            let answer = store.commit(&[message(2, "msg")], noon());
+            assert!(matches!(answer, CommitAnswer::Failed(_)), "{answer:?}");
+        }
+        assert!(store.seal().is_err() && store.probe_space().is_err());
+        assert_eq!(store.last_sequence(), 1);
+        drop(store);
+        let OpenStore { mut store, .. } = journal(disk);
+        let next = store.last_sequence() + 1;
+        assert_stores(&mut *store, next);
+    }
 }

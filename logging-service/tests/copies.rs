@@ -49,7 +49,7 @@ fn assert_one_stored_and_all_agree(answers: &Answers) {
         assert!(copies.iter().all(|(_, sequence)| *sequence == copies[0].1), "{copies:?}");
     }
     let sequences: HashSet<u64> = answers.values().map(|copies| copies[0].1).collect();
-    assert_eq!(sequences.len(), answers.len(), "two messages have one place");
+    assert_eq!(sequences.len(), answers.len(), "two messages have one sequence");
 }
 
 /// Sends each of `numbers` one to five times at once, over all clients, in a random order.
@@ -75,7 +75,7 @@ fn send_copies(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copies_of_a_call_wait_for_one_commit_and_none_is_answered_before_it() {
+async fn copies_of_a_call_wait_for_one_commit() {
     let disk = GatedDisk::default();
     let service = Served::start(&disk).await;
     let clients = clients(&service, 2).await;
@@ -112,7 +112,7 @@ async fn copies_of_a_call_wait_for_one_commit_and_none_is_answered_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_held_back_and_let_go_in_any_order_are_stored_once_even_after_a_restart() {
+async fn late_calls_in_any_order_are_stored_once_after_a_restart() {
     let (disk, mut rng) = (GatedDisk::default(), Rng::with_seed(13));
     let service = Served::start(&disk).await;
     let connections = clients(&service, 8).await;

@@ -7,13 +7,13 @@ mod support;
 use futures_util::future::join_all;
 use logging_service::{
     Execution,
-    console::Console,
+    limits::Limits,
     log::{AppendError, Log, ReadRange, State},
 };
 use support::{
-    all, clock, duplicate,
+    all, duplicate,
     faulty_store::{Disk, Switches, faulty},
-    id, message, record, stored,
+    id, log_with, message, record, stored,
 };
 use tokio::time::{Duration, timeout};
 
@@ -21,8 +21,7 @@ const BOTH: [Execution; 2] = [Execution::Threads, Execution::Tasks];
 
 fn start(execution: Execution) -> (Log, Switches) {
     let (opened, switches, _) = faulty();
-    let log = Log::start(opened.store, opened.index, clock(), Console::off(), execution).unwrap();
-    (log, switches)
+    (log_with(opened, execution, Limits::default()), switches)
 }
 
 async fn failed(log: &Log) {
@@ -45,7 +44,7 @@ async fn either_way_each_message_is_stored_once_and_can_be_read() {
 }
 
 #[tokio::test]
-async fn either_way_a_stop_answers_what_was_handed_over_before_it() {
+async fn either_way_a_stop_answers_what_was_submitted_before_it() {
     for execution in BOTH {
         let (log, switches) = start(execution);
         let appends = (1..=20).map(|nth| log.append(vec![message(nth, "msg")]));
@@ -60,7 +59,7 @@ async fn either_way_a_stop_answers_what_was_handed_over_before_it() {
 #[tokio::test]
 async fn either_way_a_failure_or_a_panic_is_told_to_every_waiter() {
     for execution in BOTH {
-        for trouble in [Disk::Fails, Disk::Panics] {
+        for trouble in [Disk::Fails, Disk::Panics, Disk::SaysAWrongSequence] {
             let (log, switches) = start(execution);
             switches.set(trouble);
             let appends = (1..=5).map(|nth| log.append(vec![message(nth, "msg")]));

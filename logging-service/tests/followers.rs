@@ -14,40 +14,42 @@ use std::{
 
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use logging_service::{
-    Execution,
-    console::Console,
+    Execution, OpenStore,
+    limits::Limits,
     log::{Index, Log, ReadRange, ReadStream},
     store::{
-        Address, CommitError, Committed, ReadError, Reader, ScanLimit, Store, memory::MemoryStore,
+        Address, CommitAnswer, CommitError, ReadError, Reader, ScanLimit, Store,
+        memory::MemoryStore,
     },
 };
-use oncelog::{
-    limits::{
-        FOLLOWED_BYTES_PER_SECOND_MAX, FOLLOWED_CHUNK_COST_BYTES, FOLLOWED_MESSAGE_COST_BYTES,
-        FOLLOWERS_HELD_MAX, FOLLOWERS_MAX,
-    },
-    message::{Message, StoredMessage, StreamName},
-};
-use support::{clock, message, next, sequences_upto};
+use oncelog::message::{Message, StoredMessage, StreamName};
+use support::{log_with, message, next, sequences_to};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
-/// Longer than any of these tests takes where nobody waits for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What a chunk and a message count for beside the bodies, as the read throttle has it.
+const CHUNK_COST_BYTES: u64 = 32 * 1024;
+const MESSAGE_COST_BYTES: u64 = 80;
+
+/// Without appends for this long, followers get all they can take.
+const HELD_MAX: Duration = Duration::from_millis(20);
+
+/// Longer than any of these tests takes where no follower waits for ever.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store that counts how often it is scanned.
 struct CountingStore(MemoryStore, Arc<AtomicUsize>);
 
 impl Store for CountingStore {
-    fn commit(&mut self, batch: &[Message], at: SystemTime) -> Result<Committed, CommitError> {
+    fn commit(&mut self, batch: &[Message], at: SystemTime) -> CommitAnswer {
         self.0.commit(batch, at)
     }
 
-    fn mark_idle(&mut self) -> Result<(), CommitError> {
-        self.0.mark_idle()
+    fn seal(&mut self) -> Result<(), CommitError> {
+        self.0.seal()
     }
 
-    fn make_room(&mut self) -> Result<(), CommitError> {
-        self.0.make_room()
+    fn probe_space(&mut self) -> Result<(), CommitError> {
+        self.0.probe_space()
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
@@ -76,8 +78,8 @@ impl Reader for CountingReader {
 fn start(execution: Execution) -> (Log, Arc<AtomicUsize>) {
     let scans = Arc::<AtomicUsize>::default();
     let store = Box::new(CountingStore(MemoryStore::default(), Arc::clone(&scans)));
-    let log = Log::start(store, Index::default(), clock(), Console::off(), execution).unwrap();
-    (log, scans)
+    let opened = OpenStore { store, index: Index::default() };
+    (log_with(opened, execution, Limits::default()), scans)
 }
 
 async fn store(log: &Log, numbers: impl Iterator<Item = u64>) {
@@ -89,7 +91,7 @@ fn follow(log: &Log, after: u64) -> ReadStream {
 }
 
 #[tokio::test]
-async fn followers_at_one_place_share_what_was_read_once_and_each_sees_all_of_it_in_order() {
+async fn followers_at_one_position_share_what_was_read_once() {
     for execution in [Execution::Threads, Execution::Tasks] {
         let (log, scans) = start(execution);
         store(&log, 1..=10).await;
@@ -98,12 +100,12 @@ async fn followers_at_one_place_share_what_was_read_once_and_each_sees_all_of_it
         let first: Vec<_> = first.into_iter().map(|chunk| chunk.unwrap().unwrap()).collect();
         assert!(first.iter().all(|chunk| Arc::ptr_eq(chunk, &first[0])), "{execution:?}");
         assert_eq!(scans.load(Ordering::Relaxed), 1, "{execution:?}");
-        for upto in [20, 1500, 4000] {
+        for last in [20, 1500, 4000] {
             let after = log.last_sequence();
-            store(&log, after + 1..=upto).await;
-            let seen = followers.iter_mut().map(|follower| sequences_upto(follower, upto));
+            store(&log, after + 1..=last).await;
+            let seen = followers.iter_mut().map(|follower| sequences_to(follower, last));
             for seen in join_all(seen).await {
-                assert!(seen.into_iter().eq(after + 1..=upto), "{execution:?}");
+                assert!(seen.into_iter().eq(after + 1..=last), "{execution:?}");
             }
         }
         let scans = scans.load(Ordering::Relaxed);
@@ -112,13 +114,13 @@ async fn followers_at_one_place_share_what_was_read_once_and_each_sees_all_of_it
 }
 
 #[tokio::test]
-async fn a_follower_that_begins_within_a_shared_chunk_gets_the_rest_of_it_and_no_more() {
+async fn a_follower_that_begins_within_a_chunk_gets_the_rest_of_it() {
     let (log, scans) = start(Execution::Threads);
     store(&log, 1..=10).await;
     let mut first = follow(&log, 0);
-    assert!(sequences_upto(&mut first, 10).await.into_iter().eq(1..=10));
+    assert!(sequences_to(&mut first, 10).await.into_iter().eq(1..=10));
     let mut second = follow(&log, 4);
-    assert!(sequences_upto(&mut second, 10).await.into_iter().eq(5..=10));
+    assert!(sequences_to(&mut second, 10).await.into_iter().eq(5..=10));
     let two = ReadRange { after: 6, limit: Some(2), follow: true, ..ReadRange::default() };
     assert_eq!(support::all(log.read(two)).await.len(), 2);
     assert_eq!(scans.load(Ordering::Relaxed), 1);
@@ -139,9 +141,9 @@ async fn followers_of_different_streams_see_each_their_own_records() {
     };
     let (mut every, mut facade, mut orders) = (follow(&log, 0), only("facade"), only("orders"));
     let (every, facade, orders) = tokio::join!(
-        sequences_upto(&mut every, 300),
-        sequences_upto(&mut facade, 299),
-        sequences_upto(&mut orders, 300),
+        sequences_to(&mut every, 300),
+        sequences_to(&mut facade, 299),
+        sequences_to(&mut orders, 300),
     );
     assert!(every.into_iter().eq(1..=300));
     assert!(facade.into_iter().eq((1..=300).filter(|number| number % 3 != 0)));
@@ -151,7 +153,7 @@ async fn followers_of_different_streams_see_each_their_own_records() {
 #[tokio::test(start_paused = true)]
 async fn on_a_quiet_log_followers_see_a_record_at_once() {
     let (log, _scans) = start(Execution::Tasks);
-    let mut followers: Vec<_> = (0..FOLLOWERS_MAX).map(|_| follow(&log, 0)).collect();
+    let mut followers: Vec<_> = (0..Limits::default().followers).map(|_| follow(&log, 0)).collect();
     for number in 1..=5 {
         sleep(Duration::from_millis(100)).await;
         let stored = Instant::now();
@@ -167,7 +169,7 @@ async fn on_a_quiet_log_followers_see_a_record_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_messages_are_appended_followers_wait_and_then_catch_up_without_a_gap() {
+async fn followers_wait_for_appends_and_catch_up_without_a_gap() {
     const FOLLOWERS: u64 = 100;
     const ROUNDS: u64 = 500;
     let (log, _scans) = start(Execution::Tasks);
@@ -198,16 +200,17 @@ async fn while_messages_are_appended_followers_wait_and_then_catch_up_without_a_
     let busy = began.elapsed();
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
     let body_bytes = 3;
-    let cost = count(&chunks) * FOLLOWED_CHUNK_COST_BYTES
-        + count(&delivered) * (FOLLOWED_MESSAGE_COST_BYTES + body_bytes);
-    let share = cost as f64 / (busy.as_secs_f64() * FOLLOWED_BYTES_PER_SECOND_MAX as f64);
+    let cost =
+        count(&chunks) * CHUNK_COST_BYTES + count(&delivered) * (MESSAGE_COST_BYTES + body_bytes);
+    let share =
+        cost as f64 / (busy.as_secs_f64() * Limits::default().follow_bytes_per_second as f64);
     assert!((0.5..1.2).contains(&share), "followers got {share:.2} of what they may get");
     let stopped = Instant::now();
     for follower in following {
         follower.await.unwrap();
     }
     let late = stopped.elapsed();
-    assert!(late < FOLLOWERS_HELD_MAX * 3, "they had everything {late:?} after the last append");
+    assert!(late < HELD_MAX * 3, "they had everything {late:?} after the last append");
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +226,7 @@ async fn a_follower_that_takes_nothing_holds_up_no_other() {
         assert!(follower.next().now_or_never().is_none());
     }
     let mut reads = follow(&log, 0);
-    let seen = timeout(PATIENCE, sequences_upto(&mut reads, 20_000)).await;
+    let seen = timeout(TIMEOUT, sequences_to(&mut reads, 20_000)).await;
     assert!(seen.unwrap().into_iter().eq(1..=20_000));
 }
 

@@ -60,7 +60,7 @@ fn good() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_grpc_message_is_refused_in_words_and_nothing_of_it_is_stored() {
+async fn what_is_no_grpc_message_is_refused_and_not_stored() {
     let service = Served::start(&GatedDisk::default()).await;
     let good = good();
     let cut = &good[..good.len() - 1];

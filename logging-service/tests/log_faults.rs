@@ -6,18 +6,22 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use logging_service::log::{AppendError, Log, ReadRange, State};
+use logging_service::{
+    Execution,
+    limits::Limits,
+    log::{AppendError, Log, ReadRange, State},
+};
 use oncelog::{
-    limits::{APPEND_BYTES_WAITING_MAX, APPENDS_WAITING_MAX, MESSAGE_BODY_BYTES_MAX},
+    limits::MESSAGE_BODY_BYTES_MAX,
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
     all, duplicate,
     faulty_store::{Disk, faulty},
-    id, log, message, stored,
+    id, log, log_with, message, stored,
 };
 
-/// Starts an append and gives it the chance to reach the journal thread.
+/// Starts an append and gives it the chance to reach the committer thread.
 async fn begin(log: &Log, messages: Vec<Message>) -> Appending {
     let log = log.clone();
     let appending = tokio::spawn(async move { log.append(messages).await });
@@ -47,7 +51,7 @@ async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
     commits.recv().unwrap();
     let second = begin(&log, vec![message(1, "msg1")]).await;
 
-    // Nobody may hear or see anything of it before it is durable.
+    // No caller or reader may learn of it before it is durable.
     assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
     assert_eq!(read_all(&log).await, []);
     assert!(!first.is_finished() && !second.is_finished());
@@ -58,7 +62,7 @@ async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
 }
 
 #[tokio::test]
-async fn what_waits_for_the_disk_shares_the_next_commit() {
+async fn calls_that_wait_for_the_disk_share_the_next_commit() {
     let (store, switches, commits) = faulty();
     let log = log(store);
     let held = switches.hold_commits();
@@ -101,7 +105,7 @@ async fn a_failed_commit_fails_every_waiter_and_the_log() {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_journal_thread_is_a_failure_not_a_silence() {
+async fn a_panic_of_the_committer_fails_the_log() {
     let (store, switches, _commits) = faulty();
     let log = log(store);
     switches.set(Disk::Panics);
@@ -110,7 +114,32 @@ async fn a_panic_of_the_journal_thread_is_a_failure_not_a_silence() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_new_messages_answers_known_ones_and_recovers() {
+async fn a_failed_assertion_in_the_committer_fails_the_log() {
+    let (store, switches, commits) = faulty();
+    let log = log(store);
+    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
+    commits.recv().unwrap();
+
+    let held = switches.hold_commits();
+    switches.set(Disk::SaysAWrongSequence);
+    let leader = begin(&log, vec![message(1, "leader")]).await;
+    commits.recv().unwrap();
+    let waiting = begin(&log, vec![message(2, "waits")]).await;
+    drop(held);
+    assert_eq!(leader.await.unwrap(), Err(AppendError::Failed));
+    assert_eq!(waiting.await.unwrap(), Err(AppendError::Failed));
+
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
+    switches.set(Disk::Works);
+    assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
+    // Nothing of it is known, whatever the store has kept.
+    assert_eq!(log.last_sequence(), 1);
+    assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
+    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [duplicate(1)]);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_new_messages_and_recovers() {
     let (store, switches, _commits) = faulty();
     let log = log(store);
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
@@ -136,14 +165,15 @@ async fn a_full_disk_refuses_new_messages_answers_known_ones_and_recovers() {
 }
 
 #[tokio::test]
-async fn past_its_queue_the_log_refuses_at_once_and_stores_nothing_of_it() {
+async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
     let (store, switches, commits) = faulty();
-    let log = log(store);
+    let limits = Limits { appends_waiting: 100, ..Limits::default() };
+    let log = log_with(store, Execution::Threads, limits);
     let held = switches.hold_commits();
     let first = begin(&log, vec![message(0, "first")]).await;
     commits.recv().unwrap();
     let mut waiting = Vec::new();
-    for nth in 1..=APPENDS_WAITING_MAX as u64 {
+    for nth in 1..=limits.appends_waiting as u64 {
         waiting.push(begin(&log, vec![message(nth, "waits")]).await);
     }
     let refused = log.append(vec![message(9999, "too many")]).await.unwrap();
@@ -157,17 +187,33 @@ async fn past_its_queue_the_log_refuses_at_once_and_stores_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn bytes_that_waited_count_no_longer_once_they_are_stored() {
-    let log = log(faulty().0);
+async fn more_bytes_than_may_wait_are_refused() {
     let large = message(0, &"x".repeat(MESSAGE_BODY_BYTES_MAX));
-    for nth in 0..=(APPEND_BYTES_WAITING_MAX / MESSAGE_BODY_BYTES_MAX) as u64 {
-        let next = Message { id: id(nth), ..large.clone() };
-        assert_eq!(log.append(vec![next]).await.unwrap(), [stored(nth + 1)]);
+    let large = |nth| Message { id: id(nth), ..large.clone() };
+    let (store, switches, commits) = faulty();
+    let limits = Limits { append_bytes_waiting: 2 * MESSAGE_BODY_BYTES_MAX, ..Limits::default() };
+    let log = log_with(store, Execution::Threads, limits);
+    for nth in 0..=2 {
+        assert_eq!(log.append(vec![large(nth)]).await.unwrap(), [stored(nth + 1)]);
+        commits.recv().unwrap();
     }
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![large(3)]).await;
+    commits.recv().unwrap();
+    let waiting = [begin(&log, vec![large(4)]).await, begin(&log, vec![large(5)]).await];
+    let refused = log.append(vec![message(9999, "x")]).await.unwrap();
+    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    drop(held);
+    assert_eq!(first.await.unwrap().unwrap(), [stored(4)]);
+    for (sequence, appending) in (5..).zip(waiting) {
+        assert_eq!(appending.await.unwrap().unwrap(), [stored(sequence)]);
+    }
+    assert_eq!(log.append(vec![large(6)]).await.unwrap(), [stored(7)]);
+    assert_eq!(log.lookup(&id(9999)).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn closing_finishes_what_was_handed_over() {
+async fn closing_finishes_what_was_submitted() {
     // Whether the stop is found beside the work or after it is a race: both must do.
     for _ in 0..50 {
         let (store, switches, commits) = faulty();
@@ -180,7 +226,7 @@ async fn closing_finishes_what_was_handed_over() {
             let log = log.clone();
             async move { log.close().await }
         });
-        // The stop is handed over from another thread: give it the time to arrive.
+        // The stop is submitted from another thread: give it the time to arrive.
         tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
         drop(held);
         assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);

@@ -7,10 +7,11 @@ mod support;
 use std::{net::SocketAddr, sync::mpsc, time::Duration};
 
 use logging_service::{
-    Execution, OpenStore, Parts, ServeError, console::Console, serve_incoming, settings::StoreKind,
+    Execution, OpenStore, Parts, ServeError, console::Console, limits::Limits, serve_incoming,
+    settings::StoreKind,
 };
 use oncelog::{
-    limits::{CALL_MESSAGES_MAX, FOLLOWERS_MAX},
+    limits::CALL_MESSAGES_MAX,
     net::incoming,
     process::exit::Exit,
     wire::{
@@ -25,6 +26,7 @@ use support::{
     clock,
     faulty_store::{Disk, faulty},
     message,
+    shared_store::{Answer, shared},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +46,10 @@ struct Service {
 
 /// Starts a service whose store is opened by `open`.
 async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
+    start_with(Limits::default(), open).await
+}
+
+async fn start_with(limits: Limits, open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr: SocketAddr = listener.local_addr().unwrap();
     let parts = Parts {
@@ -52,6 +58,7 @@ async fn start(open: impl FnOnce() -> OpenStore + Send + 'static) -> Service {
         store: StoreKind::Memory,
         open: Box::new(|| Ok(open())),
         execution: Execution::Threads,
+        limits,
     };
     let stop = CancellationToken::new();
     let (is_ready, ready) = oneshot::channel();
@@ -192,7 +199,7 @@ async fn a_failed_disk_fails_the_waiters_and_ends_the_service() {
     (&mut service.ready).await.unwrap();
     switches.set(Disk::Fails);
     let status = service.client.append(batch(vec![message(1, "a").into()])).await.unwrap_err();
-    assert!(!surely_not_stored(&status), "nobody can know that");
+    assert!(!surely_not_stored(&status), "that is unknown");
     let served = tokio::time::timeout(Duration::from_secs(30), service.served).await.unwrap();
     assert_eq!(served.unwrap().unwrap_err().exit(), Exit::Disk);
 }
@@ -237,6 +244,46 @@ async fn a_full_disk_is_told_in_receipts_and_status() {
     let status = service.client.status(StatusRequest {}).await.unwrap().into_inner();
     assert_eq!(status.state(), State::ReadOnly);
     assert!(status.reason.contains("no space"), "{}", status.reason);
+}
+
+#[tokio::test]
+async fn a_call_of_unknown_outcome_is_not_called_not_stored() {
+    let (store, script) = shared();
+    let limits = Limits { commit_attempts: 2, ..Limits::default() };
+    let mut service = start_with(limits, || store).await;
+    (&mut service.ready).await.unwrap();
+    script.answer([Answer::LostRequest, Answer::LostRequest]);
+    let request = batch(vec![message(1, "a").into()]);
+    let status = service.client.append(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(!surely_not_stored(&status), "it may be stored");
+    // The service goes on.
+    let again = append(&mut service, vec![message(1, "a").into()]).await;
+    assert_eq!(again, [(Outcome::Stored, 1)]);
+    // Without a leader the receipt says that nothing was stored.
+    script.answer([Answer::NoLeader]);
+    let request = batch(vec![message(2, "b").into()]);
+    let receipts = service.client.append(request).await.unwrap().into_inner().receipts;
+    assert_eq!(
+        (receipts[0].outcome(), receipts[0].reason()),
+        (Outcome::Rejected, Reason::Overloaded)
+    );
+    assert_eq!(health(&mut service).await, ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn limits_that_cannot_work_end_the_service_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let parts = Parts {
+        clock: clock(),
+        console: Console::off(),
+        store: StoreKind::Memory,
+        open: Box::new(|| unreachable!("nothing is opened")),
+        execution: Execution::Threads,
+        limits: Limits { scans_at_once: 0, ..Limits::default() },
+    };
+    let served = serve_incoming(incoming(listener), parts, CancellationToken::new(), || {}).await;
+    assert_eq!(served.unwrap_err().exit(), Exit::Usage);
 }
 
 #[tokio::test]
@@ -293,29 +340,30 @@ async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
 }
 
 #[tokio::test]
-async fn there_is_room_for_so_many_followers_and_again_once_one_leaves() {
-    let mut service = start(|| faulty().0).await;
+async fn followers_are_refused_past_their_limit_until_one_leaves() {
+    let limits = Limits { followers: 20, ..Limits::default() };
+    let mut service = start_with(limits, || faulty().0).await;
     (&mut service.ready).await.unwrap();
     append(&mut service, vec![message(1, "msg1").into()]).await;
     let follow = ReadRequest { follow: true, ..ReadRequest::default() };
     // As many as one connection takes.
     let mut client = LoggingServiceClient::connect(service.url.clone()).await.unwrap();
     let mut followers = Vec::new();
-    for _ in 0..FOLLOWERS_MAX {
+    for _ in 0..limits.followers {
         let mut chunks = client.read(follow.clone()).await.unwrap().into_inner();
         assert_eq!(chunks.message().await.unwrap().unwrap().messages.len(), 1);
         followers.push(chunks);
     }
     let refused = service.client.read(follow.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
-    // Reads that end have places of their own.
+    // Reads that end have permits of their own.
     let mut all = service.client.read(ReadRequest::default()).await.unwrap().into_inner();
     assert_eq!(all.message().await.unwrap().unwrap().messages.len(), 1);
     followers.pop();
-    let room = async {
+    let accepted = async {
         while service.client.read(follow.clone()).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), room).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), accepted).await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! The message, and what the log answers to it.
 
 mod content_type;
+mod detach;
 mod id;
 mod stream;
 mod text;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 
 pub use self::{
     content_type::{ContentType, InvalidContentType},
+    detach::detach,
     id::{IdSource, InvalidMessageId, MESSAGE_ID_CHARS, MessageId, RandomIds},
     stream::{InvalidStreamName, StreamName},
 };

@@ -12,6 +12,7 @@ use facade_service::{Facade, Upstreams, settings::Settings};
 use logging_service::{
     Execution, OpenStoreError, Parts, ServeError,
     console::Console,
+    limits::Limits,
     open_journal, serve_incoming,
     settings::StoreKind,
     store::journal::{Options, disk::SimulatedDisk},
@@ -148,6 +149,7 @@ impl LoggingMachine {
             store: StoreKind::Journal,
             open: Box::new(open),
             execution: Execution::Tasks,
+            limits: Limits::default(),
         };
         let ready = || self.events.tell("logging is ready");
         let serve = async |stop| serve_incoming(listener.incoming(), parts, stop, ready).await;

@@ -107,7 +107,7 @@ fn fill(
             StoredMessage { receipt, message }
         }));
         if choices.ratio(1, 4)? {
-            journal.mark_idle().unwrap();
+            journal.seal().unwrap();
         }
     }
     Ok(())

@@ -9,13 +9,13 @@ use crate::store::Address;
 
 /// Address of every durable record by its id: 24 bytes of content a message.
 ///
-/// It holds durable records only, so whoever finds an id here may answer "stored". Handlers read it
-/// from many threads; the owner of the store alone writes it, after each commit. Every call copies what
-/// it returns: no guard of the map ever leaves this file.
+/// It holds durable records only, so an id that is found here may be answered "stored". Handlers read it
+/// from many threads; the committer alone writes it, after each commit. Every call copies what it returns:
+/// no guard of the map ever leaves this file.
 ///
 /// In a long log, each id is somewhere in memory that is in no cache. Looking for many under locks that
-/// are taken once lets the processor fetch several at once, which a lock for each would prevent. Who looks
-/// for an id meanwhile waits, also while a shard grows, which moves all that is in it.
+/// are taken once lets the processor fetch several at once, which a lock for each would prevent. A single
+/// look-up meanwhile waits, also while a shard grows, which moves all that is in it.
 #[derive(Debug, Default)]
 pub struct Index(DashMap<MessageId, Address>);
 
@@ -34,7 +34,7 @@ impl Index {
             return ids.map(|id| self.get(id)).collect();
         }
         let hashed: Vec<_> = ids.map(|id| (self.hash(id), id)).collect();
-        // Always in this order, here and below: so nobody waits in a circle.
+        // Lock order: by number of the shard, here and below.
         let shards: Vec<_> = self.0.shards().iter().map(|shard| shard.read()).collect();
         let find = |(hash, id): (u64, &MessageId)| {
             let shard = &shards[self.0.determine_shard(hash as usize)];

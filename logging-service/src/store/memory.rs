@@ -7,7 +7,7 @@ use std::{
 
 use oncelog::message::{Message, Receipt, StoredMessage};
 
-use super::{Address, CommitError, Committed, ReadError, Reader, ScanLimit, Store};
+use super::{Address, CommitAnswer, CommitError, Committed, ReadError, Reader, ScanLimit, Store};
 
 /// Keeps records in a vector; the address of a record is its index there.
 #[derive(Debug, Default)]
@@ -19,28 +19,24 @@ pub struct MemoryStore {
 struct Records(RwLock<Vec<StoredMessage>>);
 
 impl Store for MemoryStore {
-    fn commit(
-        &mut self,
-        batch: &[Message],
-        stored_at: SystemTime,
-    ) -> Result<Committed, CommitError> {
+    fn commit(&mut self, batch: &[Message], stored_at: SystemTime) -> CommitAnswer {
         let mut records = self.records.0.write().unwrap_or_else(PoisonError::into_inner);
         let first_index = records.len() as u64;
         records.extend((1..).zip(batch).map(|(nth, message)| StoredMessage {
             receipt: Receipt { sequence: first_index + nth, stored_at },
             message: message.clone(),
         }));
-        Ok(Committed {
+        CommitAnswer::Stored(Committed {
             first_sequence: first_index + 1,
             addresses: (first_index..records.len() as u64).map(Address).collect(),
         })
     }
 
-    fn mark_idle(&mut self) -> Result<(), CommitError> {
+    fn seal(&mut self) -> Result<(), CommitError> {
         Ok(())
     }
 
-    fn make_room(&mut self) -> Result<(), CommitError> {
+    fn probe_space(&mut self) -> Result<(), CommitError> {
         Ok(())
     }
 

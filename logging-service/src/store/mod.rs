@@ -16,38 +16,59 @@ use oncelog::message::{Message, StoredMessage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(pub u64);
 
-/// The writing side, used by one thread at a time.
+/// The writing side, used by one thread at a time. Calls may block.
+///
+/// A store is either a log of its own (the journal, the memory store), or one of several writers of a log
+/// that an engine replicates. Only the second kind answers [`CommitAnswer::Overtaken`] or
+/// [`CommitAnswer::Unknown`], and only it returns anything from [`Store::catch_up`].
 pub trait Store: Send + 'static {
-    /// Appends `batch`, which is not empty, as one unit: after a crash all of it is there or none.
+    /// Appends `batch`, which is not empty, as one unit: after a crash all of it is stored or none.
     ///
-    /// Returns when all of it is durable. Readers see it from then on, not earlier.
+    /// Returns when the answer is certain. Readers see a stored batch from then on, not earlier.
+    /// [`CommitAnswer`] says what is stored after each answer and what the caller may do next. The store
+    /// itself never tries a commit again.
+    fn commit(&mut self, batch: &[Message], stored_at: SystemTime) -> CommitAnswer;
+
+    /// Reads on: returns the batches that stand in the log after the last batch that this store has
+    /// committed or returned, in order, without a gap. Each batch is returned once. An empty answer means
+    /// that no further batch is known yet.
+    ///
+    /// The committer calls it after [`CommitAnswer::Overtaken`] and [`CommitAnswer::Unknown`], and publishes
+    /// what it returns as it publishes its own batches. What is returned must continue the sequences of the
+    /// store and repeat no id: a store checks the batches of others before it returns them.
+    ///
+    /// A batch whose commit was answered [`CommitAnswer::Unknown`] can take effect only as the next batch
+    /// of the log. So once this call has returned at least one batch, or a later commit was stored, every
+    /// earlier attempt of unknown outcome is settled: it is among the returned batches, or it is not
+    /// stored and never will be.
     ///
     /// # Errors
-    /// [`CommitError::NoSpace`]: surely nothing of it is stored, and the store can go on.
-    /// [`CommitError::Failed`]: nobody knows what is stored; the store must not be used again.
-    fn commit(
-        &mut self,
-        batch: &[Message],
-        stored_at: SystemTime,
-    ) -> Result<Committed, CommitError>;
+    /// [`CatchUpError::Unavailable`]: the log cannot be read now; nothing was returned, ask again later.
+    /// [`CatchUpError::Failed`]: as [`CommitAnswer::Failed`].
+    fn catch_up(&mut self) -> Result<Vec<CommittedBatch>, CatchUpError> {
+        Ok(Vec::new())
+    }
 
     /// Called when no append has come for a while, and before a clean stop: makes later damage to
     /// the last batch distinguishable from an unfinished write.
     ///
     /// # Errors
-    /// As [`Store::commit`].
-    fn mark_idle(&mut self) -> Result<(), CommitError>;
+    /// [`CommitError::NoSpace`]: the seal is not written, and the store goes on.
+    /// [`CommitError::Failed`]: as [`CommitAnswer::Failed`].
+    fn seal(&mut self) -> Result<(), CommitError>;
 
-    /// Called now and then after [`CommitError::NoSpace`]: whether there is room again.
+    /// Called now and then after [`Refusal::NoSpace`]: whether a commit would find space again.
     ///
     /// # Errors
-    /// As [`Store::commit`]; [`CommitError::NoSpace`] if there is still no room.
-    fn make_room(&mut self) -> Result<(), CommitError>;
+    /// [`CommitError::NoSpace`]: there is still none, and the store goes on.
+    /// [`CommitError::Failed`]: as [`CommitAnswer::Failed`].
+    fn probe_space(&mut self) -> Result<(), CommitError>;
 
     /// A reader of what is durable.
     fn reader(&self) -> Arc<dyn Reader>;
 
-    /// Sequence of the last durable record; zero if there is none.
+    /// Sequence of the last durable record, or the last one that a repair has declared lost, if that is
+    /// greater; zero if there is none. The next batch begins with the sequence after it.
     fn last_sequence(&self) -> u64;
 }
 
@@ -76,7 +97,7 @@ pub struct ScanLimit {
     pub bytes: usize,
 }
 
-/// A batch on disk.
+/// Where a batch is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Sequence of the first message; the others follow without a gap.
@@ -85,15 +106,86 @@ pub struct Committed {
     pub addresses: Vec<Address>,
 }
 
-/// Why a batch was not committed.
+/// What a store answers to a commit.
+#[derive(Debug)]
+#[must_use]
+pub enum CommitAnswer {
+    /// All of the batch is durable.
+    Stored(Committed),
+    /// Engines only. Surely nothing of the batch is stored: another batch was committed first. The caller
+    /// reads on, decides again, and may commit again.
+    Overtaken,
+    /// Surely nothing of the batch is stored, and the store goes on.
+    Refused(Refusal),
+    /// Engines only. The batch is stored, or will be, or never will be. The caller reads on, decides again,
+    /// and may commit again: whichever attempt comes first is stored, and the others never are.
+    Unknown(String),
+    /// The journal only. What is stored of the batch is unknown, and the store is finished until it is
+    /// opened again: a failed sync is never tried again.
+    Failed(io::Error),
+}
+
+/// Why a store refused a batch.
 #[derive(Debug, thiserror::Error)]
-pub enum CommitError {
-    /// No space is left. Surely nothing of the batch is stored.
+pub enum Refusal {
+    /// No space is left. New batches are refused until [`Store::probe_space`] says otherwise.
     #[error("no space is left: {0}")]
     NoSpace(io::Error),
-    /// The disk failed. What is stored of the batch is unknown until the store is opened again.
+    /// Engines only. The replicated log has no leader now; the same batch may be committed again later.
+    #[error("the log has no leader: {0}")]
+    NoLeader(String),
+}
+
+/// A batch that [`Store::catch_up`] has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedBatch {
+    /// Which writer committed it.
+    pub origin: Origin,
+    /// The records, in order.
+    pub messages: Vec<Message>,
+    /// Where they are.
+    pub committed: Committed,
+}
+
+/// Which writer of a log committed a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This store: an attempt that was answered [`CommitAnswer::Unknown`] has been stored.
+    Own,
+    /// Another writer of the same log.
+    Other,
+}
+
+/// Why a store could not read on.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// The log cannot be read now.
+    #[error("the log cannot be read now: {0}")]
+    Unavailable(String),
+    /// The store is finished until it is opened again.
+    #[error("the store failed: {0}")]
+    Failed(io::Error),
+}
+
+/// Why a store that writes to a disk could not write.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// No space is left. Surely nothing is stored of what was to be written.
+    #[error("no space is left: {0}")]
+    NoSpace(io::Error),
+    /// The disk failed. What is stored is unknown until the store is opened again.
     #[error("the disk failed: {0}")]
     Failed(io::Error),
+}
+
+impl From<Result<Committed, CommitError>> for CommitAnswer {
+    fn from(result: Result<Committed, CommitError>) -> Self {
+        match result {
+            Ok(committed) => Self::Stored(committed),
+            Err(CommitError::NoSpace(error)) => Self::Refused(Refusal::NoSpace(error)),
+            Err(CommitError::Failed(error)) => Self::Failed(error),
+        }
+    }
 }
 
 /// Why a record could not be read.

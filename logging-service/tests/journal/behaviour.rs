@@ -41,7 +41,7 @@ fn a_reopened_journal_holds_the_same_at_the_same_addresses() {
             addresses.extend(commit(&mut opened.journal, batch).unwrap().addresses);
         }
         if start % 2 == 0 {
-            opened.journal.mark_idle().unwrap();
+            opened.journal.seal().unwrap();
         }
     }
     let segments = disk.list().unwrap().len();
@@ -131,13 +131,13 @@ fn a_seal_is_written_once_for_the_records_before_it() {
     let disk = SimulatedDisk::new();
     let mut journal = open(&disk).unwrap().journal;
     commit(&mut journal, 1..=1).unwrap();
-    journal.mark_idle().unwrap();
+    journal.seal().unwrap();
     let sealed = disk.contents();
-    journal.mark_idle().unwrap();
+    journal.seal().unwrap();
     assert_eq!(disk.contents(), sealed);
     drop(journal);
     let mut opened = open(&disk).unwrap();
-    opened.journal.mark_idle().unwrap();
+    opened.journal.seal().unwrap();
     assert_eq!(disk.contents(), sealed);
     commit(&mut opened.journal, 2..=2).unwrap();
     assert_eq!(read_all(&opened.journal).len(), 2);

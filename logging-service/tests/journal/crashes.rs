@@ -33,7 +33,7 @@ fn goes_on(disk: &SimulatedDisk, mut promised: Promised) {
         commit(&mut opened.journal, n..=n).unwrap();
         promised.stored.push(message(n));
     }
-    opened.journal.mark_idle().unwrap();
+    opened.journal.seal().unwrap();
     drop(opened);
     promised.recover(disk);
 }

@@ -14,7 +14,7 @@ pub(crate) fn closed_journal(batches: &[std::ops::RangeInclusive<u64>]) -> Simul
     for batch in batches {
         commit(&mut opened.journal, batch.clone()).unwrap();
     }
-    opened.journal.mark_idle().unwrap();
+    opened.journal.seal().unwrap();
     drop(opened);
     disk
 }
@@ -179,7 +179,7 @@ fn damage_before_a_seal_is_told_from_an_unfinished_write() {
     let mut opened = open(&disk).unwrap();
     commit(&mut opened.journal, 1..=1).unwrap();
     let unsealed = disk.snapshot();
-    opened.journal.mark_idle().unwrap();
+    opened.journal.seal().unwrap();
     for bit in 64 * 8..200 * 8 {
         let sealed = disk.snapshot();
         sealed.flip_bit(FIRST_SEGMENT, bit);
@@ -316,7 +316,7 @@ fn a_frame_or_segment_of_another_history_is_refused() {
             let batch = messages(start..=start + 8);
             opened.journal.commit(&batch, time(start + hour)).unwrap();
         }
-        opened.journal.mark_idle().unwrap();
+        opened.journal.seal().unwrap();
         drop(opened);
         disk
     };

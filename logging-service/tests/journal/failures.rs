@@ -29,8 +29,8 @@ fn after_any_failure_nothing_succeeds_until_the_journal_reopens() {
                 let journal = &mut opened.journal;
                 let failed = |result| matches!(result, Err(CommitError::Failed(_)));
                 assert!(failed(commit(journal, next..=next).map(drop)));
-                assert!(failed(journal.mark_idle()));
-                assert!(failed(journal.make_room()));
+                assert!(failed(journal.seal()));
+                assert!(failed(journal.probe_space()));
                 assert_eq!(read_all(journal).len(), promised.stored.len());
             }
         }
@@ -122,11 +122,11 @@ fn a_probe_for_space_fails_while_there_is_none() {
         }
     };
     assert!(matches!(refused, CommitError::NoSpace(_)), "{refused}");
-    assert!(matches!(journal.make_room(), Err(CommitError::NoSpace(_))));
+    assert!(matches!(journal.probe_space(), Err(CommitError::NoSpace(_))));
     let names = disk.list().unwrap();
     assert_eq!(names, [FIRST_SEGMENT], "incomplete files are left");
     disk.set_capacity(None);
-    journal.make_room().unwrap();
+    journal.probe_space().unwrap();
     let next = journal.last_sequence() + 1;
     assert_eq!(commit(&mut journal, next..=next).unwrap().first_sequence, next);
 }
@@ -139,10 +139,10 @@ fn a_seal_that_finds_no_space_does_no_harm() {
     // 64 bytes of segment header, and a frame that leaves no space for a seal.
     let big = message_of(1, 2048 - 64 - 68 - 65);
     journal.commit(&[big], time(1)).unwrap();
-    assert!(matches!(journal.mark_idle(), Err(CommitError::NoSpace(_))));
+    assert!(matches!(journal.seal(), Err(CommitError::NoSpace(_))));
     disk.set_capacity(None);
     commit(&mut journal, 2..=2).unwrap();
-    journal.mark_idle().unwrap();
+    journal.seal().unwrap();
     drop(journal);
     assert_eq!(open(&disk).unwrap().records.len(), 2);
 }
@@ -155,10 +155,10 @@ fn a_seal_that_fits_frees_no_space_for_a_frame_that_does_not() {
     commit(&mut journal, 1..=1).unwrap();
     let refused = journal.commit(&[message_of(2, 1900)], time(2));
     assert!(matches!(refused, Err(CommitError::NoSpace(_))), "{refused:?}");
-    journal.mark_idle().unwrap();
-    assert!(matches!(journal.make_room(), Err(CommitError::NoSpace(_))));
+    journal.seal().unwrap();
+    assert!(matches!(journal.probe_space(), Err(CommitError::NoSpace(_))));
     disk.set_capacity(None);
-    journal.make_room().unwrap();
+    journal.probe_space().unwrap();
     journal.commit(&[message_of(2, 1900)], time(2)).unwrap();
 }
 

@@ -38,10 +38,10 @@ fn written_now() -> SimulatedDisk {
     for (batch, n) in batches().iter().zip(0..) {
         opened.journal.commit(batch, time(n)).unwrap();
         if n == 1 {
-            opened.journal.mark_idle().unwrap();
+            opened.journal.seal().unwrap();
         }
     }
-    opened.journal.mark_idle().unwrap();
+    opened.journal.seal().unwrap();
     disk
 }
 

@@ -116,7 +116,7 @@ impl World {
     }
 
     fn seal(&mut self) {
-        match self.journal().journal.mark_idle() {
+        match self.journal().journal.seal() {
             Ok(()) | Err(CommitError::NoSpace(_)) => {}
             Err(CommitError::Failed(_)) => self.opened = None,
         }

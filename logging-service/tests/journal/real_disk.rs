@@ -30,7 +30,7 @@ fn a_journal_in_a_new_directory_is_there_after_a_restart() {
             opened.journal.commit(std::slice::from_ref(&one), time(n)).unwrap();
             expected.push(one);
         }
-        opened.journal.mark_idle().unwrap();
+        opened.journal.seal().unwrap();
     }
     assert_holds(&open_dir(&dir).unwrap(), &expected);
     assert!(fs::read_dir(&dir).unwrap().count() > 5, "too few segments");

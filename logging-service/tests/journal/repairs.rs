@@ -329,7 +329,7 @@ fn a_real_directory_is_looked_at_and_repaired() {
     for batch in BATCHES {
         commit(&mut opened.journal, batch).unwrap();
     }
-    opened.journal.mark_idle().unwrap();
+    opened.journal.seal().unwrap();
     drop(opened);
     assert!(verify(&*disk, &mut |_| {}).unwrap().is_sound());
     let file = dir.path().join(FIRST_SEGMENT);

@@ -81,7 +81,7 @@ pub(crate) fn run(
         for count in batches {
             loop {
                 let done = if count == 0 {
-                    opened.journal.mark_idle()
+                    opened.journal.seal()
                 } else {
                     promised.commit(&mut opened, count)
                 };
@@ -91,7 +91,7 @@ pub(crate) fn run(
                     Err(CommitError::NoSpace(_)) => {
                         assert_eq!(read_all(&opened.journal).len(), promised.stored.len());
                         space.give_some(disk);
-                        match opened.journal.make_room() {
+                        match opened.journal.probe_space() {
                             Ok(()) => {}
                             Err(CommitError::NoSpace(error)) => panic!("still none: {error}"),
                             Err(CommitError::Failed(_)) => {

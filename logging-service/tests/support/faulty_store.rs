@@ -4,38 +4,43 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, mpsc},
     thread,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use logging_service::{
     OpenStore,
     log::Index,
-    store::{CommitError, Committed, Reader, Store, memory::MemoryStore},
+    store::{CommitAnswer, CommitError, Reader, Store, memory::MemoryStore},
 };
-use oncelog::{limits::QUICK_COMMIT_MAX, message::Message};
+use oncelog::message::Message;
 use tokio::sync::watch;
 
 /// What the next commits do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Disk {
     Works,
-    /// Takes too long for anybody to wait who need not.
+    /// Takes [`SLOW_COMMIT`].
     IsSlow,
     Full,
     Fails,
     /// Fails once so many batches are stored.
     FailsAfter(usize),
     Panics,
+    /// Stores a batch, and says another sequence than that of its first record.
+    SaysAWrongSequence,
 }
+
+/// How long a slow disk takes.
+pub const SLOW_COMMIT: Duration = Duration::from_millis(250);
 
 /// The switches of a [`FaultyStore`].
 #[derive(Clone)]
 pub struct Switches {
-    pub disk: Arc<Mutex<Disk>>,
+    disk: Arc<Mutex<Disk>>,
     gate: Arc<Gate>,
     batches: Arc<Mutex<Vec<usize>>>,
     committers: Arc<Mutex<Vec<Option<String>>>>,
-    idle_marks: watch::Sender<usize>,
+    seals: watch::Sender<usize>,
 }
 
 impl Switches {
@@ -59,9 +64,9 @@ impl Switches {
         self.committers.lock().unwrap().clone()
     }
 
-    /// How many idle marks there are, and a way to wait for more.
-    pub fn idle_marks(&self) -> watch::Receiver<usize> {
-        self.idle_marks.subscribe()
+    /// How many seals there are, and a way to wait for more.
+    pub fn seals(&self) -> watch::Receiver<usize> {
+        self.seals.subscribe()
     }
 }
 
@@ -94,7 +99,7 @@ pub fn faulty() -> (OpenStore, Switches, mpsc::Receiver<()>) {
         gate: Arc::default(),
         batches: Arc::default(),
         committers: Arc::default(),
-        idle_marks: watch::Sender::default(),
+        seals: watch::Sender::default(),
     };
     let (entered, entries) = mpsc::channel();
     let store = FaultyStore { memory: MemoryStore::default(), switches: switches.clone(), entered };
@@ -105,9 +110,9 @@ impl FaultyStore {
     fn meet_the_disk(&self) -> Result<(), CommitError> {
         let disk = *self.switches.disk.lock().unwrap();
         match disk {
-            Disk::Works => Ok(()),
+            Disk::Works | Disk::SaysAWrongSequence => Ok(()),
             Disk::IsSlow => {
-                thread::sleep(3 * QUICK_COMMIT_MAX);
+                thread::sleep(SLOW_COMMIT);
                 Ok(())
             }
             Disk::Full => Err(CommitError::NoSpace(io::ErrorKind::StorageFull.into())),
@@ -121,30 +126,34 @@ impl FaultyStore {
 }
 
 impl Store for FaultyStore {
-    fn commit(
-        &mut self,
-        batch: &[Message],
-        stored_at: SystemTime,
-    ) -> Result<Committed, CommitError> {
+    fn commit(&mut self, batch: &[Message], stored_at: SystemTime) -> CommitAnswer {
         let _ = self.entered.send(());
         let committer = thread::current().name().map(str::to_owned);
         self.switches.committers.lock().unwrap().push(committer);
         let gate = &self.switches.gate;
         drop(gate.opened.wait_while(gate.closed.lock().unwrap(), |closed| *closed).unwrap());
-        self.meet_the_disk()?;
+        if let Err(error) = self.meet_the_disk() {
+            return Err(error).into();
+        }
         self.switches.batches.lock().unwrap().push(batch.len());
-        self.memory.commit(batch, stored_at)
+        let mut answer = self.memory.commit(batch, stored_at);
+        if let (Disk::SaysAWrongSequence, CommitAnswer::Stored(committed)) =
+            (*self.switches.disk.lock().unwrap(), &mut answer)
+        {
+            committed.first_sequence += 1;
+        }
+        answer
     }
 
-    fn mark_idle(&mut self) -> Result<(), CommitError> {
+    fn seal(&mut self) -> Result<(), CommitError> {
         if *self.switches.disk.lock().unwrap() == Disk::IsSlow {
             self.meet_the_disk()?;
         }
-        self.switches.idle_marks.send_modify(|marks| *marks += 1);
+        self.switches.seals.send_modify(|seals| *seals += 1);
         Ok(())
     }
 
-    fn make_room(&mut self) -> Result<(), CommitError> {
+    fn probe_space(&mut self) -> Result<(), CommitError> {
         self.meet_the_disk()
     }
 

@@ -6,6 +6,7 @@
 pub mod faulty_store;
 pub mod gated_disk;
 pub mod served;
+pub mod shared_store;
 
 use std::{
     sync::Arc,
@@ -16,6 +17,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use logging_service::{
     Execution, OpenStore,
     console::Console,
+    limits::Limits,
     log::{Log, ReadStream},
 };
 use oncelog::{
@@ -35,7 +37,11 @@ pub fn clock() -> Arc<SimulatedClock> {
 }
 
 pub fn log(opened: OpenStore) -> Log {
-    Log::start(opened.store, opened.index, clock(), Console::off(), Execution::Threads).unwrap()
+    log_with(opened, Execution::Threads, Limits::default())
+}
+
+pub fn log_with(opened: OpenStore, execution: Execution, limits: Limits) -> Log {
+    Log::start(opened, clock(), Console::off(), execution, limits).unwrap()
 }
 
 pub fn id(number: u64) -> MessageId {
@@ -76,7 +82,7 @@ pub async fn next(chunks: &mut ReadStream) -> Vec<StoredMessage> {
 }
 
 /// The sequences a read shows next, up to `last`.
-pub async fn sequences_upto(chunks: &mut ReadStream, last: u64) -> Vec<u64> {
+pub async fn sequences_to(chunks: &mut ReadStream, last: u64) -> Vec<u64> {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|sequence| *sequence < last) {
         seen.extend(next(chunks).await.iter().map(|record| record.receipt.sequence));

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use logging_service::{
-    Execution, Parts, console::Console, open_journal, serve_incoming, settings::StoreKind,
-    store::journal::Options,
+    Execution, Parts, console::Console, limits::Limits, open_journal, serve_incoming,
+    settings::StoreKind, store::journal::Options,
 };
 use oncelog::{
     net::incoming,
@@ -38,6 +38,7 @@ impl Served {
         let parts = Parts {
             clock: clock(),
             execution: Execution::Threads,
+            limits: Limits::default(),
             console: Console::off(),
             store: StoreKind::Journal,
             open: Box::new(move || Ok(open_journal(Arc::new(disk), options).unwrap())),

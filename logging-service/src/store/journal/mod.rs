@@ -14,7 +14,7 @@
 //! keeps what it reported synced and writes 512-byte sectors whole. A commit that did not return is
 //! there whole or not at all. Damage to what was synced is found and named; it is never taken for
 //! an unfinished write, but for one case: damage to the last frame that no seal follows yet
-//! ([`Store::mark_idle`]).
+//! ([`Store::seal`]).
 
 pub mod disk;
 pub mod repair;
@@ -46,7 +46,7 @@ use self::{
     reader::{DurableFrame, JournalReader, Published},
     writer::{Writer, WrittenFrame},
 };
-use super::{Address, CommitError, Committed, Reader, Store};
+use super::{Address, CommitAnswer, CommitError, Committed, Reader, Store};
 
 /// Bytes of a segment. Large enough that changing files costs nothing, small enough to copy.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -179,8 +179,12 @@ impl Journal {
     }
 }
 
-impl Store for Journal {
-    fn commit(
+impl Journal {
+    /// As [`Store::commit`], with the answers that a journal can give.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn commit(
         &mut self,
         batch: &[Message],
         stored_at: SystemTime,
@@ -193,8 +197,14 @@ impl Store for Journal {
         let result = self.commit_frame(batch, stored_at);
         self.note(result)
     }
+}
 
-    fn mark_idle(&mut self) -> Result<(), CommitError> {
+impl Store for Journal {
+    fn commit(&mut self, batch: &[Message], stored_at: SystemTime) -> CommitAnswer {
+        Self::commit(self, batch, stored_at).into()
+    }
+
+    fn seal(&mut self) -> Result<(), CommitError> {
         self.check()?;
         if !self.needs_seal {
             return Ok(());
@@ -203,7 +213,7 @@ impl Store for Journal {
         self.note(result)
     }
 
-    fn make_room(&mut self) -> Result<(), CommitError> {
+    fn probe_space(&mut self) -> Result<(), CommitError> {
         self.check()?;
         let result = self.writer.reserve(self.wanted_bytes);
         self.note(result)
@@ -231,7 +241,8 @@ mod tests {
     use crate::{
         Execution,
         console::Console,
-        log::{AppendError, Index, Log, State},
+        limits::Limits,
+        log::{AppendError, Index, Log, OpenStore, State},
         store::Store as _,
     };
 
@@ -253,14 +264,9 @@ mod tests {
         journal.writer.synced_upto = 7;
         let before = disk.contents();
         let (reader, clock) = (journal.reader(), Arc::new(SystemClock));
-        let log = Log::start(
-            Box::new(journal),
-            Index::default(),
-            clock,
-            Console::off(),
-            Execution::Threads,
-        )
-        .unwrap();
+        let store = OpenStore { store: Box::new(journal), index: Index::default() };
+        let (threads, limits) = (Execution::Threads, Limits::default());
+        let log = Log::start(store, clock, Console::off(), threads, limits).unwrap();
 
         assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
 

@@ -3,29 +3,38 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use oncelog::{
-    limits::{FOLLOWED_CHUNK_COST_BYTES, FOLLOWED_MESSAGE_COST_BYTES},
-    message::{StoredMessage, StreamName},
-};
+use oncelog::message::{StoredMessage, StreamName};
+
+/// A chunk for a follower counts as this many bytes more: waking one up, on both sides, takes as long as
+/// sending these.
+const CHUNK_COST_BYTES: u64 = 32 * 1024;
+
+/// A message for a follower counts as this many bytes more than its body: what is around it on the wire.
+const MESSAGE_COST_BYTES: u64 = 80;
+
+/// What it costs to send a chunk of so many messages, in bytes.
+pub(super) fn cost_bytes(messages: u64, body_bytes: u64) -> u64 {
+    CHUNK_COST_BYTES + body_bytes + messages * MESSAGE_COST_BYTES
+}
 
 /// Records in log order, and how far they reach.
 #[derive(Debug, Default)]
 pub struct Chunk {
     records: Vec<StoredMessage>,
     /// The last sequence that was looked at; those after the last record were not wanted.
-    upto: u64,
-    rendered: OnceLock<Bytes>,
+    end: u64,
+    encoded: OnceLock<Bytes>,
 }
 
 impl Chunk {
-    /// What was found up to `upto`, without records of other streams than `only`.
+    /// What was found up to `end`, without records of other streams than `only`.
     pub(super) fn new(
         mut records: Vec<StoredMessage>,
-        upto: u64,
+        end: u64,
         only: Option<&StreamName>,
     ) -> Self {
         records.retain(|record| only.is_none_or(|only| *only == record.message.stream));
-        Self { records, upto, rendered: OnceLock::new() }
+        Self { records, end, encoded: OnceLock::new() }
     }
 
     /// The records.
@@ -33,21 +42,20 @@ impl Chunk {
         &self.records
     }
 
-    /// What `render` makes of the records. It is called once, whoever asks first, so all who share a
-    /// chunk ask for the same.
-    pub fn rendered(&self, render: impl FnOnce(&[StoredMessage]) -> Bytes) -> Bytes {
-        self.rendered.get_or_init(|| render(&self.records)).clone()
+    /// What `encode` makes of the records. It is called once for all that share a chunk, so they all have to
+    /// ask for the same encoding.
+    pub fn encoded(&self, encode: impl FnOnce(&[StoredMessage]) -> Bytes) -> Bytes {
+        self.encoded.get_or_init(|| encode(&self.records)).clone()
     }
 
-    pub(super) fn upto(&self) -> u64 {
-        self.upto
+    pub(super) fn end(&self) -> u64 {
+        self.end
     }
 
     /// What sending it costs, in bytes.
     pub(super) fn cost_bytes(&self) -> u64 {
-        let bodies: usize = self.records.iter().map(|record| record.message.body.len()).sum();
-        let around = self.records.len() as u64 * FOLLOWED_MESSAGE_COST_BYTES;
-        FOLLOWED_CHUNK_COST_BYTES + bodies as u64 + around
+        let body_bytes: usize = self.records.iter().map(|record| record.message.body.len()).sum();
+        cost_bytes(self.records.len() as u64, body_bytes as u64)
     }
 
     /// The part of it after `after`, up to `end`, and of `left` records at most. It is the same chunk
@@ -61,6 +69,6 @@ impl Chunk {
             return self;
         }
         let records = self.records.get(from..to).unwrap_or_default().to_vec();
-        Arc::new(Self { records, upto: self.upto, rendered: OnceLock::new() })
+        Arc::new(Self { records, end: self.end, encoded: OnceLock::new() })
     }
 }

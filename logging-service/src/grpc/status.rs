@@ -1,0 +1,29 @@
+//! What an error of the log is on the wire.
+
+use oncelog::wire::STORED_TRAILER;
+use tonic::{Status, metadata::MetadataValue};
+
+use crate::{log::AppendError, store::ReadError};
+
+/// Marks a failure that stored nothing, so that a client may say so.
+pub(super) fn surely_not_stored(mut status: Status) -> Status {
+    status.metadata_mut().insert(STORED_TRAILER, MetadataValue::from_static("no"));
+    status
+}
+
+pub(super) fn append_status(error: AppendError) -> Status {
+    let message = error.to_string();
+    match error {
+        AppendError::Draining => surely_not_stored(Status::unavailable(message)),
+        AppendError::Failed | AppendError::Unknown => Status::unavailable(message),
+    }
+}
+
+pub(super) fn read_status(error: ReadError) -> Status {
+    tracing::error!(%error, "a read failed");
+    let message = error.to_string();
+    match error {
+        ReadError::Io { .. } => Status::unavailable(message),
+        ReadError::Damaged { .. } => Status::data_loss(message),
+    }
+}

@@ -1,0 +1,97 @@
+//! The one path by which a committed batch becomes known, be it the log's own or another writer's.
+
+use std::sync::Arc;
+
+use oncelog::message::Message;
+use tokio::sync::watch;
+
+use super::index::Index;
+use crate::{console::Console, store::Committed};
+
+/// Those that learn of a committed batch: the index, followers and reads, and the console.
+pub(super) struct Apply {
+    index: Arc<Index>,
+    last: u64,
+    last_sequence: watch::Sender<u64>,
+    console: Console,
+}
+
+impl Apply {
+    /// For a log whose records, up to the one with the sequence `last`, are all in `index`.
+    pub(super) fn new(index: Arc<Index>, last: u64, console: Console) -> Self {
+        Self { index, last, last_sequence: watch::Sender::new(last), console }
+    }
+
+    /// Sequence of the last record that was published, and a way to wait for more.
+    pub(super) fn last_sequence(&self) -> watch::Receiver<u64> {
+        self.last_sequence.subscribe()
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Makes the ids of a durable batch known and lets reads and followers go up to its end.
+    ///
+    /// # Panics
+    /// If the batch does not continue the log, or an id of it is stored already. Nothing of the batch may
+    /// be acknowledged then.
+    pub(super) fn publish(&mut self, committed: &Committed, messages: &[Message]) {
+        let (first, addresses) = (committed.first_sequence, &committed.addresses);
+        assert_eq!(first, self.last + 1, "the store has left out or repeated sequences");
+        assert_eq!(addresses.len(), messages.len(), "one address for each record of a batch");
+        let ids = messages.iter().map(|message| message.id);
+        let stored_twice = self.index.insert_all(ids.zip(addresses.iter().copied()));
+        assert_eq!(stored_twice, 0, "ids of a batch were stored already");
+        self.last += messages.len() as u64;
+        self.last_sequence.send_replace(self.last);
+    }
+
+    /// Shows a published batch on the console. For an own batch this comes after the answers, which it
+    /// must not hold up.
+    pub(super) fn show(&self, messages: &[Message]) {
+        self.console.show(messages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use oncelog::message::{ContentType, IdSource as _, RandomIds, StreamName};
+
+    use super::*;
+    use crate::store::Address;
+
+    fn batch(messages: usize) -> Vec<Message> {
+        let message = |_| Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: "x".into(),
+        };
+        (0..messages).map(message).collect()
+    }
+
+    fn committed(first_sequence: u64, addresses: u64) -> Committed {
+        Committed { first_sequence, addresses: (0..addresses).map(Address).collect() }
+    }
+
+    #[test]
+    fn a_batch_that_breaks_the_contract_of_a_store_is_not_published() {
+        let mut apply = Apply::new(Arc::default(), 7, Console::off());
+        let first = batch(2);
+        apply.publish(&committed(8, 2), &first);
+        assert_eq!((*apply.last_sequence().borrow(), apply.index().len()), (9, 2));
+        for (wrong, messages) in [
+            (committed(9, 1), batch(1)),
+            (committed(11, 1), batch(1)),
+            (committed(10, 1), batch(2)),
+            (committed(10, 2), first),
+        ] {
+            let publish = || apply.publish(&wrong, &messages);
+            assert!(catch_unwind(AssertUnwindSafe(publish)).is_err(), "{wrong:?}");
+            assert_eq!((*apply.last_sequence().borrow(), apply.index().len()), (9, 2));
+        }
+    }
+}

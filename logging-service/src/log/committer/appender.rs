@@ -1,0 +1,217 @@
+//! Decides about a group of messages, and commits the new ones as one batch.
+//!
+//! Everything here runs in one call, without a runtime and without waiting for anything but the store, so
+//! a test can walk it through any order of appends, crashes and faults.
+
+use std::{io, sync::Arc};
+
+use oncelog::{
+    clock::Clock,
+    message::{Message, Outcome, Receipt, Rejection},
+};
+use tokio::sync::watch;
+
+use super::retries::Retries;
+use crate::{
+    console::Console,
+    limits::Limits,
+    log::{apply::Apply, facts, index::Index},
+    rules::{Decision, Decisions, Fate, Rules},
+    store::{
+        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Reader, Refusal, Store,
+    },
+};
+
+/// The writing side of the log: the store, and the one path by which its batches become known.
+pub struct Appender {
+    store: Box<dyn Store>,
+    reader: Arc<dyn Reader>,
+    apply: Apply,
+    clock: Arc<dyn Clock>,
+    rules: Rules,
+    limits: Limits,
+    /// Set while there is no space: new messages are refused without asking the disk each time.
+    no_space: Option<Rejection>,
+}
+
+/// What one call of [`Appender::append`] did.
+#[derive(Debug)]
+pub struct Appended {
+    /// One for each message, in order; `None` if it is unknown whether the message is stored, and the
+    /// store goes on.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// The messages that this call stored, in log order.
+    pub stored: Vec<Message>,
+    /// Why new messages were rejected for want of space, if they were.
+    pub no_space: Option<Rejection>,
+}
+
+impl Appender {
+    /// An appender over a store whose records are all in `index`.
+    pub fn new(
+        store: Box<dyn Store>,
+        index: Arc<Index>,
+        clock: Arc<dyn Clock>,
+        console: Console,
+        limits: Limits,
+    ) -> Self {
+        let reader = store.reader();
+        let apply = Apply::new(index, store.last_sequence(), console);
+        Self { store, reader, apply, clock, rules: Rules::default(), limits, no_space: None }
+    }
+
+    /// The store.
+    pub fn store(&mut self) -> &mut dyn Store {
+        &mut *self.store
+    }
+
+    /// Sequence of the last durable record, and a way to wait for more.
+    pub fn last_sequence(&self) -> watch::Receiver<u64> {
+        self.apply.last_sequence()
+    }
+
+    /// Stores the new ones among `messages`, durably, and says what became of each. When this returns,
+    /// the new records are in the index and visible to reads; [`Appender::show`] puts them on the console.
+    ///
+    /// Where several writers share the log, it reads on and decides again until the batch is stored, but
+    /// not beyond [`Limits::commit_attempts`] and [`Limits::commit_retry_time`]. Then messages that may be
+    /// stored have no outcome, and messages that surely are not are rejected as overload.
+    ///
+    /// # Errors
+    /// The disk failed: it is unknown what is stored, every message must be answered so, and the
+    /// appender must not be used again.
+    ///
+    /// # Panics
+    /// If the store breaks its contract. Nothing was acknowledged, and the appender must not be used again.
+    pub fn append(&mut self, messages: Vec<Message>) -> io::Result<Appended> {
+        let mut retries = Retries::new(&self.limits);
+        let mut proposals = messages;
+        loop {
+            let facts =
+                facts::look_up(self.apply.index(), &*self.reader, &proposals, retries.landed());
+            let decided = self.rules.decide(&proposals, facts);
+            let (batch, rest) = split(proposals, &decided);
+            let Some(fate) = self.commit(&batch, &mut retries)? else {
+                proposals = join(batch, rest, &decided);
+                continue;
+            };
+            let stored = if matches!(fate, Fate::Stored(_)) { batch } else { Vec::new() };
+            let outcomes = decided.decisions.into_iter().map(|one| one.outcome(&fate)).collect();
+            return Ok(Appended { outcomes, stored, no_space: self.no_space.clone() });
+        }
+    }
+
+    /// Shows messages on the console that [`Appender::append`] has stored.
+    pub fn show(&self, stored: &[Message]) {
+        self.apply.show(stored);
+    }
+
+    /// Makes the batch durable, then lets all parts of the log know it. `None`: it is to be decided again.
+    fn commit(&mut self, batch: &[Message], retries: &mut Retries) -> io::Result<Option<Fate>> {
+        if batch.is_empty() {
+            // It is the fate of no record.
+            return Ok(Some(Fate::Unknown));
+        }
+        if let Some(rejection) = &self.no_space {
+            return Ok(Some(retries.not_stored(rejection.clone())));
+        }
+        if retries.are_used_up() {
+            let reason =
+                "not stored: other writers of the log came first each time; try again later";
+            return Ok(Some(retries.not_stored(Rejection::Overloaded(reason.to_owned()))));
+        }
+        let stored_at = self.clock.now();
+        match self.store.commit(batch, stored_at) {
+            CommitAnswer::Stored(committed) => {
+                self.apply.publish(&committed, batch);
+                let first = Receipt { sequence: committed.first_sequence, stored_at };
+                return Ok(Some(Fate::Stored(first)));
+            }
+            CommitAnswer::Refused(refusal) => {
+                return Ok(Some(retries.not_stored(self.rejection(refusal))));
+            }
+            CommitAnswer::Failed(error) => return Err(error),
+            CommitAnswer::Overtaken => {}
+            CommitAnswer::Unknown(reason) => {
+                tracing::warn!(reason, "it is unknown whether a batch is stored; reading on");
+                retries.note_unknown();
+            }
+        }
+        self.catch_up(batch, retries)?;
+        Ok(None)
+    }
+
+    fn rejection(&mut self, refusal: Refusal) -> Rejection {
+        match refusal {
+            Refusal::NoSpace(_) => {
+                let rejection = Rejection::ReadOnly(refusal.to_string());
+                self.no_space = Some(rejection.clone());
+                rejection
+            }
+            // An election takes seconds: to the client it is a log that cannot take more for a moment.
+            Refusal::NoLeader(_) => Rejection::Overloaded(format!("not stored: {refusal}")),
+        }
+    }
+
+    /// Applies what was committed meanwhile, by other writers or by a lost attempt to commit `batch`.
+    fn catch_up(&mut self, batch: &[Message], retries: &mut Retries) -> io::Result<()> {
+        let read = match self.store.catch_up() {
+            Ok(read) => read,
+            Err(CatchUpError::Unavailable(reason)) => {
+                tracing::warn!(reason, "cannot read on in the log");
+                return Ok(());
+            }
+            Err(CatchUpError::Failed(error)) => return Err(error),
+        };
+        for CommittedBatch { origin, messages, committed } in &read {
+            self.apply.publish(committed, messages);
+            self.apply.show(messages);
+            match origin {
+                Origin::Own => retries.note_landed(batch, messages),
+                Origin::Other => {}
+            }
+        }
+        if !read.is_empty() {
+            retries.note_settled();
+        }
+        Ok(())
+    }
+
+    /// Asks the store whether a full disk has space again. If so, new messages are taken again.
+    ///
+    /// # Errors
+    /// As [`Store::probe_space`].
+    pub fn probe_space(&mut self) -> Result<(), CommitError> {
+        self.store.probe_space()?;
+        self.no_space = None;
+        Ok(())
+    }
+}
+
+/// The proposals that are new, and the others.
+fn split(proposals: Vec<Message>, decided: &Decisions) -> (Vec<Message>, Vec<Message>) {
+    if decided.new == proposals.len() {
+        return (proposals, Vec::new());
+    }
+    let mut batch = Vec::with_capacity(decided.new);
+    let mut rest = Vec::with_capacity(proposals.len() - decided.new);
+    for (proposal, decision) in proposals.into_iter().zip(&decided.decisions) {
+        if matches!(decision, Decision::New(_)) {
+            batch.push(proposal)
+        } else {
+            rest.push(proposal)
+        }
+    }
+    (batch, rest)
+}
+
+/// The proposals in their order, as they were before [`split`].
+fn join(batch: Vec<Message>, rest: Vec<Message>, decided: &Decisions) -> Vec<Message> {
+    let (mut batch, mut rest) = (batch.into_iter(), rest.into_iter());
+    let next = |decision: &Decision| {
+        if matches!(decision, Decision::New(_)) { batch.next() } else { rest.next() }
+    };
+    let proposals: Vec<_> = decided.decisions.iter().filter_map(next).collect();
+    assert_eq!(proposals.len(), decided.decisions.len(), "no proposal is lost between attempts");
+    proposals
+}
