@@ -64,7 +64,7 @@ fn a_trailer_with_another_value_means_nothing() {
 }
 
 #[test]
-fn a_definite_code_made_from_a_broken_connection_is_not_definite() {
+fn a_definite_code_from_a_broken_connection_is_not_definite() {
     // HTTP/2 INADEQUATE_SECURITY becomes PERMISSION_DENIED, for one.
     let mut status = Status::permission_denied("");
     status.set_source(std::sync::Arc::new(io::Error::other("reset")));
