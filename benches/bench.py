@@ -73,7 +73,7 @@ def logging_service(data, *flags, listen="127.0.0.1:0"):
     return Service(RELEASE / "logging-service", "--listen", listen, "--data-dir", data, *flags)
 
 
-def trio(data, *logging_flags):
+def cluster(data, *logging_flags):
     """The three services: logging, messages, facade."""
     logging = logging_service(data, *logging_flags)
     messages = Service(RELEASE / "messages-service", "--listen", "127.0.0.1:0")
@@ -88,7 +88,7 @@ def trio(data, *logging_flags):
 def running(scratch, *logging_flags):
     """The three services on an empty log, gone at the end."""
     data = Path(tempfile.mkdtemp(dir=scratch))
-    services = trio(data, *logging_flags)
+    services = cluster(data, *logging_flags)
     try:
         yield services
     finally:

@@ -5,7 +5,7 @@
     memory      Oncelog, messages in memory only
     quiet       Oncelog, durable; the console shows sizes and ids instead of messages
     journal     Oncelog, durable, as it comes
-    postgres    axum and PostgreSQL, one batch in flight (benches/rivals/postgres)
+    postgres    axum and PostgreSQL, one batch in flight (benches/competitors/postgres)
     postgres-2  the same, two batches in flight
     postgres-tcp, postgres-2-tcp    the same over loopback instead of a Unix socket
 """
@@ -38,7 +38,7 @@ class Lab:
         for in_flight in (1, 2):
             for tcp in (False, True):
                 name = "postgres" + "-2" * (in_flight == 2) + "-tcp" * tcp
-                self.cases[name] = lambda n=in_flight, tcp=tcp: self.rival(n, tcp)
+                self.cases[name] = lambda n=in_flight, tcp=tcp: self.competitor(n, tcp)
 
     @contextlib.contextmanager
     def control(self):
@@ -63,14 +63,14 @@ class Lab:
             yield facade.addr, {"facade": facade.cpu_seconds, "logging": logging.cpu_seconds}
 
     @contextlib.contextmanager
-    def rival(self, in_flight, tcp):
+    def competitor(self, in_flight, tcp):
         database, service = self.database, None
         database.tcp = tcp
         database.start()
         try:
             database.sql("DROP TABLE IF EXISTS messages")
             service = Service(
-                RELEASE / "oncelog-rival-postgres", "127.0.0.1:0", database.url, in_flight
+                RELEASE / "oncelog-competitor-postgres", "127.0.0.1:0", database.url, in_flight
             )
             server = database.process.pid
             yield service.addr, {
@@ -93,7 +93,7 @@ class Lab:
             missing = before.requests + load.requests + 1 - post(addr)["sequence"]
         run = {"case": case, "connections": connections, **vars(load), **cost}
         if lightened(case):
-            # What is flushed meanwhile belongs to somebody else.
+            # What is flushed meanwhile belongs to other processes.
             run["messages_a_flush"] = run["flushes_per_second"] = run["flush_us"] = None
         if missing > 0:
             run["failed"] += f" {missing} acknowledged messages are missing"

@@ -2,11 +2,11 @@
 """A private PostgreSQL server, for as long as a benchmark or a test needs it.
 
     with postgres() as server:
-        facade = start("oncelog-rival-postgres", "127.0.0.1:0", server.url)
+        facade = start("oncelog-competitor-postgres", "127.0.0.1:0", server.url)
 
-As a program it prints the URL of its server and stops with its standard input:
+As a program it prints the URL of its server and stops at the end of its standard input:
 
-    python3 benches/rivals/postgres.py [--tcp] [--no-install]
+    python3 benches/competitors/postgres.py [--tcp] [--no-install]
 
 The server comes from Debian's packages, which are installed if they are missing and we are root. It has
 a data directory of its own, listens on a Unix socket and a free port of loopback, and shares nothing
@@ -29,7 +29,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 USER = "postgres"
-# Debian's package would otherwise create and start a server for everybody.
+# Debian's package would otherwise create and start a server for the whole machine.
 NO_MAIN_CLUSTER = Path("/etc/postgresql-common/createcluster.d/oncelog-benches.conf")
 WAL_SEGMENT_MIB = 64
 
@@ -86,11 +86,11 @@ def binaries(install=True):
 
 
 def as_postgres(*command):
-    """The command, run by a user that PostgreSQL accepts, and ended with us."""
-    ended_with_us = ["setpriv", "--pdeathsig", "INT"]
+    """The command, run by a user that PostgreSQL accepts. It ends with this process."""
+    ends_with_this_process = ["setpriv", "--pdeathsig", "INT"]
     if os.geteuid() == 0:
-        ended_with_us += [f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
-    return [*ended_with_us, "--", *(str(part) for part in command)]
+        ends_with_this_process += [f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
+    return [*ends_with_this_process, "--", *(str(part) for part in command)]
 
 
 class Server:
@@ -149,7 +149,7 @@ class Server:
 
     def recycle_log(self, mib=512):
         """Leaves that much written log to be used again, as in a server that has run for a while:
-        a new log file has to be filled with zeros first, in the middle of somebody's commit."""
+        a new log file has to be filled with zeros first, in the middle of a commit."""
         self.sql(
             "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 1000000)))"
             f" FROM generate_series(1, {mib})"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bench import BODY, RELEASE, ROOT
 from cases import Lab
-from rivals.postgres import Missing, postgres
+from competitors.postgres import Missing, postgres
 
 PROGRAMS = ["oncelog", "oncelog-control", "oncelog-load", "facade-service", "logging-service",
-            "messages-service", "oncelog-rival-postgres"]
+            "messages-service", "oncelog-competitor-postgres"]
 
 
 def words(*command):
@@ -66,13 +66,13 @@ def machine(scratch, server):
 
 
 @contextlib.contextmanager
-def scene(directory, rival, settings=None):
+def environment(directory, competitor, settings=None):
     """A laboratory with data in a new directory in `directory`, and what the figures depend on."""
     scratch = Path(tempfile.mkdtemp(prefix="oncelog-bench-", dir=directory))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         server = None
-        if rival:
+        if competitor:
             server = stack.enter_context(postgres(directory, settings=settings))
             server.recycle_log()
             server.stop()

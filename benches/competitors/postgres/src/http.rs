@@ -19,7 +19,7 @@ use tokio::sync::{
 };
 use uuid::Uuid;
 
-use crate::store::{Outcome, Waiting};
+use crate::store::{Outcome, PendingInsert};
 
 /// Longest body of a request, as in the facade.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -44,11 +44,14 @@ struct Posted {
 }
 
 /// Everything that is served.
-pub(crate) fn router(queue: Sender<Waiting>) -> Router {
+pub(crate) fn router(queue: Sender<PendingInsert>) -> Router {
     Router::new().route("/facade", routing::post(post)).with_state(queue)
 }
 
-async fn post(State(queue): State<Sender<Waiting>>, request: Request) -> Result<Response, Failure> {
+async fn post(
+    State(queue): State<Sender<PendingInsert>>,
+    request: Request,
+) -> Result<Response, Failure> {
     let (head, body) = request.into_parts();
     let key_id = key_id(&head.headers)?;
     expect_json(&head.headers)?;
@@ -58,11 +61,11 @@ async fn post(State(queue): State<Sender<Waiting>>, request: Request) -> Result<
     }
     let id = key_id.unwrap_or_else(Uuid::now_v7);
     let (answer, answered) = oneshot::channel();
-    queue.try_send(Waiting { id, body: msg.into_bytes(), answer }).map_err(
-        |error| match error {
+    queue.try_send(PendingInsert { id, body: msg.into_bytes(), answer }).map_err(|error| {
+        match error {
             TrySendError::Full(_) | TrySendError::Closed(_) => Failure::NotStored(id),
-        },
-    )?;
+        }
+    })?;
     let outcome = answered.await.map_err(|_| Failure::Unknown(id))?;
     let posted = |sequence| Json(Posted { status: "success", uuid: id, sequence });
     match outcome {

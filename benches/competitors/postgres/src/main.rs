@@ -1,10 +1,10 @@
-//! The rival of the benchmarks: what a careful team would write with axum and PostgreSQL instead of
+//! The competitor of the benchmarks: what a careful team would write with axum and PostgreSQL instead of
 //! running Oncelog.
 //!
-//!     oncelog-rival-postgres <listen> <postgresql://…> [<connections to the database>]
+//!     oncelog-competitor-postgres <listen> <postgresql://…> [<connections to the database>]
 //!
 //! `http` is the edge, with the same JSON and the same runtime settings as the control; `store`
-//! gathers what waits into one `INSERT` a batch. A message is answered after the commit that holds
+//! coalesces the waiting messages into one `INSERT` a batch. A message is answered after the commit that holds
 //! it. README.md beside this crate says how everything is tuned, and what it does not do.
 
 mod http;
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
 async fn serve() -> Result<(), Failure> {
     let mut args = env::args().skip(1);
     let listen = args.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    let url = args.next().ok_or("usage: oncelog-rival-postgres <listen> <url> [<connections>]")?;
+    let usage = "usage: oncelog-competitor-postgres <listen> <url> [<connections>]";
+    let url = args.next().ok_or(usage)?;
     let connections: usize = args.next().map_or(Ok(1), |count| count.parse())?;
 
     let config = store::config(&url)?;

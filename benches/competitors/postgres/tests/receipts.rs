@@ -1,4 +1,4 @@
-//! The rival keeps the same promises, or comparing with it would mean nothing.
+//! The competitor keeps the same promises, or comparing with it would mean nothing.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -56,9 +56,9 @@ async fn a_message_is_stored_once_and_a_repeat_gets_its_first_sequence() {
         return;
     }
     assert!(server.line.starts_with("postgresql://"), "{:?}", server.line);
-    let mut rival = Command::new(env!("CARGO_BIN_EXE_oncelog-rival-postgres"));
-    let rival = Program::start(rival.args(["127.0.0.1:0", &server.line, "2"]));
-    let url = format!("http://{}/facade", rival.line.strip_prefix("listening addr=").unwrap());
+    let mut competitor = Command::new(env!("CARGO_BIN_EXE_oncelog-competitor-postgres"));
+    let competitor = Program::start(competitor.args(["127.0.0.1:0", &server.line, "2"]));
+    let url = format!("http://{}/facade", competitor.line.strip_prefix("listening addr=").unwrap());
 
     let id = "0190a5f0-5b9e-7c3a-8000-0000000000aa";
     let receipt =

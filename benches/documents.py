@@ -11,7 +11,7 @@ from goals import judged, number, verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "benches" / "figures.json"
-PAPERS = [ROOT / "docs" / "performance.md", ROOT / "README.md"]
+DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "README.md"]
 MARK = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -190,15 +190,15 @@ def five_table(kept):
     rows = []
     for connections in (64, 256):
         durable, bare = compared[connections, "journal"], compared[connections, "control"]
-        rival = max((row for (count, case), row in compared.items()
+        competitor = max((row for (count, case), row in compared.items()
                      if count == connections and case.startswith("postgres")), key=lambda row: row["rate"])
-        rows.append((f"`POST /facade`, {connections} connections: messages a second; a bare handler; the rival",
-                     f"{durable['rate']:,.0f}; {bare['rate']:,.0f}; {rival['rate']:,.0f}"))
+        rows.append((f"`POST /facade`, {connections} connections: messages a second; a bare handler; the competitor",
+                     f"{durable['rate']:,.0f}; {bare['rate']:,.0f}; {competitor['rate']:,.0f}"))
     one = [compared[1, case]["p50_us"] / 1000 for case in ("journal", "control")]
-    rivals = [row["p50_us"] / 1000 for (count, case), row in compared.items()
+    competitors = [row["p50_us"] / 1000 for (count, case), row in compared.items()
               if count == 1 and case.startswith("postgres")]
-    rows.append(("one connection, median latency; a bare handler; the rival",
-                 f"{one[0]:.2f} ms; {one[1]:.2f} ms; {min(rivals):.2f} ms"))
+    rows.append(("one connection, median latency; a bare handler; the competitor",
+                 f"{one[0]:.2f} ms; {one[1]:.2f} ms; {min(competitors):.2f} ms"))
     growth, reads = parts["growth"], parts["reads"]
     last = growth["rows"][-1]
     rows += [
@@ -227,7 +227,7 @@ def filled(kept):
             return found[0]
         return f"{found[1]}\n{write_table(kept)}\n{found[3]}"
 
-    return {path: MARK.sub(fill, path.read_text()) for path in PAPERS if path.exists()}
+    return {path: MARK.sub(fill, path.read_text()) for path in DOCUMENTS if path.exists()}
 
 
 def write(kept):

@@ -1,5 +1,5 @@
-//! Messages in PostgreSQL: whatever waits becomes one `INSERT`, and while it runs the next batch
-//! gathers.
+//! Messages in PostgreSQL: all waiting messages become one `INSERT`, and the next batch
+//! coalesces while it runs.
 
 use std::{
     future::{Future, poll_fn},
@@ -32,8 +32,8 @@ const LOOKUP: &str = "SELECT messages.sequence, messages.body = repeated.body
     JOIN messages ON messages.id = repeated.id
     ORDER BY repeated.place";
 
-/// A message on its way into the table, and who wants to know.
-pub(crate) struct Waiting {
+/// A message on its way into the table, and where its outcome goes.
+pub(crate) struct PendingInsert {
     pub(crate) id: Uuid,
     pub(crate) body: Vec<u8>,
     pub(crate) answer: oneshot::Sender<Outcome>,
@@ -77,11 +77,11 @@ pub(crate) async fn create_table(config: &Config) -> Result<(), StoreError> {
     drive(&mut wire, async { Ok(client.batch_execute(TABLE).await?) }).await
 }
 
-/// Writes what waits, batch after batch, over one connection. Ends when nobody sends any more or
-/// the database fails; whoever waits then hears nothing.
+/// Writes what waits, batch after batch, over one connection. Ends when all senders are gone or
+/// the database fails; the requests that wait then get no outcome.
 pub(crate) async fn write(
     config: Config,
-    queue: Arc<Mutex<Receiver<Waiting>>>,
+    queue: Arc<Mutex<Receiver<PendingInsert>>>,
 ) -> Result<(), StoreError> {
     let (client, mut wire) = config.connect(NoTls).await?;
     let statements = drive(&mut wire, Statements::prepare(&client)).await?;
@@ -130,7 +130,11 @@ impl Statements {
 
     /// What became of each message of `batch`, in order. The statement is a transaction of its own:
     /// its answer comes after its commit is on disk.
-    async fn store(&self, client: &Client, batch: &[Waiting]) -> Result<Vec<Outcome>, StoreError> {
+    async fn store(
+        &self,
+        client: &Client,
+        batch: &[PendingInsert],
+    ) -> Result<Vec<Outcome>, StoreError> {
         let (ids, bodies): (Vec<Uuid>, Vec<&[u8]>) =
             batch.iter().map(|waiting| (waiting.id, &*waiting.body)).unzip();
         let rows = client.query(&self.insert, &[&ids, &bodies]).await?;
@@ -160,7 +164,7 @@ impl Statements {
     async fn look_up(
         &self,
         client: &Client,
-        batch: &[Waiting],
+        batch: &[PendingInsert],
         repeated: &[usize],
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
