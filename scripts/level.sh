@@ -59,7 +59,7 @@ L3() {
     part "planted bugs" python3 faultlab/plants/run.py
     part "simulation" env ONCELOG_SEEDS=10000 \
         cargo test --release --locked -p oncelog --test simulation seeds -- --nocapture
-    part "two judges" env ONCELOG_CASES=20000 cargo test --locked -p faultlab --test agreement
+    part "two checkers" env ONCELOG_CASES=20000 cargo test --locked -p faultlab --test agreement
     part "fuzzing" fuzz/run all 10
     lab sweep
     lab power-loss --images 1000

@@ -164,7 +164,7 @@ fn ctrl_c_ends_it_early_and_shows_what_was_measured() {
 }
 
 #[test]
-fn answers_that_no_facade_would_give_are_counted_and_nothing_is_called_stored() {
+fn answers_of_other_servers_are_counted_and_never_as_stored() {
     for (answer, count) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "not_understood"),
         ("SSH-2.0-server\r\n\r\n", "not_understood"),
@@ -182,7 +182,7 @@ fn answers_that_no_facade_would_give_are_counted_and_nothing_is_called_stored() 
 }
 
 #[test]
-fn where_nobody_listens_nothing_is_measured() {
+fn without_a_facade_nothing_is_measured() {
     let url = nobody();
     for args in [&["--json"][..], &[]] {
         let output = bench(&url, args);

@@ -1,4 +1,4 @@
-//! `oncelog prove --target` judges a deployment that it did not start.
+//! `oncelog prove --target` checks a deployment that it did not start.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use faultlab::checker::SecondJudge;
+use faultlab::checker::SecondChecker;
 
 use self::support::{
     liar::{self, Lie},
@@ -52,7 +52,7 @@ async fn write_on(url: &str, stop: &AtomicBool, written: &AtomicU64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone() {
+async fn a_shared_deployment_is_checked_by_its_own_messages_alone() {
     let dir = tempfile::tempdir().unwrap();
     let up = Up::start(dir.path());
     let url = up.facade.clone();
@@ -82,15 +82,15 @@ async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone()
         assert_eq!(figure(&table, "stored"), figure(&table, "acknowledged"), "{table}");
         assert!(table.contains(&url) && !table.contains("faults"), "{table}");
     }
-    // The kept run is judged again, by two judges: records of others are no gaps.
-    let verdict = SecondJudge::start().unwrap().agreed(&dir.path().join("kept")).unwrap();
+    // The kept run is checked again, by two checkers: records of others are no gaps.
+    let verdict = SecondChecker::start().unwrap().agreed(&dir.path().join("kept")).unwrap();
     assert_eq!(verdict.violations, []);
     let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("is stored exactly once"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_facade_that_lies_is_found_out_whatever_the_lie() {
+async fn a_byzantine_facade_is_caught_whatever_it_does() {
     let lies = [
         (Lie::Forgets, "lost"),
         (Lie::Doubles, "doubled"),
@@ -119,7 +119,7 @@ async fn a_facade_that_lies_is_found_out_whatever_the_lie() {
 }
 
 #[tokio::test]
-async fn where_no_oncelog_is_nothing_is_judged() {
+async fn without_an_oncelog_nothing_is_checked() {
     let dir = tempfile::tempdir().unwrap();
     let output = audit(dir.path(), &nobody(), &[]).await;
     assert_eq!(output.status.code(), Some(69), "{}", stdout(&output));

@@ -78,7 +78,7 @@ async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_it_while_nobody_takes_its_output() {
+async fn ctrl_c_ends_it_while_its_output_pipe_is_full() {
     let longer_than_a_pipe: &str = "x".repeat(1_000_000).leak();
     let url = logging::start(bodies(&[longer_than_a_pipe]), End::Well).await;
     let mut child =

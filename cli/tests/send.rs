@@ -37,7 +37,7 @@ async fn a_message_is_sent_under_a_new_key_which_is_its_uuid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_gets_the_same_receipt_and_another_message_a_refusal() {
+async fn a_used_key_gets_its_receipt_and_refuses_another_message() {
     let facade = Facade::start().await;
     let first = send(&facade, &["--key", "order \"7\"".replace(' ', "-").as_str(), "hello"]);
     let again = send(&facade, &["--key", "order-\"7\"", "hello"]);
@@ -173,7 +173,7 @@ async fn after_a_broken_upload_the_printed_commands_complete_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_broken_upload_under_a_prefix_the_input_can_be_sent_again() {
+async fn after_a_broken_upload_with_a_prefix_the_input_can_be_resent() {
     let broken = Facade::start_that_breaks_at(2).await;
     let output = send_input(&broken, &["--key-prefix", "p"], b"a\nb\nc\nd\n");
     assert_eq!(output.status.code(), Some(1));
@@ -215,7 +215,7 @@ fn ctrl_c_names_what_is_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_nobody_reads_do_not_stop_the_sending() {
+async fn receipts_into_a_closed_pipe_do_not_stop_the_sending() {
     let facade = Facade::start().await;
     let mut child = oncelog()
         .args(["send", "--url", &facade.url])

@@ -66,7 +66,7 @@ fn what_is_sent_can_be_read_and_ctrl_c_ends_it_well() {
 }
 
 #[test]
-fn lines_go_through_the_trio_and_an_input_can_be_repeated() {
+fn lines_go_through_the_cluster_and_an_input_can_be_repeated() {
     let trio = Trio::start(&["--store", "memory", "--hide-bodies"]);
     let input = tempfile::NamedTempFile::new().unwrap();
     let lines: String = (0..2000).map(|n| format!("message {n}\n")).collect();
@@ -110,7 +110,7 @@ fn what_was_acknowledged_is_there_after_a_kill_and_stored_once() {
 }
 
 #[test]
-fn a_failing_service_ends_the_trio_with_its_exit_code() {
+fn a_failing_service_ends_the_cluster_with_its_exit_code() {
     let data = tempfile::tempdir().unwrap();
     let flags = ["--data-dir", data.path().to_str().unwrap()];
     let _holds_the_directory = Trio::start(&flags);

@@ -3,7 +3,7 @@
 //! # The format of a kept run
 //!
 //! A kept run is a directory with two files of JSON lines. They are a contract: what was kept once can
-//! be judged for ever, so a line of format 1 never changes its meaning. All times are microseconds on
+//! be checked for ever, so a line of format 1 never changes its meaning. All times are microseconds on
 //! one monotonic clock, from the start of the run.
 //!
 //! `history.jsonl`: each line is an object with one member, whose name says what the line is.

@@ -50,17 +50,17 @@ fn assert_served(finding: &Finding) {
 }
 
 #[tokio::test]
-async fn the_facade_serves_good_clients_beside_every_abuser_of_its_port() {
+async fn the_facade_serves_good_clients_beside_every_abuser() {
     assert_withstood(&attack(http::ATTACKS).await);
 }
 
 #[tokio::test]
-async fn the_logging_service_serves_the_facade_beside_every_abuser_of_its_port() {
+async fn the_logging_service_serves_the_facade_beside_every_abuser() {
     assert_withstood(&attack(grpc::ATTACKS).await);
 }
 
 #[tokio::test]
-async fn services_with_few_files_serve_good_clients_beside_many_idle_ones() {
+async fn services_with_few_files_serve_clients_beside_many_idle_ones() {
     // There are fewer places than abusers: idle connections of good clients have to make way, too, and a
     // post that meets the end of its connection fails.
     let attacks = [http::IDLE, grpc::IDLE].map(|attack| (attack, 100)).into();

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use faultlab::{
-    checker::judge,
+    checker::check,
     load::{Client, Poster, Run, read, read_records},
     nemesis::{Fault, Link, Planned, Victim, harm, schedule},
     proxy::Mode,
@@ -36,7 +36,7 @@ fn one_of_each() -> Vec<Planned> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behind() {
+async fn every_fault_can_be_done_to_each_victim_and_undone() {
     let plan = one_of_each();
     // Two links for ten faults, one for scatter, two services to kill and to freeze, one more to kill.
     assert_eq!(plan.len(), 26, "{plan:#?}");
@@ -68,7 +68,7 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
     trio.ready().await.unwrap();
     let (read, log) = read_records(&trio.client(), &run).await.unwrap();
     assert!(read.complete);
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
     assert_eq!(done.len(), plan.len());
     for (done, planned) in done.iter().zip(&plan) {
         assert_eq!((done.fault, done.victim), (planned.fault, planned.victim));
@@ -79,7 +79,7 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() {
+async fn a_repeat_finds_the_message_whose_reply_was_lost() {
     let dir = tempfile::tempdir().unwrap();
     let trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let edge = trio.link(Link::Clients);
@@ -131,7 +131,7 @@ async fn posts_go_on_without_the_messages_service() {
     let shown = reqwest::get(url).await.unwrap().text().await.unwrap();
     assert!(shown.contains("not implemented yet"), "{}", &shown[shown.len() - 100..]);
     // It has no fault to show, so that is all that may be wrong.
-    let violations = judge(&history, &log);
+    let violations = check(&history, &log);
     let vacuous = |violation: &faultlab::checker::Violation| {
         violation.promise() == faultlab::checker::Promise::NotVacuous
     };

@@ -13,7 +13,7 @@ use faultlab::{
 const SLOW_LINK: Duration = Duration::from_millis(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_overload_the_rest_is_refused_at_once_and_for_sure_and_what_fits_is_stored() {
+async fn overload_stores_what_fits_and_refuses_the_rest_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut programs = Programs::built().unwrap();
     // On a machine that is busy with other things, a batch may take a while on this link.

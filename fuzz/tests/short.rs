@@ -105,7 +105,7 @@ fn files_of_any_content_are_recovered_or_refused() {
 }
 
 #[test]
-fn a_changed_journal_gives_back_what_was_stored_or_says_what_is_damaged() {
+fn a_changed_journal_returns_what_was_stored_or_names_damage() {
     fuzz("journal_edits");
 }
 

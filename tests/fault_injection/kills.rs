@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
 use faultlab::{
-    checker::{SecondJudge, Violation, account, judge},
+    checker::{SecondChecker, Violation, account, check},
     history::{Head, History, Record},
     load::{Client, Poster, Run, read_on, read_records},
 };
@@ -44,15 +44,15 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     let (mut history, faults) = Box::pin(under_fire(&mut trio, &run, seed)).await;
     let (log, again) = Box::pin(audit(&mut trio, &run, &mut history)).await;
 
-    let mut violations = judge(&history, &log);
+    let mut violations = check(&history, &log);
     if again != log {
         violations.push(Violation::NotAPrefix { sequence: 0 });
     }
     println!("{}", summary(&history, &log, &faults, &trio, run.origin().elapsed()));
     keep(seed, &history, &log, scratch.path());
-    let mut second = SecondJudge::start().expect("python3");
+    let mut second = SecondChecker::start().expect("python3");
     let agreed = second.agreed(scratch.path()).expect("two judges that agree");
-    assert_eq!(agreed.violations, judge(&history, &log), "the kept history is another one");
+    assert_eq!(agreed.violations, check(&history, &log), "the kept history is another one");
     let slowest = slowest(&history);
     assert!(violations.is_empty(), "seed {seed}: {} violations: {violations:#?}", violations.len());
     assert!(slowest < REQUEST_TIME_MAX, "seed {seed}: a request took {slowest:?}");

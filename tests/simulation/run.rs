@@ -10,7 +10,7 @@ use std::{
 };
 
 use faultlab::{
-    checker::{Account, Violation, account, judge},
+    checker::{Account, Violation, account, check},
     history::{History, Record},
 };
 use logging_service::{open_journal, store::ScanLimit};
@@ -245,7 +245,7 @@ fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
         let (shown, stored) = (last.shown.count(), run.log.len());
         run.wrong.push(format!("the last read shows {shown} records, the disk has {stored}"));
     }
-    let violations = judge(&run.history, &run.log);
+    let violations = check(&run.history, &run.log);
     let proven = |violation: &&Violation| !matches!(violation, Violation::Vacuous { .. });
     run.wrong.extend(violations.iter().filter(proven).map(|violation| format!("{violation:?}")));
     run.account = account(&run.history, &run.log);

@@ -32,7 +32,7 @@ pub(super) struct Experiment {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Why there is nothing to judge.
+/// Why there is nothing to check.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// Whether the services had been harmed: then not to come up again is a broken promise.

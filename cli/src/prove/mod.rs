@@ -39,7 +39,7 @@ use self::{
 const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 
 /// Proves it, or finds that it is not so. Ctrl-C ends the faults early; what happened until then is
-/// judged.
+/// checked.
 ///
 /// # Errors
 /// The code to exit with: [`Exit::Failure`] if a promise was broken, [`Exit::Vacuous`] if the run

@@ -39,11 +39,11 @@ struct Reading {
 }
 
 impl Audit {
-    /// Runs it at `url`; `stop` ends it early. Only messages of this run are judged, and only the
+    /// Runs it at `url`; `stop` ends it early. Only messages of this run are checked, and only the
     /// part of the log since its first one is read.
     ///
     /// # Errors
-    /// Why nothing was judged, for a person.
+    /// Why nothing was checked, for a person.
     pub(super) async fn run(
         mut self,
         url: &str,

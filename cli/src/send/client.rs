@@ -271,7 +271,7 @@ mod tests {
 
     const KEY: &str = "0199c0de-0000-7000-8000-00000000abcd";
 
-    fn judge(status: u16, json: &str) -> &'static str {
+    fn check(status: u16, json: &str) -> &'static str {
         match parse(json, StatusCode::from_u16(status).unwrap(), &KEY.parse().unwrap()) {
             Ok(Answer { outcome: Outcome::Stored { .. }, .. }) => "stored",
             Ok(Answer { outcome: Outcome::NotStored { .. }, .. }) => "not stored",
@@ -283,11 +283,11 @@ mod tests {
     #[test]
     fn only_a_receipt_for_this_message_means_stored() {
         let receipt = format!(r#"{{"status":"success","uuid":"{KEY}","sequence":1}}"#);
-        assert_eq!(judge(200, &receipt), "stored");
-        assert_eq!(judge(500, &receipt), "no answer");
-        assert_eq!(judge(200, &receipt.replace("abcd", "abce")), "no answer");
-        assert_eq!(judge(200, "{}"), "no answer");
-        assert_eq!(judge(404, "<html>"), "no answer");
+        assert_eq!(check(200, &receipt), "stored");
+        assert_eq!(check(500, &receipt), "no answer");
+        assert_eq!(check(200, &receipt.replace("abcd", "abce")), "no answer");
+        assert_eq!(check(200, "{}"), "no answer");
+        assert_eq!(check(404, "<html>"), "no answer");
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
             (500, "", "unknown"),
         ] {
             let failure = format!(r#"{{"status":"failure","message":"why"{stored}}}"#);
-            assert_eq!(judge(status, &failure), expected, "{status} {failure}");
+            assert_eq!(check(status, &failure), expected, "{status} {failure}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the judge keeps of a run: about 200 bytes a message, whatever it is told.
+//! What the checker keeps of a run: about 200 bytes a message, whatever it is told.
 
 use super::{Account, Verdict, Violation, names::Names};
 use crate::history::{Attempt, Healed, Lookup, Micros, Outcome, Peak, Read, Record, chain};
@@ -112,10 +112,10 @@ pub(super) struct Recovery {
     pub(super) acknowledged: Vec<u32>,
 }
 
-/// Is told all of a run, and judges it. Healings come before attempts; apart from that, and from the order
+/// Is told all of a run, and checks it. Healings come before attempts; apart from that, and from the order
 /// within each kind, it may be told in any order.
 #[derive(Debug, Default)]
-pub struct Judge {
+pub struct Checker {
     pub(super) texts: Names,
     pub(super) uuids: Names,
     pub(super) keys: Names,
@@ -139,7 +139,7 @@ pub struct Judge {
     pub(super) part: bool,
 }
 
-impl Judge {
+impl Checker {
     fn message(&mut self, text: &str) -> u32 {
         let number = self.texts.number(text);
         if self.messages.len() == number as usize {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Account, Judge, Violation,
+    Account, Checker, Violation,
     facts::{Message, NEVER, NONE, Place},
 };
 use crate::history::{Healed, Micros, Read};
@@ -12,7 +12,7 @@ const FINAL_LOG: &str = "the final log";
 const READ: &str = "a read after its receipt";
 const LOOKUP: &str = "a lookup after its receipt";
 
-impl Judge {
+impl Checker {
     /// All of them, rule by rule.
     pub(super) fn violations(&mut self) -> Vec<Violation> {
         let further = self.further_places();

@@ -1,4 +1,4 @@
-//! `faultlab check`: judges a kept history again.
+//! `faultlab check`: checks a kept history again.
 
 use std::{
     io::{self, Write as _},

@@ -2,8 +2,8 @@
 //! found with a goal.
 //!
 //! - [`Goals`]: what was to be reached, and what was
-//! - [`check`]: no harm: judges a kept history again
-//! - [`scale`]: no harm: judges a long history, and measures that
+//! - [`check`]: no harm: checks a kept history again
+//! - [`scale`]: no harm: checks a long history, and measures that
 //! - [`attack`]: clients that abuse the ports of the services
 //! - [`overload`]: more messages than can be stored
 //! - [`clock`]: a wall clock that jumps
@@ -31,9 +31,9 @@ pub(crate) use self::common::{Scratch, conclude, say, show};
 /// What `faultlab` can be asked for.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
-    /// Judge the history that a run kept
+    /// Check the history that a run kept
     Check(check::Args),
-    /// Judge a long history, and measure that
+    /// Check a long history, and measure the cost
     Scale(scale::Args),
     /// Harm the logging service at each of its system calls, one run each
     Sweep(sweep::Args),

@@ -98,7 +98,7 @@ impl History {
         Ok(history)
     }
 
-    /// Keeps it in `dir`, with the whole `log` as it is in the end, to be judged again.
+    /// Keeps it in `dir`, with the whole `log` as it is in the end, to be checked again.
     ///
     /// # Errors
     /// The files cannot be written.

@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     checker::{
-        Account, Invariant, Promise, Verdict as Judgement, Violation, verdict, verdict_of_part,
+        Account, Invariant, Promise, Verdict as CheckerVerdict, Violation, verdict, verdict_of_part,
     },
     history::{History, Peak, Record},
     nemesis::{Done, Fault},
@@ -49,7 +49,7 @@ pub enum Subject {
         /// What kept the messages.
         store: String,
     },
-    /// Those of a deployment that others use, too. Only messages of the run are judged.
+    /// Those of a deployment that others use, too. Only messages of the run are checked.
     Running {
         /// Where it is.
         url: String,
@@ -68,7 +68,7 @@ pub enum Verdict {
     Vacuous,
 }
 
-/// A judged run.
+/// A checked run.
 #[derive(Debug, Clone)]
 pub struct Report {
     asked: Asked,
@@ -82,7 +82,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Judges `history` by the whole `log` as it is in the end, or by the part of it that the run
+    /// Checks `history` by the whole `log` as it is in the end, or by the part of it that the run
     /// stored in a running deployment. `others` are violations that only the run itself could see.
     #[must_use]
     pub fn new(
@@ -92,7 +92,7 @@ impl Report {
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let Judgement { account, mut violations } = match &asked.subject {
+        let CheckerVerdict { account, mut violations } = match &asked.subject {
             Subject::Private { .. } => verdict(history, log),
             Subject::Running { .. } => verdict_of_part(history, log),
         };
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_deployment_needs_no_faults_and_has_messages_of_others_before_and_between() {
+    fn a_shared_deployment_needs_no_faults_and_may_have_gaps() {
         let running = |outcomes: &[Outcome], sequences: &[u64]| {
             let subject = Subject::Running { url: "http://x".to_owned() };
             report_of(subject, 0, outcomes, sequences.iter().copied()).verdict()

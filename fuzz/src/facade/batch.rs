@@ -27,14 +27,14 @@ pub(crate) fn batch(input: &[u8]) {
             .collect::<Result<_, _>>()
             .expect("lines of JSON");
         assert_eq!(outcomes.len(), answer.body.iter().filter(|byte| **byte == b'\n').count());
-        let texts = judge(upload, &outcomes);
+        let texts = check(upload, &outcomes);
         let stored: Vec<_> = world.stored().into_iter().map(|(message, _)| message.body).collect();
         assert_eq!(stored, texts);
     });
 }
 
 /// Compares each outcome with its line. Returns the texts that must be stored, in order.
-fn judge(upload: &[u8], outcomes: &[Value]) -> Vec<String> {
+fn check(upload: &[u8], outcomes: &[Value]) -> Vec<String> {
     let mut outcomes = outcomes.iter();
     let mut texts = Vec::new();
     let mut named = std::collections::HashMap::new();

@@ -1,8 +1,8 @@
 //! Data directories with any content.
 
 mod base;
+mod check;
 mod edit;
-mod judge;
 mod seal;
 
 use arbitrary::{Result, Unstructured};
@@ -10,8 +10,8 @@ use logging_service::store::journal::disk::{Disk as _, SimulatedDisk};
 
 use self::{
     base::base,
+    check::{Promise, check},
     edit::edit,
-    judge::{Promise, judge},
     seal::{Seal, seal},
 };
 use crate::memory;
@@ -40,7 +40,7 @@ pub(crate) fn bytes(input: &[u8]) {
     let disk = SimulatedDisk::new();
     // An input that ends too soon has said enough.
     let _ = fill(&disk, &mut Unstructured::new(input));
-    judged(&disk, &Promise::Nothing);
+    checked(&disk, &Promise::Nothing);
 }
 
 fn fill(disk: &SimulatedDisk, choices: &mut Unstructured<'_>) -> Result<()> {
@@ -63,12 +63,12 @@ pub(crate) fn edits(input: &[u8]) {
     while !choices.is_empty() && edit(&base.disk, &mut choices, &mut renewed).is_ok() {}
     let promise =
         if renewed { Promise::Nothing } else { Promise::OnlyOriginals(base.stored, base.frames) };
-    judged(&base.disk, &promise);
+    checked(&base.disk, &promise);
 }
 
-fn judged(disk: &SimulatedDisk, promise: &Promise) {
+fn checked(disk: &SimulatedDisk, promise: &Promise) {
     // The disk is in memory, too: itself, its copies, what of it is read, and what repair writes.
     let used: usize = disk.contents().iter().map(|(_, content)| content.len() + 4096).sum();
-    memory::within(2 * WINDOW_BYTES + 32 * used, || judge(disk, promise));
+    memory::within(2 * WINDOW_BYTES + 32 * used, || check(disk, promise));
     assert!(disk.lock().is_ok(), "the lock was not given back");
 }

@@ -49,7 +49,7 @@ async fn parts(response: Response) -> (StatusCode, bool, String) {
 }
 
 #[tokio::test]
-async fn a_message_is_stored_once_and_a_repeat_gets_its_first_sequence() {
+async fn a_message_is_stored_once_and_a_repeat_gets_its_sequence() {
     let server = Program::start(Command::new("python3").arg(SERVER).arg("--no-install"));
     if server.line.starts_with("NOT RUN") {
         println!("{}", server.line);

@@ -48,7 +48,7 @@ pub struct Args {
 /// What the images came to.
 #[derive(Debug, Clone, Default)]
 pub struct Images {
-    /// Recovered from and judged.
+    /// Recovered from and checked.
     pub checked: usize,
     /// Messages that had a receipt before their image was taken, over all images.
     pub acknowledged: usize,

@@ -61,7 +61,7 @@ impl Round {
         programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
         programs.logging = shelf.chamber.inside(&programs.logging);
         let checked = programs.logging.clone();
-        let mut judge = Trio::start(programs.clone(), &spare).await?;
+        let mut checker = Trio::start(programs.clone(), &spare).await?;
         if self.sync == Sync::Skipped {
             programs.logging = without_syncs(&checked)?;
         }
@@ -84,8 +84,8 @@ impl Round {
                 let at = dir.join("check").join(number.to_string());
                 fs::create_dir_all(&at)?;
                 mount(&shelf.chamber, self.fs, &copy, &at)?;
-                let found = check(&mut judge, &checked, &at, &history).await?;
-                judge.logging.kill()?;
+                let found = check(&mut checker, &checked, &at, &history).await?;
+                checker.logging.kill()?;
                 let name = format!("{} image {number} of seed {}", self.fs, self.seed);
                 into.note(&name, &history, verified(&shelf, &at, found)?);
                 shelf.chamber.run("umount", &[&at])?;
@@ -169,21 +169,21 @@ async fn wait(ledger: &Ledger, rng: &mut fastrand::Rng) {
     }
 }
 
-/// Lets a service recover from what is mounted at `dir`, and judges all it shows.
+/// Lets a service recover from what is mounted at `dir`, and checks all it shows.
 async fn check(
-    judge: &mut Trio,
+    checker: &mut Trio,
     program: &[OsString],
     dir: &Path,
     history: &History,
 ) -> Result<Found, CannotRun> {
-    match judge.replace_logging(program.to_vec(), dir).await {
+    match checker.replace_logging(program.to_vec(), dir).await {
         Ok(()) => {}
         Err(error @ ProcessError::NotUp { .. }) => return Ok(Found::Refused(error.to_string())),
         Err(error) => return Err(error.into()),
     }
-    judge.ready().await?;
+    checker.ready().await?;
     let clock = Ledger::start();
-    let read = read_records(&judge.client(), clock.run()).await;
+    let read = read_records(&checker.client(), clock.run()).await;
     let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
         return Ok(Found::Refused("it cannot be read".to_owned()));
     };

@@ -122,7 +122,7 @@ async fn start_again(
     }
 }
 
-/// Starts a service on what is in `dir` and judges what it shows.
+/// Starts a service on what is in `dir` and checks what it shows.
 async fn recover(
     trio: &mut Trio,
     program: &[OsString],

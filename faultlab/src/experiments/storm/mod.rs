@@ -80,7 +80,7 @@ pub enum StormError {
     /// There is no program, no directory, no connection.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// There is nothing to judge.
+    /// There is nothing to check.
     #[error(transparent)]
     Log(#[from] Unreadable),
 }

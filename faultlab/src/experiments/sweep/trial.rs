@@ -1,4 +1,4 @@
-//! One point tried: the workload under harm, a restart without it, and a judgement.
+//! One point tried: the workload under harm, a restart without it, and a check.
 
 use std::{
     ffi::OsString,
@@ -87,7 +87,7 @@ struct Harmed {
     restarted: Micros,
 }
 
-/// Runs the workload on the service that `trio` has, which is `line`'s, and judges what is left of
+/// Runs the workload on the service that `trio` has, which is `line`'s, and checks what is left of
 /// it in `dir`. `ledger` knows what is there from before.
 pub(super) async fn try_point(
     trio: &mut Trio,
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn of_posts_that_go_together_only_those_behind_the_failed_one_are_late() {
+    fn only_posts_behind_the_failed_one_are_late() {
         let attempts = [attempt("round 1", 21), attempt("round 2", 90), attempt("round 3", 22)];
         let log = log(&["round 1", "round 2", "round 3"]);
         assert_eq!(late_receipts(&attempts, &log, 20, 50), 1, "the third overtook the second");

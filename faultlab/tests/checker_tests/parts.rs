@@ -12,7 +12,7 @@ fn shared(sequences: [u64; 2]) -> Vec<Violation> {
     ];
     let history = History { attempts, ..History::default() };
     let log = [record(first, "A", "a"), record(second, "B", "b")];
-    let head = Head { part: true, ..Head::new(1, "exam") };
+    let head = Head { part: true, ..Head::new(1, "checker_tests") };
     let agreed = agreed(&head, &history, &log);
     assert_eq!(agreed, verdict_of_part(&history, &log));
     agreed.violations
@@ -24,7 +24,7 @@ fn records_of_others_are_no_gap_and_no_outcome_need_be_unknown() {
 }
 
 #[test]
-fn the_order_of_a_part_is_judged_all_the_same() {
+fn the_order_of_a_part_is_checked_all_the_same() {
     assert_eq!(shared([9, 3]), [Violation::Gap { expected: 10, found: 3 }]);
     assert_eq!(shared([3, 3]), [Violation::Gap { expected: 4, found: 3 }]);
     assert_eq!(shared([0, 3]), [Violation::Gap { expected: 1, found: 0 }]);
@@ -34,7 +34,7 @@ fn the_order_of_a_part_is_judged_all_the_same() {
 fn a_part_without_repeats_proves_nothing() {
     let attempts = vec![attempt("a", "", [0, 20], ok("A", 7))];
     let history = History { attempts, ..History::default() };
-    let head = Head { part: true, ..Head::new(1, "exam") };
+    let head = Head { part: true, ..Head::new(1, "checker_tests") };
     let agreed = agreed(&head, &history, &[record(7, "A", "a")]);
     assert_eq!(agreed.violations, [Violation::Vacuous { unknown: 0, absorbed: 0 }]);
 }

@@ -1,4 +1,4 @@
-//! The checker's own exam: good histories pass, and each way of breaking a promise is caught.
+//! The checker's own tests: good histories pass, and each way of breaking a promise is caught.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
@@ -9,7 +9,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use faultlab::{
     checker::{
-        Account, Invariant, Promise, SecondJudge, Verdict, Violation, verdict, verdict_of_part,
+        Account, Invariant, Promise, SecondChecker, Verdict, Violation, verdict, verdict_of_part,
     },
     history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
@@ -59,13 +59,13 @@ fn replayed(uuid: &str, sequence: u64) -> Outcome {
 }
 
 /// One for all tests, which takes a question at a time.
-static SECOND: LazyLock<Mutex<SecondJudge>> =
-    LazyLock::new(|| Mutex::new(SecondJudge::start().unwrap()));
+static SECOND: LazyLock<Mutex<SecondChecker>> =
+    LazyLock::new(|| Mutex::new(SecondChecker::start().unwrap()));
 
-/// What both judges say, in memory and on the kept run.
+/// What both checkers say, in memory and on the kept run.
 #[track_caller]
-fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
-    let agreed = agreed(&Head::new(1, "exam"), history, log);
+fn check(history: &History, log: &[Record]) -> Vec<Violation> {
+    let agreed = agreed(&Head::new(1, "checker_tests"), history, log);
     assert_eq!(agreed, verdict(history, log));
     agreed.violations
 }
@@ -87,7 +87,7 @@ fn account(history: &History, log: &[Record]) -> Account {
 fn caught(spoil: impl FnOnce(&mut History, &mut Vec<Record>), expected: &Violation) {
     let (mut history, mut log) = good();
     spoil(&mut history, &mut log);
-    let violations = judge(&history, &log);
+    let violations = check(&history, &log);
     assert!(violations.contains(expected), "expected {expected:?}, found {violations:?}");
 }
 
@@ -98,7 +98,7 @@ fn lost(message: &str, sequence: u64, seen_in: &'static str) -> Violation {
 #[test]
 fn a_good_history_passes_and_is_counted() {
     let (history, log) = good();
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
     let account = account(&history, &log);
     assert_eq!((account.attempts, account.acknowledged, account.absorbed), (7, 2, 1));
     assert_eq!((account.unknown, account.not_stored, account.conflicts), (2, 1, 1));
@@ -117,7 +117,7 @@ fn concurrent_messages_may_be_stored_in_either_order() {
     history.attempts[1].outcome = replayed("A", 2);
     history.reads.clear();
     history.lookups.clear();
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_repeat_may_win_over_the_first_try_it_overtakes() {
     let (mut history, log) = good();
     history.attempts[0].outcome = replayed("A", 1);
     history.attempts[1].invoked = 1;
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn an_id_stored_twice_is_caught() {
 }
 
 #[test]
-fn a_message_nobody_sent_is_caught() {
+fn a_message_that_was_never_sent_is_caught() {
     let expected = Violation::Phantom { message: "x".to_owned(), sequence: 4 };
     caught(|_, log| log.push(record(4, "X", "x")), &expected);
 }
@@ -201,7 +201,7 @@ fn receipts_with_different_places_are_caught() {
 }
 
 #[test]
-fn a_replay_of_what_nobody_had_sent_is_caught() {
+fn a_replay_of_what_was_never_sent_is_caught() {
     let expected = Violation::ReplayOfNothing { message: "e".to_owned() };
     caught(|history, _| history.attempts[6].outcome = replayed("E", 3), &expected);
 }
@@ -281,7 +281,7 @@ fn a_repeat_refused_as_another_message_is_caught() {
 }
 
 #[test]
-fn a_run_without_unknown_outcomes_or_without_repeats_proves_nothing() {
+fn a_run_without_unknown_outcomes_or_repeats_proves_nothing() {
     let expected = Violation::Vacuous { unknown: 0, absorbed: 1 };
     let nothing_unknown = |history: &mut History, _: &mut Vec<Record>| {
         history.attempts.retain(|attempt| attempt.outcome != Outcome::Unknown);
@@ -295,9 +295,9 @@ fn a_run_without_unknown_outcomes_or_without_repeats_proves_nothing() {
 fn a_kept_history_has_one_event_a_line_and_can_be_read_back() {
     let (history, _) = good();
     let mut kept = Vec::new();
-    history.write_json_lines(&Head::new(7, "exam"), &mut kept).unwrap();
+    history.write_json_lines(&Head::new(7, "checker_tests"), &mut kept).unwrap();
     assert_eq!(kept.iter().filter(|byte| **byte == b'\n').count(), 1 + 7 + 4 + 2);
-    assert!(kept.starts_with(br#"{"head":{"format":1,"seed":7,"program":"exam"}}"#));
+    assert!(kept.starts_with(br#"{"head":{"format":1,"seed":7,"program":"checker_tests"}}"#));
     assert_eq!(History::read_json_lines(&kept[..]).unwrap(), history);
 }
 
@@ -334,7 +334,7 @@ fn two_messages_with_receipts_under_one_key_are_caught() {
 }
 
 #[test]
-fn a_message_with_two_keys_is_judged_under_both() {
+fn a_message_with_two_keys_is_checked_under_both() {
     let messages = ["a".to_owned(), "b".to_owned()];
     let expected = Violation::KeySharedBy { key: "ka".to_owned(), messages };
     let second_key = |history: &mut History, _: &mut Vec<Record>| {
@@ -351,11 +351,11 @@ fn healed(within: Micros) -> (History, Vec<Record>) {
 }
 
 #[test]
-fn a_receipt_soon_after_the_faults_passes_and_a_late_one_is_caught() {
+fn after_the_faults_a_receipt_in_time_passes_and_a_late_one_not() {
     let (history, log) = healed(15);
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
     let (history, log) = healed(14);
-    assert_eq!(judge(&history, &log), [Violation::Stalled { healed: 35, within: 14 }]);
+    assert_eq!(check(&history, &log), [Violation::Stalled { healed: 35, within: 14 }]);
 }
 
 #[test]
@@ -363,9 +363,9 @@ fn a_repeat_after_the_faults_that_gets_no_receipt_is_caught() {
     let (mut history, log) = healed(15);
     history.attempts.push(attempt("c", "kc", [36, 37], Outcome::NotStored));
     let expected = Violation::Unresolved { message: "c".to_owned() };
-    assert_eq!(judge(&history, &log), [expected]);
+    assert_eq!(check(&history, &log), [expected]);
     history.attempts.push(attempt("c", "kc", [38, 39], Outcome::Refused));
-    assert_eq!(judge(&history, &log), [], "it was turned down");
+    assert_eq!(check(&history, &log), [], "it was turned down");
 }
 
 #[test]
@@ -374,13 +374,13 @@ fn use_above_its_cap_is_caught() {
     let peak = Peak { service, what, found: 64, cap: 64 };
     let (mut history, log) = good();
     history.peaks.push(peak.clone());
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
     let above = Peak { found: 65, ..peak };
     caught(|history, _| history.peaks.push(above.clone()), &Violation::Unbounded(above.clone()));
 }
 
 #[test]
-fn a_whole_read_that_is_no_beginning_names_the_mark_that_differs() {
+fn a_whole_read_that_is_no_prefix_names_the_mark_that_differs() {
     let log: Vec<_> = (1..=5000).map(|at| record(at, &format!("id {at}"), "m")).collect();
     let mut other = log.clone();
     other[4200].message.push('!');

@@ -39,7 +39,7 @@ const REPAIR: &str = "REPAIR";
 const LOST_MAX: u64 = 1 << 36;
 
 /// Checks everything about `disk` that is promised, and leaves it as it was.
-pub(super) fn judge(disk: &SimulatedDisk, promise: &Promise) {
+pub(super) fn check(disk: &SimulatedDisk, promise: &Promise) {
     let before = disk.contents();
     let report = look(disk);
     assert_eq!(disk.contents(), before, "verify changed something");
