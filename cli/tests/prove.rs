@@ -11,22 +11,13 @@ use std::{
 
 use faultlab::checker::{Invariant, SecondChecker};
 
-use self::support::{oncelog, stderr, stdout};
+use self::support::{figure, oncelog, stderr, stdout};
 
 /// A run of a few seconds in a directory of its own.
 fn prove(dir: &Path, args: &[&str]) -> Output {
     let mut command = oncelog();
     command.arg("prove").args(args).current_dir(dir).env("TMPDIR", dir);
     command.output().unwrap()
-}
-
-/// The figure in the row that begins with `name`.
-#[track_caller]
-fn figure(table: &str, name: &str) -> usize {
-    let row = table.lines().find(|line| line.trim_start().starts_with(name));
-    let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
-    let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
-    value.replace(',', "").parse().unwrap()
 }
 
 fn kept(dir: &Path) -> Vec<PathBuf> {

@@ -12,7 +12,7 @@ use std::{
 
 use self::support::{
     logging::{self, End},
-    nobody, oncelog, run, stderr, stdout,
+    oncelog, run, stderr, stdout, unused_url,
 };
 
 fn bodies(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -120,7 +120,7 @@ async fn a_service_that_is_not_ready_says_why() {
 
 #[test]
 fn no_service_is_one_clear_sentence() {
-    let url = nobody();
+    let url = unused_url();
     let output = run(&["read", "--logging-url", &url]);
     assert_eq!(output.status.code(), Some(69));
     let expected = format!("cannot reach the logging service at {url}/: Connection refused");

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::support::{facade::Facade, nobody, oncelog, run, stderr, stdout};
+use self::support::{facade::Facade, oncelog, run, stderr, stdout, unused_url};
 
 fn send(facade: &Facade, args: &[&str]) -> Output {
     run(&[&["send", "--url", &facade.url], args].concat())
@@ -235,7 +235,7 @@ async fn receipts_into_a_closed_pipe_do_not_stop_the_sending() {
 
 #[test]
 fn no_facade_is_one_clear_sentence() {
-    let url = nobody();
+    let url = unused_url();
     let output = run(&["send", "--url", &url, "hello"]);
     assert_eq!(output.status.code(), Some(69));
     let expected = format!("cannot reach the facade at {url}/: Connection refused (os error 111)");
@@ -244,7 +244,7 @@ fn no_facade_is_one_clear_sentence() {
 
 #[test]
 fn no_facade_for_lines_tells_where_to_go_on() {
-    let url = nobody();
+    let url = unused_url();
     let mut child = oncelog()
         .args(["send", "--url", &url])
         .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! A facade, kept in memory, that may break its promises on purpose.
+//! A Byzantine facade: it keeps its log in memory and may break one promise on purpose.
 
 use std::{
     collections::HashMap,
@@ -13,17 +13,17 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, Uri};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use oncelog::message::MessageId;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-/// A lie is told at each of so many chances.
-const CHANCES: usize = 3;
+use super::serve;
 
-/// The promise it breaks.
+/// The promise is broken at every so-manieth opportunity.
+const EVERY: usize = 3;
+
+/// How it misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lie {
+pub(crate) enum Fault {
     None,
     /// Some messages are acknowledged and not stored.
     Forgets,
@@ -35,10 +35,10 @@ pub(crate) enum Lie {
     SharesKeys,
     /// Some repeats get another receipt.
     ChangesReceipts,
-    /// Two neighbours are shown in another order now and then.
-    ShowsItBackwards,
-    /// Some new messages are stored, and said surely not to be.
-    DeniesIt,
+    /// Two neighbouring records are shown in another order now and then.
+    Reorders,
+    /// Some new messages are stored and answered as surely not stored.
+    DeniesStored,
 }
 
 struct Record {
@@ -57,44 +57,32 @@ impl Record {
 #[derive(Default)]
 struct Log {
     records: Vec<Record>,
-    /// By id: its place, also of what was not stored.
+    /// By id: its place, also of messages that were not stored.
     receipts: HashMap<String, (usize, String)>,
     next: usize,
-    chances: usize,
+    opportunities: usize,
 }
 
 #[derive(Clone)]
-struct Liar {
-    lie: Lie,
+struct Facade {
+    fault: Fault,
     log: Arc<Mutex<Log>>,
 }
 
-/// Starts it, and returns where it is.
-pub(crate) async fn start(lie: Lie) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new()
-        .route("/facade", post(store).get(list))
-        .route("/facade/{uuid}", get(look_up))
-        .with_state(Liar { lie, log: Arc::default() });
-    tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(router.clone());
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(tcp), service);
-            tokio::spawn(connection);
-        }
-    });
-    url
+/// Starts it, and returns its URL.
+pub(crate) async fn start(fault: Fault) -> String {
+    let router =
+        Router::new().route("/facade", post(store).get(list)).route("/facade/{uuid}", get(look_up));
+    serve(router.with_state(Facade { fault, log: Arc::default() })).await
 }
 
-impl Liar {
-    fn lies(&self, log: &mut Log, lie: Lie) -> bool {
-        if self.lie != lie {
+impl Facade {
+    fn misbehaves(&self, log: &mut Log, fault: Fault) -> bool {
+        if self.fault != fault {
             return false;
         }
-        log.chances += 1;
-        log.chances.is_multiple_of(CHANCES)
+        log.opportunities += 1;
+        log.opportunities.is_multiple_of(EVERY)
     }
 
     fn append(&self, log: &mut Log, uuid: &str, message: &str) -> usize {
@@ -102,10 +90,10 @@ impl Liar {
         let sequence = log.next;
         log.receipts.insert(uuid.to_owned(), (sequence, message.to_owned()));
         let (uuid, message) = (uuid.to_owned(), message.to_owned());
-        if !self.lies(log, Lie::Forgets) {
+        if !self.misbehaves(log, Fault::Forgets) {
             log.records.push(Record { sequence, uuid, message: message.clone() });
         }
-        if self.lies(log, Lie::Doubles) {
+        if self.misbehaves(log, Fault::Doubles) {
             log.next += 1;
             let (sequence, uuid) = (log.next, new_id());
             log.records.push(Record { sequence, uuid, message });
@@ -124,7 +112,7 @@ fn id(headers: &HeaderMap) -> String {
     MessageId::from_key(&"facade".parse().unwrap(), key).unwrap().to_string()
 }
 
-async fn store(State(liar): State<Liar>, headers: HeaderMap, body: Bytes) -> Response {
+async fn store(State(facade): State<Facade>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
     let Some(message) = body["msg"].as_str() else {
         let failure = json!({"status": "failure", "message": "msg is no text"});
@@ -134,43 +122,43 @@ async fn store(State(liar): State<Liar>, headers: HeaderMap, body: Bytes) -> Res
     let success = |uuid: &str, sequence: usize| {
         json!({"status": "success", "uuid": uuid, "sequence": sequence}).to_string()
     };
-    let mut log = liar.log.lock().unwrap();
+    let mut log = facade.log.lock().unwrap();
     let Some((sequence, first)) = log.receipts.get(&uuid).cloned() else {
-        let sequence = liar.append(&mut log, &uuid, message);
-        if sequence > 1 && liar.lies(&mut log, Lie::DeniesIt) {
+        let sequence = facade.append(&mut log, &uuid, message);
+        if sequence > 1 && facade.misbehaves(&mut log, Fault::DeniesStored) {
             let failure = json!({"status": "failure", "uuid": uuid, "stored": "no"});
             return (StatusCode::SERVICE_UNAVAILABLE, failure.to_string()).into_response();
         }
         return success(&uuid, sequence).into_response();
     };
     if first != message {
-        if liar.lies(&mut log, Lie::SharesKeys) {
-            let sequence = liar.append(&mut log, &uuid, message);
+        if facade.misbehaves(&mut log, Fault::SharesKeys) {
+            let sequence = facade.append(&mut log, &uuid, message);
             return success(&uuid, sequence).into_response();
         }
         let failure = json!({"status": "failure", "message": "in use", "stored": "no"});
         return (StatusCode::UNPROCESSABLE_ENTITY, failure.to_string()).into_response();
     }
-    if liar.lies(&mut log, Lie::ForgetsKeys) {
+    if facade.misbehaves(&mut log, Fault::ForgetsKeys) {
         let uuid = new_id();
-        let sequence = liar.append(&mut log, &uuid, message);
+        let sequence = facade.append(&mut log, &uuid, message);
         return success(&uuid, sequence).into_response();
     }
-    let wrong = usize::from(liar.lies(&mut log, Lie::ChangesReceipts));
+    let wrong = usize::from(facade.misbehaves(&mut log, Fault::ChangesReceipts));
     ([("idempotency-replayed", "true")], success(&uuid, sequence + wrong)).into_response()
 }
 
-async fn list(State(liar): State<Liar>, uri: Uri) -> Response {
+async fn list(State(facade): State<Facade>, uri: Uri) -> Response {
     let parameter = |name: &str| {
         let found = uri.query()?.split('&').find_map(|pair| pair.strip_prefix(name))?;
         Some(found.strip_prefix('=')?.parse::<u64>().unwrap())
     };
     let (after, limit) = (parameter("after").unwrap_or(0), parameter("limit").unwrap_or(u64::MAX));
-    let mut log = liar.log.lock().unwrap();
-    let lies = liar.lies(&mut log, Lie::ShowsItBackwards);
+    let mut log = facade.log.lock().unwrap();
+    let reorders = facade.misbehaves(&mut log, Fault::Reorders);
     let records = log.records.iter().filter(|record| record.sequence as u64 > after);
     let mut shown: Vec<_> = records.take(usize::try_from(limit).unwrap()).collect();
-    if lies && shown.len() > 1 {
+    if reorders && shown.len() > 1 {
         let last = shown.len() - 1;
         shown.swap(last - 1, last);
     }
@@ -178,8 +166,8 @@ async fn list(State(liar): State<Liar>, uri: Uri) -> Response {
     ([("content-type", "application/x-ndjson")], lines).into_response()
 }
 
-async fn look_up(State(liar): State<Liar>, Path(uuid): Path<String>) -> Response {
-    let log = liar.log.lock().unwrap();
+async fn look_up(State(facade): State<Facade>, Path(uuid): Path<String>) -> Response {
+    let log = facade.log.lock().unwrap();
     match log.records.iter().find(|record| record.uuid == uuid) {
         Some(record) => record.json().to_string().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
