@@ -1,7 +1,8 @@
 //! The commands.
 
 use clap::{Parser, Subcommand};
-use oncelog::exit::Exit;
+use oncelog::{exit::Exit, server};
+use tokio_util::sync::CancellationToken;
 
 use crate::{bench, journal, prove, read, send, serve, up};
 
@@ -35,7 +36,7 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Does what the command says, and tells standard error what went wrong.
+    /// Runs the command, and writes what went wrong to standard error.
     ///
     /// # Errors
     /// The code to exit with.
@@ -50,4 +51,14 @@ impl Cli {
             Command::Serve(command) => Box::pin(serve::run(command)).await,
         }
     }
+}
+
+/// A token that SIGTERM and Ctrl-C cancel.
+///
+/// # Errors
+/// [`Exit::Failure`]: the signals cannot be watched for.
+pub(crate) fn stop_on_signal() -> Result<CancellationToken, Exit> {
+    server::stop_on_signal().map_err(|error| {
+        Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
+    })
 }

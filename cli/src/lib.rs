@@ -5,15 +5,13 @@
 //! - [`send`]: messages to the facade, by argument or line by line
 //! - [`read`]: messages out of the log
 //! - [`journal`]: looks after the files of a stopped logging-service
-//! - [`prove`]: harms a private trio and audits what is left; [`serve`]: one service of it
+//! - [`prove`]: harms a private cluster and audits what is left; [`serve`]: one service of it
 //! - [`mod@bench`]: how fast a facade answers
-//! - `cause`, `progress`, `terminal`: small things they share
+//! - `terminal`: what commands show
 
 pub mod bench;
-mod cause;
 mod command;
 pub mod journal;
-mod progress;
 pub mod prove;
 pub mod read;
 pub mod send;

@@ -1,7 +1,7 @@
 //! `oncelog serve`: one service as a process of its own, for `oncelog prove`, which kills it.
 //!
-//! It takes the flags of the service and runs what the service runs. It ends when its standard input
-//! does: whoever started it holds the other end, and must not leave it behind.
+//! It takes the flags of the service and runs what the service runs. It ends at the end of its standard
+//! input: the process that started it holds the other end, and must not leave it behind.
 
 use std::{io, process, sync::Arc, thread};
 
@@ -10,6 +10,8 @@ use logging_service::settings as logging;
 use messages_service::settings as messages;
 use oncelog::{exit::Exit, message::RandomIds, server, settings::WrongSettings, telemetry};
 use tokio::net::TcpListener;
+
+use crate::command::stop_on_signal;
 
 /// Which service.
 #[derive(Debug, clap::Subcommand)]
@@ -39,7 +41,7 @@ pub async fn run(command: Command) -> Result<(), Exit> {
 
 fn end_with_standard_input() -> Result<(), Exit> {
     let watch = || {
-        // Nobody sends anything: it is over at its end, and at any error.
+        // Nothing is sent. Its end and any error end the service.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         process::exit(Exit::Failure as i32);
     };
@@ -51,7 +53,7 @@ async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
     let settings = facade::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let stop = server::stop_on_signal().map_err(no_signals)?;
+    let stop = stop_on_signal()?;
     let facade = Facade::new(Upstreams::connect(&settings), Options::new(Arc::new(RandomIds)));
     server::announce(addr);
     facade_service::serve(listener, facade, stop)
@@ -62,7 +64,7 @@ async fn serve_facade(args: facade::Args) -> Result<(), Exit> {
 async fn serve_logging(args: logging::Args) -> Result<(), Exit> {
     let settings = logging::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
-    let stop = server::stop_on_signal().map_err(no_signals)?;
+    let stop = stop_on_signal()?;
     logging_service::serve(listener, settings, stop, server::announce)
         .await
         .map_err(|error| error.exit().because(error))
@@ -72,7 +74,7 @@ async fn serve_messages(args: messages::Args) -> Result<(), Exit> {
     let settings = messages::Settings::try_from(args).map_err(wrong)?;
     let listener = listen(settings.listen).await?;
     let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
-    let stop = server::stop_on_signal().map_err(no_signals)?;
+    let stop = stop_on_signal()?;
     server::announce(addr);
     messages_service::serve(server::incoming(listener), stop)
         .await
@@ -81,10 +83,6 @@ async fn serve_messages(args: messages::Args) -> Result<(), Exit> {
 
 fn wrong(wrong: WrongSettings) -> Exit {
     Exit::Usage.because(wrong)
-}
-
-fn no_signals(error: io::Error) -> Exit {
-    Exit::Failure.because(format_args!("cannot watch for the stop signal: {error}"))
 }
 
 async fn listen(addr: std::net::SocketAddr) -> Result<TcpListener, Exit> {

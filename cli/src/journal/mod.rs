@@ -3,7 +3,7 @@
 mod confirm;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -19,6 +19,7 @@ use logging_service::store::journal::{
 use oncelog::exit::Exit;
 
 use self::confirm::{Consent, ask};
+use crate::terminal::print;
 
 /// Looks after the journal on disk.
 #[derive(Debug, clap::Subcommand)]
@@ -90,7 +91,7 @@ fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
     match consent {
         Consent::Given => apply(plan),
         Consent::Refused => Err(Exit::Damaged.because("nothing was changed")),
-        Consent::NobodyToAsk => {
+        Consent::NoTerminal => {
             Err(Exit::Damaged.because("nothing was changed; --yes repairs without asking"))
         }
     }
@@ -125,13 +126,6 @@ fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
 
 fn failed(error: OpenError) -> Exit {
     error.exit().because(error)
-}
-
-fn print(text: impl std::fmt::Display) -> Result<(), Exit> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// A progress bar on standard error, if that is a terminal.

@@ -11,7 +11,7 @@ use faultlab::{
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{evidence::Outcome, progress};
+use super::{evidence::Outcome, show_progress};
 
 /// From the first request to the first receipt.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl Audit {
     /// part of the log since its first one is read.
     ///
     /// # Errors
-    /// Why nothing was checked, for a person.
+    /// The reason why nothing was checked.
     pub(super) async fn run(
         mut self,
         url: &str,
@@ -61,7 +61,7 @@ impl Audit {
         let opened = first.post_first(OPEN_TIMEOUT).await;
         let sequence = opened.map_err(|outcome| format!("it stores nothing: {outcome:?}"))?;
         let after = sequence.saturating_sub(1);
-        let place = Place { client: &client, run: &run, after, tag: &tag };
+        let log_part = LogPart { client: &client, run: &run, after, tag: &tag };
 
         let duration = self.asked.duration;
         let posters = [first].into_iter().chain((1..self.asked.clients).map(poster));
@@ -70,11 +70,11 @@ impl Audit {
             tokio::select! {
                 () = tokio::time::sleep_until((run.origin() + duration).into()) => {}
                 () = stop.cancelled() => {}
-                () = progress::show(&run, duration) => {}
+                () = show_progress(&run, duration) => {}
             }
             run.stop();
         };
-        let reading = place.read_on(duration / READS);
+        let reading = log_part.read_on(duration / READS);
         let (posters, Reading { mut history, mut disorder }, ()) =
             tokio::join!(posters, reading, end);
         // Ctrl-C may have ended it early.
@@ -86,7 +86,7 @@ impl Audit {
             disorder.extend(settled.unresolved);
         }
         let Part { read, records: log, violations } =
-            place.read_last().await.ok_or("the log could not be read")?;
+            log_part.read_last().await.ok_or("the log could not be read")?;
         history.reads.push(read);
         disorder.extend(violations);
         let seed = self.asked.seed;
@@ -96,14 +96,14 @@ impl Audit {
 }
 
 /// The part of a log that a run stores in.
-struct Place<'a> {
+struct LogPart<'a> {
     client: &'a Client,
     run: &'a Run,
     after: u64,
     tag: &'a str,
 }
 
-impl Place<'_> {
+impl LogPart<'_> {
     async fn read(&self) -> Option<Part> {
         read_pages(self.client, self.run, self.after, self.tag).await
     }

@@ -11,9 +11,9 @@ use super::args::Settings;
 /// The quantiles that are shown.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999)];
 
-/// What a run came to. Shown as a table.
+/// The result of a run. Shown as a table.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Report {
     pub(super) settings: Settings,
     pub(super) target: SocketAddr,
     pub(super) warmup: Option<Measured>,
@@ -22,8 +22,8 @@ pub(super) struct Found {
     pub(super) interrupted: bool,
 }
 
-impl Found {
-    /// What there is to complain about, if nothing was measured.
+impl Report {
+    /// Why the run failed, if nothing was measured.
     pub(super) fn shortfall(&self) -> Option<String> {
         let Some(measured) = &self.measured else {
             return Some("nothing was measured: it was ended during the warm-up".to_owned());
@@ -112,7 +112,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.how())?;
         let Some(measured) = &self.measured else { return Ok(()) };
