@@ -7,7 +7,18 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{experiments::CannotRun, programs::tool};
+use crate::programs::{ToolMissing, tool};
+
+/// Why there is no mount namespace, or a command in it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChamberError {
+    /// This machine lacks a program or a privilege.
+    #[error(transparent)]
+    Missing(#[from] ToolMissing),
+    /// A process could not be started or read.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
 
 /// A mount namespace of its own, kept by a process that ends when this program does, however it ends.
 #[derive(Debug)]
@@ -20,8 +31,8 @@ impl Chamber {
     /// A new one, in which everything is as outside.
     ///
     /// # Errors
-    /// [`CannotRun::Missing`]: only root may have one.
-    pub fn open() -> Result<Self, CannotRun> {
+    /// [`ChamberError::Missing`]: only root may have one.
+    pub fn open() -> Result<Self, ChamberError> {
         let nsenter = tool("nsenter")?;
         let mut holder = Command::new(tool("unshare")?)
             .args(["--mount", "--propagation", "private", "cat"])
@@ -38,8 +49,7 @@ impl Chamber {
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         };
         let chamber = Self { holder, nsenter };
-        echoed
-            .map_err(|_| CannotRun::Missing("a private mount namespace: run it as root".into()))?;
+        echoed.map_err(|_| ToolMissing("a private mount namespace: run it as root".into()))?;
         Ok(chamber)
     }
 
@@ -57,7 +67,7 @@ impl Chamber {
     ///
     /// # Errors
     /// It fails; what it said is in the error.
-    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), CannotRun> {
+    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), ChamberError> {
         let mut command: Vec<OsString> = vec![tool(program)?.into()];
         command.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
         let wrapped = self.inside(&command);
@@ -68,7 +78,7 @@ impl Chamber {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(CannotRun::Missing(format!("`{command:?}` to work: {}", said.trim())))
+        Err(ToolMissing(format!("`{command:?}` to work: {}", said.trim())).into())
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{experiments::CannotRun, trio::Programs};
+use crate::trio::Programs;
 
 /// The packages with a program that an experiment may start.
 const PACKAGES: [&str; 4] =
@@ -46,16 +46,21 @@ impl Programs {
     }
 }
 
+/// Something that this machine lacks: a program, or the right to do something.
+#[derive(Debug, thiserror::Error)]
+#[error("NOT RUN: it needs {0}")]
+pub struct ToolMissing(pub String);
+
 /// The program `name` of the operating system.
 ///
 /// # Errors
-/// [`CannotRun::Missing`].
-pub fn tool(name: &str) -> Result<PathBuf, CannotRun> {
+/// [`ToolMissing`].
+pub fn tool(name: &str) -> Result<PathBuf, ToolMissing> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Those for administrators are not in everybody's path.
     let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut found = directories.map(|directory| directory.join(name));
-    found.find(|path| path.is_file()).ok_or_else(|| CannotRun::Missing(format!("`{name}`")))
+    found.find(|path| path.is_file()).ok_or_else(|| ToolMissing(format!("`{name}`")))
 }
 
 fn build() -> io::Result<PathBuf> {

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use faultlab::experiments::{CannotRun, clock::measure};
+use faultlab::experiments::{NotRun, clock::measure};
 
 #[tokio::test]
 async fn a_clock_that_jumps_changes_no_order_and_forgets_no_key() {
@@ -14,7 +14,7 @@ async fn a_clock_that_jumps_changes_no_order_and_forgets_no_key() {
             assert!(jumped.account.acknowledged > 0 && jumped.account.absorbed > 0);
             assert!(jumped.seen, "the services never saw the clock jump");
         }
-        Err(error @ CannotRun::Missing(_)) => support::not_run(&error),
+        Err(error @ NotRun::Missing(_)) => support::not_run(&error),
         Err(error) => panic!("{error}"),
     }
 }

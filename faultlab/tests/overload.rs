@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use faultlab::{
-    experiments::{overload::Course, storm::Weather},
+    experiments::{overload::Course, storm::Storm},
     open_loop::Fate,
     trio::{Programs, Trio},
 };
@@ -52,13 +52,13 @@ async fn an_outage_is_not_answered_with_a_storm() {
     // So that a short outage sees several attempts.
     programs.facade.extend(["--attempt-timeout".into(), "500ms".into()]);
     let trio = Trio::start(programs, dir.path()).await.unwrap();
-    let weather = Weather {
+    let storm = Storm {
         outage: Duration::from_millis(1600),
         clients: 100,
         seed: 1,
         calm: Duration::from_millis(700),
     };
-    let found = weather.run(&trio).await.unwrap();
+    let found = storm.run(&trio).await.unwrap();
     println!("{found}{}", found.goals());
     for outage in found.harms.iter().filter(|harm| harm.is_outage()) {
         assert!(outage.posted >= 100);

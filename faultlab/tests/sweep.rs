@@ -5,7 +5,7 @@
 mod support;
 
 use faultlab::experiments::{
-    CannotRun,
+    NotRun,
     sweep::{ALL, Harm, Line, measure},
 };
 
@@ -25,7 +25,7 @@ async fn a_crash_or_a_failure_at_sampled_system_calls_loses_nothing() {
     let lines: Vec<Line> = ALL.into_iter().filter(sampled).collect();
     let swept = match measure(&lines, 8, 4, &mut |_| {}).await {
         Ok(swept) => swept,
-        Err(error @ CannotRun::Missing(_)) => return support::not_run(&error),
+        Err(error @ NotRun::Missing(_)) => return support::not_run(&error),
         Err(error) => panic!("{error}"),
     };
     assert_eq!(swept.wrong, Vec::<String>::new());

@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::{Account, account, broken},
     history::Attempt,
     load::{Client, Ledger, read_records},
-    programs::tool,
+    programs::{ToolMissing, tool},
     trio::{Programs, Trio},
 };
 
@@ -89,10 +89,10 @@ pub async fn run(args: &Args) -> ExitCode {
 /// Lets the clock jump from place to place, and stand at each for `stay`.
 ///
 /// # Errors
-/// [`CannotRun`]: there is no libfaketime, or the services do not come up.
-pub async fn measure(stay: Duration) -> Result<Jumped, CannotRun> {
+/// [`NotRun`]: there is no libfaketime, or the services do not come up.
+pub async fn measure(stay: Duration) -> Result<Jumped, NotRun> {
     let library = LIBRARIES.iter().map(PathBuf::from).find(|library| library.is_file());
-    let library = library.ok_or_else(|| CannotRun::Missing("libfaketime".to_owned()))?;
+    let library = library.ok_or_else(|| ToolMissing("libfaketime".to_owned()))?;
     let scratch = Scratch::new("clock")?;
     let clock = scratch.path().join("clock");
     set(&clock, "+0")?;
@@ -111,7 +111,7 @@ pub async fn measure(stay: Duration) -> Result<Jumped, CannotRun> {
             tokio::time::sleep(stay).await;
         }
         ledger.run().stop();
-        Ok::<(), CannotRun>(())
+        Ok::<(), NotRun>(())
     };
     let posting =
         futures_util::future::join_all((0..CLIENTS).map(|name| post_on(&ledger, &client, name)));
@@ -147,16 +147,16 @@ async fn years(trio: &Trio) -> std::collections::BTreeSet<String> {
     times.filter_map(|time| time.get(..4).map(str::to_owned)).collect()
 }
 
-/// The clock of whoever follows the file `clock` stands at `place`.
+/// Sets the clock of the programs that follow the file `clock` to `place`.
 fn set(clock: &Path, place: &str) -> io::Result<()> {
-    // In one moment: nobody must read half of it.
+    // A rename is atomic: no program reads half of it.
     let next = clock.with_extension("next");
     fs::write(&next, place)?;
     fs::rename(&next, clock)
 }
 
 /// `program` with a wall clock that follows the file `clock`.
-fn shifted(library: &Path, clock: &Path, program: &[OsString]) -> Result<Vec<OsString>, CannotRun> {
+fn shifted(library: &Path, clock: &Path, program: &[OsString]) -> Result<Vec<OsString>, NotRun> {
     let setting = |name: &str, value: &Path| {
         let mut setting = OsString::from(name);
         setting.push("=");

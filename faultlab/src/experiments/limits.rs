@@ -6,7 +6,7 @@ use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
 
 use tokio::net::TcpStream;
 
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::broken,
     history::Outcome,
@@ -81,13 +81,21 @@ const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 24], must_store: tr
 
 const MEMORY: Case = Case { sizes: &[300_000; 3], clients: 8, ..FILE_SIZE };
 
-/// One of each kind, for a test.
 const FEW: [&str; 4] = [
     "file size, as an error",
     "file size, as a signal",
     "64 open files and a flood",
     "32 MiB of memory",
 ];
+
+/// Which limits to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cases {
+    /// All of them.
+    All,
+    /// One of each kind, for a test.
+    Few,
+}
 
 /// What came of all limits.
 #[derive(Debug, Clone, Default)]
@@ -120,14 +128,14 @@ impl Limits {
 
 /// Tries all limits, and prints the goals.
 pub async fn run(_: &Args) -> ExitCode {
-    conclude(measure(false, &mut say).await.map(|limits| limits.goals()))
+    conclude(measure(Cases::All, &mut say).await.map(|limits| limits.goals()))
 }
 
-/// Tries all limits, or a `few` of them.
+/// Tries the limits in `cases`.
 ///
 /// # Errors
-/// [`CannotRun`]: a tool is missing, or the services do not come up without a limit.
-pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits, CannotRun> {
+/// [`NotRun`]: a tool is missing, or the services do not come up without a limit.
+pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Limits, NotRun> {
     let scratch = Scratch::new("limits")?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
@@ -137,7 +145,7 @@ pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits
     let program = programs.logging.clone();
     let mut trio = Trio::start(programs, scratch.path()).await?;
     let mut limits = Limits::default();
-    let cases = CASES.into_iter().filter(|case| !few || FEW.contains(&case.name));
+    let cases = CASES.into_iter().filter(|case| cases == Cases::All || FEW.contains(&case.name));
     for (number, case) in cases.enumerate() {
         limits.planned += 1;
         let dir = scratch.path().join(number.to_string());
@@ -159,7 +167,7 @@ impl Case {
         program: &[OsString],
         dir: &Path,
         limits: &mut Limits,
-    ) -> Result<(), CannotRun> {
+    ) -> Result<(), NotRun> {
         let mut command = Vec::new();
         for (place, word) in self.before.iter().enumerate() {
             let is_tool = place == 0 || *word == "prlimit";
@@ -243,7 +251,7 @@ async fn flood(trio: &Trio, connections: usize) -> Vec<TcpStream> {
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<(), CannotRun> {
+async fn ended(trio: &mut Trio) -> Result<(), NotRun> {
     while trio.logging.ended(POLL).await?.is_none() {}
     Ok(())
 }

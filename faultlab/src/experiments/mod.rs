@@ -25,7 +25,7 @@ pub mod sweep;
 
 use std::{fmt, process::ExitCode};
 
-pub use self::common::CannotRun;
+pub use self::common::NotRun;
 pub(crate) use self::common::{Scratch, conclude, say, show};
 
 /// What `faultlab` can be asked for.

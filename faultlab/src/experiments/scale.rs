@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::{SecondChecker, SecondVerdict, Verdict, verdict_of_kept},
     history::{
@@ -72,10 +72,10 @@ fn on_core(of: &str) -> Duration {
 
 /// Makes up a run, checks it, and says whether that took no more than it may.
 pub fn run(args: &Args) -> ExitCode {
-    conclude(measure_all(args).map_err(CannotRun::from))
+    conclude(measure_all(args))
 }
 
-fn measure_all(args: &Args) -> io::Result<Goals> {
+fn measure_all(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("scale")?;
     make_up(args.attempts, dir.path())?;
     say("the run is made up; checking it");

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncWriteExt as _, copy, sink},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
@@ -35,10 +35,13 @@ pub enum Port {
     Grpc,
 }
 
+/// What an abuser does with a connection until it is of no use any more.
+pub type Abuse = fn(TcpStream) -> BoxFuture<'static, io::Result<()>>;
+
 /// One way to abuse a service.
 #[derive(Debug, Clone, Copy)]
 pub struct Attack {
-    /// What the abusers do.
+    /// Its name in the table.
     pub name: &'static str,
     /// Where.
     pub port: Port,
@@ -46,11 +49,11 @@ pub struct Attack {
     pub abusers: usize,
     /// After what time the service is to drop each. `None`: it may stay, and what it takes is bounded.
     pub dropped_within: Option<Duration>,
-    /// Does harm until the connection is of no use any more.
-    pub abuse: fn(TcpStream) -> BoxFuture<'static, io::Result<()>>,
+    /// What they do.
+    pub abuse: Abuse,
 }
 
-/// How abusers fared.
+/// What became of the connections of abusers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fate {
     /// Connections that ended.
@@ -83,8 +86,13 @@ impl Fate {
     }
 }
 
-/// Lets `abusers` of `attack` do harm to `target` for `time`.
-pub async fn besiege(attack: Attack, target: SocketAddr, abusers: usize, time: Duration) -> Fate {
+/// Lets `abusers` attack `target` for `time`.
+pub async fn run_abusers(
+    attack: Attack,
+    target: SocketAddr,
+    abusers: usize,
+    time: Duration,
+) -> Fate {
     let end = Instant::now() + time;
     let arrival = (time / ARRIVAL).max(arrival(abusers).min(time / 2));
     let mut all = JoinSet::new();
@@ -139,12 +147,49 @@ async fn connect(target: SocketAddr, number: usize) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads whatever comes, until the service ends the connection.
+/// Reads until the service ends the connection.
 ///
 /// # Errors
-/// The end was not a good one.
-pub async fn until_closed(stream: &mut TcpStream) -> io::Result<()> {
-    let mut answer = [0; 16 * 1024];
-    while stream.read(&mut answer).await? > 0 {}
+/// The connection was reset.
+pub(super) async fn until_closed(mut stream: TcpStream) -> io::Result<()> {
+    copy(&mut stream, &mut sink()).await.map(|_| ())
+}
+
+/// Closes the connection as soon as it is open.
+pub(super) async fn disconnect(stream: TcpStream) -> io::Result<()> {
+    drop(stream);
     Ok(())
+}
+
+/// Sends `opening`, and then what `next` makes again and again with a pause, until the connection ends.
+/// What the service sends is read and thrown away.
+pub(super) async fn send(
+    stream: TcpStream,
+    opening: Vec<u8>,
+    mut next: impl FnMut() -> Vec<u8>,
+    pause: Duration,
+) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.into_split();
+    let sending = async {
+        writer.write_all(&opening).await?;
+        loop {
+            writer.write_all(&next()).await?;
+            sleep(pause).await;
+        }
+    };
+    let mut nowhere = sink();
+    tokio::select! {
+        ended = sending => ended,
+        ended = copy(&mut reader, &mut nowhere) => ended.map(|_| ()),
+    }
+}
+
+/// Sends `opening`, and then `piece` again and again, as [`send`] does.
+pub(super) async fn send_repeatedly(
+    stream: TcpStream,
+    opening: Vec<u8>,
+    piece: Vec<u8>,
+    pause: Duration,
+) -> io::Result<()> {
+    send(stream, opening, move || piece.clone(), pause).await
 }

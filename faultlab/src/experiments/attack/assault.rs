@@ -9,12 +9,12 @@ use futures_util::future::try_join_all;
 use tokio::{net::TcpStream, runtime::Builder};
 
 use super::{
-    abuse::{Attack, Fate, Port, besiege},
+    abuse::{Attack, Fate, Port, run_abusers},
     good::{Service, come_anew, post, post_once, post_steadily},
     usage::{Usage, watch},
     victims::Victims,
 };
-use crate::trio::Programs;
+use crate::{experiments::NotRun, trio::Programs};
 
 /// For how long, at most, clients that behave are alone first.
 const ALONE: Duration = Duration::from_secs(5);
@@ -49,13 +49,13 @@ pub struct Finding {
     pub alone: Service,
     /// How they were served during the attacks.
     pub steady: Service,
-    /// How clients were served that came for the first time.
+    /// How clients on new connections were served.
     pub newcomers: Service,
     /// What the facade took at most.
     pub facade: Usage,
     /// What the logging service took at most.
     pub logging: Usage,
-    /// How the abusers of each attack fared.
+    /// What became of the abusers' connections, for each attack.
     pub fates: Vec<(Attack, Fate)>,
     /// From the end of the attacks to the first new client that was served.
     pub recovered: Option<Duration>,
@@ -79,30 +79,29 @@ impl Assault {
     ///
     /// # Errors
     /// They do not run, or could not be filled.
-    pub async fn run(&self, programs: Programs) -> io::Result<Finding> {
+    pub async fn run(&self, programs: Programs) -> Result<Finding, NotRun> {
         let dir = tempfile::tempdir()?;
-        let victims = Victims::start(programs, dir.path(), self.open_files).await;
-        let victims = victims.map_err(io::Error::other)?;
+        let victims = Victims::start(programs, dir.path(), self.open_files).await?;
         let recovering = recovery(&victims);
         recovering.await.ok_or_else(|| io::Error::other("the services did not begin to serve"))?;
         fill(&victims).await?;
         let alone = post_steadily(victims.http, self.time.min(ALONE)).await;
-        // A thread of their own: abusers may keep services waiting, but not those who measure.
+        // A thread of their own: abusers may delay the services, but not the measurement.
         let abusers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let sieges = self.attacks.iter().map(|&(attack, count)| {
+        let running = self.attacks.iter().map(|&(attack, count)| {
             let target = match attack.port {
                 Port::Http => victims.http,
                 Port::Grpc => victims.grpc,
             };
-            let siege = abusers.spawn(besiege(attack, target, count, self.time));
-            async move { Ok::<_, io::Error>((attack, siege.await?)) }
+            let fate = abusers.spawn(run_abusers(attack, target, count, self.time));
+            async move { Ok::<_, io::Error>((attack, fate.await?)) }
         });
         let (steady, newcomers, facade, logging, fates) = tokio::join!(
             post_steadily(victims.http, self.time),
             come_anew(victims.http, self.time),
             watch(victims.facade.id(), self.time),
             watch(victims.logging.id(), self.time),
-            try_join_all(sieges),
+            try_join_all(running),
         );
         abusers.shutdown_background();
         let recovered = recovery(&victims).await;
@@ -110,7 +109,7 @@ impl Assault {
     }
 }
 
-/// Stores what a reader who stops reading leaves behind.
+/// Stores the log that attackers ask for and do not read.
 async fn fill(victims: &Victims) -> io::Result<()> {
     let large = format!(r#"{{"msg":"{}"}}"#, "x".repeat(LARGE_MESSAGE_BYTES));
     let mut stream = TcpStream::connect(victims.http).await?;

@@ -23,7 +23,7 @@ const CONNECTIONS: u32 = 8;
 const NEWCOMER_PAUSE: Duration = Duration::from_millis(250);
 
 /// A post that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How posts went.
 #[derive(Debug, Clone, Default)]
@@ -118,7 +118,7 @@ async fn post_on(connection: &mut Option<TcpStream>, facade: SocketAddr) -> io::
         io::Result::Ok(stream)
     };
     let posted =
-        timeout(PATIENCE, post).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        timeout(POST_TIMEOUT, post).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     *connection = Some(posted?);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `faultlab attack`: clients that abuse the ports of the services, beside clients that behave.
 //!
 //! Each attack meets services of its own with some log. What counts is how the clients that behave
-//! are served meanwhile, what the attacked service takes, and when it lets go of its abusers.
+//! are served meanwhile, what the attacked service uses, and when it drops its abusers.
 //!
 //! - [`abuse`]: how an attack is made; [`http`] and [`grpc`]: all of them
 //! - [`good`]: the clients that behave
@@ -17,11 +17,7 @@ mod table;
 pub mod usage;
 pub mod victims;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, process::ExitCode, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -30,6 +26,7 @@ use self::{
     assault::Assault,
     table::Table,
 };
+use super::{Goals, NotRun, conclude, show};
 use crate::trio::Programs;
 
 /// How many files the services may have open when that is what they are short of.
@@ -38,7 +35,7 @@ const FEW_FILES: u32 = 128;
 /// Abusers that fill these files several times.
 const MANY_FOR_FEW_FILES: usize = 400;
 
-/// How long abusers who are to be dropped are waited for, beyond the time they have.
+/// How long an attack lasts beyond the time after which its abusers are to be dropped.
 const BEYOND: Duration = Duration::from_secs(5);
 
 /// Which attacks, and for how long.
@@ -56,34 +53,23 @@ pub struct Args {
 /// Runs the attacks, a line each, and then the goals. 0: all reached, 1: one missed, 2: it could not
 /// run here.
 pub async fn run(args: &Args) -> ExitCode {
-    match measure(args).await {
-        Ok(table) => {
-            let goals = table.goals();
-            // Without anybody to read it, the code still says it.
-            let _ = write!(io::stdout(), "\n{goals}");
-            u8::from(!goals.reached()).into()
-        }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "attack: {error}");
-            2.into()
-        }
-    }
+    conclude(measure(args).await)
 }
 
-async fn measure(args: &Args) -> io::Result<Table> {
+async fn measure(args: &Args) -> Result<Goals, NotRun> {
     raise_open_files()?;
     let programs = Programs::built()?;
     let time = Duration::from_secs(args.seconds);
     let mut table = Table::default();
-    let say = |line: String| writeln!(io::stdout(), "{line}");
-    say(Table::head())?;
+    show(&Table::head());
     for (name, assault) in assaults(time) {
         if name.contains(&args.only) {
             let finding = assault.run(programs.clone()).await?;
-            say(table.add(name, finding))?;
+            show(&table.add(name, finding));
         }
     }
-    Ok(table)
+    show(&"");
+    Ok(table.goals())
 }
 
 fn assaults(time: Duration) -> Vec<(&'static str, Assault)> {
@@ -103,7 +89,7 @@ fn assaults(time: Duration) -> Vec<(&'static str, Assault)> {
 /// An abuser with thousands of connections needs as many files.
 ///
 /// # Errors
-/// The operating system refused what it grants anybody.
+/// The operating system refused to raise the limit to its maximum.
 pub fn raise_open_files() -> io::Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)

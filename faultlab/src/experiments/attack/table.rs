@@ -123,7 +123,7 @@ impl Table {
     }
 }
 
-/// Whether each attack had a connection: abusers who cannot connect do no harm.
+/// Whether each attack had a connection: abusers without one do no harm.
 fn took_place(finding: &Finding) -> bool {
     finding.fates.iter().all(|(_, fate)| fate.dropped + fate.held > 0)
 }

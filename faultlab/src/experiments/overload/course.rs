@@ -1,10 +1,11 @@
 //! Capacity, a busy hour, overload, and the time after it.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, time::Duration};
 
 use crate::{
-    open_loop::{Arrivals, Audit, Measured, Plan, Unreadable},
-    trio::{Trio, TrioError},
+    experiments::NotRun,
+    open_loop::{Arrivals, Audit, Measured, Plan},
+    trio::Trio,
 };
 
 /// Until all connections are open, and the last of the messages before are answered.
@@ -71,26 +72,12 @@ pub struct Found {
     pub logging_memory: u64,
 }
 
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum CourseError {
-    /// The services do not run.
-    #[error(transparent)]
-    Trio(#[from] TrioError),
-    /// There is no program, no directory, no connection.
-    #[error(transparent)]
-    System(#[from] io::Error),
-    /// There is nothing to check.
-    #[error(transparent)]
-    Log(#[from] Unreadable),
-}
-
 impl Course {
     /// Goes through all phases with `trio`, which has an empty log.
     ///
     /// # Errors
-    /// [`CourseError`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, CourseError> {
+    /// [`NotRun`]: nothing was measured.
+    pub async fn run(&self, trio: &Trio) -> Result<Found, NotRun> {
         let target = trio.facade_address();
         let half = self.capacity / 2;
         let plan = |arrivals, duration, connections, first| Plan {

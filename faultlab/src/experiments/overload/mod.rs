@@ -7,16 +7,14 @@
 mod course;
 mod goals;
 
-use std::{
-    env, io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
-pub use self::course::{Course, CourseError, Found};
-use super::{Scratch, conclude, show};
-use crate::trio::{Programs, Trio};
+pub use self::course::{Course, Found};
+use super::{Goals, NotRun, Scratch, conclude, show};
+use crate::{
+    programs::{ToolMissing, tool},
+    trio::{Programs, Trio},
+};
 
 /// How much, and on what.
 #[derive(Debug, clap::Args)]
@@ -48,7 +46,7 @@ pub async fn run(args: Args) -> ExitCode {
     conclude(measure(&args).await)
 }
 
-async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
+async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("overload")?;
     let mut programs = Programs::built()?;
     if args.sync_delay > 0 {
@@ -68,15 +66,8 @@ async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
 }
 
 /// `program`, with each sync of a file held up: what is written and in what order stays as it is.
-fn with_slow_sync(
-    program: Vec<std::ffi::OsString>,
-    millis: u64,
-) -> io::Result<Vec<std::ffi::OsString>> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let strace: PathBuf = env::split_paths(&path)
-        .map(|directory| directory.join("strace"))
-        .find(|strace| Path::is_file(strace))
-        .ok_or_else(|| io::Error::other("NOT RUN: it needs `strace`, which slows the disk"))?;
+fn with_slow_sync(program: Vec<OsString>, millis: u64) -> Result<Vec<OsString>, ToolMissing> {
+    let strace = tool("strace")?;
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", millis * 1000);
     // The service stays the child, and strace hangs on to it: signals reach the service.
     let flags = ["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"];

@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{chamber::Chamber, experiments::CannotRun, processes::Process};
+use crate::{
+    chamber::{Chamber, ChamberError},
+    experiments::NotRun,
+    processes::Process,
+};
 
 /// Bytes of the memory that all images are in.
 const MEMORY: &str = "size=2g";
@@ -51,7 +55,7 @@ impl fmt::Display for Fs {
 }
 
 /// Makes a file system in the new file `image`.
-pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), CannotRun> {
+pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), ChamberError> {
     chamber.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
     match fs {
         Fs::Ext4 | Fs::Ext4Writeback => {
@@ -64,7 +68,12 @@ pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), Cann
 }
 
 /// Mounts the file system in `image` at `at`, a directory.
-pub(super) fn mount(chamber: &Chamber, fs: Fs, image: &Path, at: &Path) -> Result<(), CannotRun> {
+pub(super) fn mount(
+    chamber: &Chamber,
+    fs: Fs,
+    image: &Path,
+    at: &Path,
+) -> Result<(), ChamberError> {
     let options = ["-o".as_ref(), fs.options().as_ref(), image.as_os_str(), at.as_os_str()];
     chamber.run("mount", &options)
 }
@@ -80,7 +89,7 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// An empty one, over the directory `dir`.
-    pub(super) fn new(dir: &Path) -> Result<Self, CannotRun> {
+    pub(super) fn new(dir: &Path) -> Result<Self, ChamberError> {
         let chamber = Chamber::open()?;
         let (memory, shelf) = (dir.join("memory"), dir.join("shelf"));
         fs::create_dir_all(&memory)?;
@@ -102,15 +111,10 @@ impl Shelf {
         self.dir.join(name)
     }
 
-    /// Copies `image` to `copy`, as it is at one moment of this call. `writer` is who writes to it.
-    pub(super) fn copy(
-        &self,
-        image: &Path,
-        copy: &Path,
-        writer: &Process,
-    ) -> Result<(), CannotRun> {
+    /// Copies `image` to `copy`, as it is at one moment of this call. `writer` writes to it.
+    pub(super) fn copy(&self, image: &Path, copy: &Path, writer: &Process) -> Result<(), NotRun> {
         if self.at_once {
-            return self.cp("--reflink=always", image, copy);
+            return Ok(self.cp("--reflink=always", image, copy)?);
         }
         writer.freeze()?;
         let copied = self.copy_until_same(image, copy);
@@ -119,7 +123,7 @@ impl Shelf {
     }
 
     /// The kernel may still write what it was given before; then the copy is of no one moment.
-    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), NotRun> {
         for _ in 0..COPIES_MAX {
             self.cp("--sparse=always", image, copy)?;
             let same = ["-s".as_ref(), image.as_os_str(), copy.as_os_str()];
@@ -130,10 +134,10 @@ impl Shelf {
         Err(io::Error::other("the image does not come to rest").into())
     }
 
-    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), ChamberError> {
         self.chamber.run("cp", &[how.as_ref(), image.as_os_str(), copy.as_os_str()])
     }
 }
 
-/// Tries to copy an image that nobody but the kernel writes to.
+/// Tries to copy an image to which only the kernel still writes.
 const COPIES_MAX: usize = 20;

@@ -5,7 +5,7 @@
 //! mounted, a logging service recovers from it, and everything acknowledged before the copy must be
 //! there. The same without syncs is the control, and must show losses.
 //!
-//! What it does not show: what a disk forgets that has a cache of its own and lies about it.
+//! What it does not show: what a disk loses that has a cache of its own and acknowledges too early.
 
 mod image;
 mod round;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 pub use self::image::Fs;
 use self::round::{Round, Sync};
 pub use self::thin::{Thin, thin};
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 
 /// Images of one journal; then a new one begins, so that first segments are seen often.
 const IMAGES_PER_ROUND: usize = 25;
@@ -97,7 +97,7 @@ pub async fn run(args: &Args) -> ExitCode {
     conclude(measure(args, &mut say).await)
 }
 
-async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, CannotRun> {
+async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, NotRun> {
     let systems = match args.fs {
         Some(fs) => vec![fs],
         None => vec![Fs::Ext4, Fs::Ext4Writeback, Fs::Xfs],
@@ -129,8 +129,8 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, C
 /// A few images of one file system and of the control, for a test.
 ///
 /// # Errors
-/// [`CannotRun`]: not as root, not with loop devices.
-pub async fn sample(images: usize, control: usize) -> Result<(Images, Images), CannotRun> {
+/// [`NotRun`]: not as root, not with loop devices.
+pub async fn sample(images: usize, control: usize) -> Result<(Images, Images), NotRun> {
     let (mut real, mut without) = (Images::default(), Images::default());
     let round = Round { fs: Fs::Ext4, sync: Sync::Real, images, seed: 1 };
     take(round, &mut real, &mut |_| {}).await?;
@@ -143,7 +143,7 @@ async fn take(
     round: Round,
     into: &mut Images,
     progress: &mut dyn FnMut(&str),
-) -> Result<(), CannotRun> {
+) -> Result<(), NotRun> {
     let scratch = Scratch::new("power-loss")?;
     let before = into.wrong.len();
     round.run(scratch.path(), into).await?;

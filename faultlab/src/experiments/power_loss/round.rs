@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     checker::broken,
-    experiments::CannotRun,
+    experiments::NotRun,
     history::{History, Outcome},
     load::{Client, Ledger, read_records},
     processes::ProcessError,
@@ -48,7 +48,7 @@ pub(super) struct Round {
 
 impl Round {
     /// Adds what it finds to `into`.
-    pub(super) async fn run(self, dir: &Path, into: &mut Images) -> Result<(), CannotRun> {
+    pub(super) async fn run(self, dir: &Path, into: &mut Images) -> Result<(), NotRun> {
         let shelf = Shelf::new(dir)?;
         let (live, spare) = (dir.join("live"), dir.join("spare"));
         fs::create_dir_all(&live)?;
@@ -91,7 +91,7 @@ impl Round {
                 shelf.chamber.run("umount", &[&at])?;
                 shelf.chamber.run("rm", &[&copy])?;
             }
-            Ok::<(), CannotRun>(())
+            Ok::<(), NotRun>(())
         };
         let taken = tokio::select! {
             taken = taking => taken,
@@ -131,7 +131,7 @@ impl Images {
 }
 
 /// `program` with syncs that succeed and do nothing.
-fn without_syncs(program: &[OsString]) -> Result<Vec<OsString>, CannotRun> {
+fn without_syncs(program: &[OsString]) -> Result<Vec<OsString>, NotRun> {
     let mut command: Vec<OsString> = vec![tool("strace")?.into()];
     let flags = [
         "-D",
@@ -175,7 +175,7 @@ async fn check(
     program: &[OsString],
     dir: &Path,
     history: &History,
-) -> Result<Found, CannotRun> {
+) -> Result<Found, NotRun> {
     match checker.replace_logging(program.to_vec(), dir).await {
         Ok(()) => {}
         Err(error @ ProcessError::NotUp { .. }) => return Ok(Found::Refused(error.to_string())),
@@ -192,7 +192,7 @@ async fn check(
 }
 
 /// What the check of the journal says of what recovery made of it.
-fn verified(shelf: &Shelf, dir: &Path, found: Found) -> Result<Found, CannotRun> {
+fn verified(shelf: &Shelf, dir: &Path, found: Found) -> Result<Found, NotRun> {
     let Found::Served(wrong) = found else { return Ok(found) };
     let oncelog = directory()?.join("oncelog");
     let mut command: Vec<OsString> = vec![oncelog.into()];

@@ -9,9 +9,9 @@ use std::{
 
 use super::image::{Fs, format, mount};
 use crate::{
-    chamber::Chamber,
+    chamber::{Chamber, ChamberError},
     checker::broken,
-    experiments::{CannotRun, Scratch},
+    experiments::{NotRun, Scratch},
     history::Outcome,
     load::{Ledger, read_records},
     processes::ProcessError,
@@ -56,8 +56,8 @@ impl Thin {
 /// Posts until a sync of the device fails, and recovers on a copy of it and on the grown device.
 ///
 /// # Errors
-/// [`CannotRun`]: not as root, not with loop devices.
-pub async fn thin() -> Result<Thin, CannotRun> {
+/// [`NotRun`]: not as root, not with loop devices.
+pub async fn thin() -> Result<Thin, NotRun> {
     let mut scratch = Scratch::new("thin-device")?;
     let device = Device::new(scratch.path())?;
     let mut programs = Programs::built()?;
@@ -113,7 +113,7 @@ async fn start_again(
     trio: &mut Trio,
     program: &[OsString],
     dir: &Path,
-) -> Result<Option<String>, CannotRun> {
+) -> Result<Option<String>, NotRun> {
     let started = trio.replace_logging(program.to_vec(), dir).await;
     trio.logging.kill()?;
     match started {
@@ -128,7 +128,7 @@ async fn recover(
     program: &[OsString],
     dir: &Path,
     ledger: &Ledger,
-) -> Result<Vec<String>, CannotRun> {
+) -> Result<Vec<String>, NotRun> {
     let at = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Err(error) = trio.replace_logging(program.to_vec(), dir).await {
         return Ok(vec![format!("{at}: {error}")]);
@@ -143,7 +143,7 @@ async fn recover(
 }
 
 /// `program`, with its writes and syncs noted in the file `trace` in `dir`.
-fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, CannotRun> {
+fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, NotRun> {
     let mut command: Vec<OsString> = vec![tool("strace")?.into()];
     let flags = ["-D", "-f", "-qq", "-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"];
     command.extend(flags.map(OsString::from));
@@ -172,7 +172,7 @@ struct Device {
 }
 
 impl Device {
-    fn new(dir: &Path) -> Result<Self, CannotRun> {
+    fn new(dir: &Path) -> Result<Self, ChamberError> {
         let chamber = Chamber::open()?;
         let (memory, live) = (dir.join("memory"), dir.join("live"));
         fs::create_dir_all(&memory)?;
@@ -185,24 +185,24 @@ impl Device {
         Ok(device)
     }
 
-    fn mount_memory(&self, options: &str) -> Result<(), CannotRun> {
+    fn mount_memory(&self, options: &str) -> Result<(), ChamberError> {
         let tmpfs = ["-t", "tmpfs", "-o", options, "faultlab"].map(OsString::from);
         self.chamber.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
     }
 
-    fn grow(&self) -> Result<(), CannotRun> {
+    fn grow(&self) -> Result<(), ChamberError> {
         let remount = ["-o", "remount,size=512m"].map(OsString::from);
         self.chamber.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
     }
 
-    fn mount_again(&self) -> Result<(), CannotRun> {
+    fn mount_again(&self) -> Result<(), ChamberError> {
         self.chamber.run("umount", &[&self.live])?;
         self.mount_live()
     }
 
     /// The kernel's loop device counts a write that found room for its first part only as a whole
-    /// one. A real disk does not lie so; therefore its writes are of one page, there or not.
-    fn mount_live(&self) -> Result<(), CannotRun> {
+    /// one. A real disk does not do so. Therefore each write is of one page: whole or not at all.
+    fn mount_live(&self) -> Result<(), ChamberError> {
         mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)?;
         let in_pages = "device=$(findmnt -no SOURCE \"$1\") && \
              echo 4 > \"/sys/block/${device#/dev/}/queue/max_sectors_kb\"";
@@ -211,7 +211,7 @@ impl Device {
     }
 
     /// Mounts a copy of the device that has room. Returns where.
-    fn copy(&self, name: &str) -> Result<PathBuf, CannotRun> {
+    fn copy(&self, name: &str) -> Result<PathBuf, ChamberError> {
         let (copy, at) = (self.dir.join(format!("{name}.image")), self.dir.join(name));
         let image = self.memory.join("image");
         self.chamber

@@ -29,7 +29,7 @@ pub(super) enum Backend {
     /// They go through.
     #[default]
     Well,
-    /// They arrive, and nobody takes them.
+    /// They arrive and are not accepted.
     Silent,
     /// Connections are closed as soon as they are made.
     Down,

@@ -1,7 +1,7 @@
 //! `faultlab storm`: many clients that wait while the logging service is away, and what arrives there.
 //!
 //! - [`Args`], [`run`]: the big run
-//! - [`Weather`], [`Found`]: what is measured, and how
+//! - [`Storm`], [`Found`]: what is measured, and how
 //! - `counter`: counts the calls on the wire, right before the logging service
 //!
 //! Two things are counted at the logging service: calls, and copies of messages, which are the bytes of
@@ -15,12 +15,12 @@ use std::{io, process::ExitCode, time::Duration};
 
 use self::counter::{Arrived, Backend, Counter};
 pub use self::found::{Found, Harm};
-use super::{Goals, Scratch, conclude, show};
+use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
     nemesis::Link,
-    open_loop::{Arrivals, Audit, Fate, Measured, Plan, Unreadable},
+    open_loop::{Arrivals, Audit, Fate, Measured, Plan},
     proxy::Cut,
-    trio::{Programs, Trio, TrioError},
+    trio::{Programs, Trio},
 };
 
 /// How much, and for how long.
@@ -44,23 +44,23 @@ pub async fn run(args: Args) -> ExitCode {
     conclude(measure(&args).await)
 }
 
-async fn measure(args: &Args) -> Result<Goals, StormError> {
+async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("storm")?;
     let trio = Trio::start(Programs::built()?, dir.path()).await?;
-    let weather = Weather {
+    let storm = Storm {
         outage: Duration::from_secs(args.duration),
         clients: args.clients,
         seed: args.seed,
         calm: Duration::from_secs(5),
     };
-    let found = weather.run(&trio).await?;
+    let found = storm.run(&trio).await?;
     show(&found);
     Ok(found.goals())
 }
 
 /// A storm.
 #[derive(Debug, Clone, Copy)]
-pub struct Weather {
+pub struct Storm {
     /// How long the logging service is away: first silent, then down, then failing every other call.
     pub outage: Duration,
     /// Clients, each of which posts when its last post is answered.
@@ -71,26 +71,12 @@ pub struct Weather {
     pub calm: Duration,
 }
 
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum StormError {
-    /// The services do not run.
-    #[error(transparent)]
-    Trio(#[from] TrioError),
-    /// There is no program, no directory, no connection.
-    #[error(transparent)]
-    System(#[from] io::Error),
-    /// There is nothing to check.
-    #[error(transparent)]
-    Log(#[from] Unreadable),
-}
-
-impl Weather {
+impl Storm {
     /// Does each kind of harm to the logging service of `trio`, whose log is empty, one after the other.
     ///
     /// # Errors
-    /// [`StormError`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, StormError> {
+    /// [`NotRun`]: nothing was measured.
+    pub async fn run(&self, trio: &Trio) -> Result<Found, NotRun> {
         let counter = Counter::start(trio.link(Link::Logging).target(), self.seed).await?;
         trio.link(Link::Logging).retarget(counter.address());
         trio.link(Link::Logging).cut(Cut::End);

@@ -16,7 +16,7 @@ use std::{
 
 pub use self::point::{ALL, Harm, Line};
 use self::trial::{End, try_point, workload};
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     load::Ledger,
     processes::ProcessError,
@@ -79,13 +79,13 @@ pub async fn run(args: &Args) -> ExitCode {
 /// Harms the `first` call of each line, and each `every`-th after it.
 ///
 /// # Errors
-/// [`CannotRun`]: strace is missing, or the services do not come up without harm.
+/// [`NotRun`]: strace is missing, or the services do not come up without harm.
 pub async fn measure(
     lines: &[Line],
     every: u32,
     first: u32,
     progress: &mut dyn FnMut(&str),
-) -> Result<Swept, CannotRun> {
+) -> Result<Swept, NotRun> {
     let strace = tool("strace")?;
     let mut scratch = Scratch::new("sweep")?;
     let mut programs = Programs::built()?;
@@ -134,7 +134,7 @@ pub async fn measure(
 
 /// A trio that runs, and a journal in `dir` as a crash leaves it: some segments, and an unfinished
 /// frame at the end.
-async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio, CannotRun> {
+async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio, NotRun> {
     let mut trio = Trio::start(programs, dir).await?;
     workload(ledger, &trio.client(), "before").await;
     if ledger.acknowledged() != ledger.history().attempts.len() {

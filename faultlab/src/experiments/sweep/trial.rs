@@ -10,7 +10,7 @@ use std::{
 use super::point::{Expected, Line};
 use crate::{
     checker::broken,
-    experiments::CannotRun,
+    experiments::NotRun,
     history::{Attempt, Micros, Outcome, Record},
     load::{Client, Ledger, read_records},
     trio::Trio,
@@ -96,7 +96,7 @@ pub(super) async fn try_point(
     program: &[OsString],
     dir: &Path,
     ledger: &Ledger,
-) -> Result<Tried, CannotRun> {
+) -> Result<Tried, NotRun> {
     let harmed = harm(trio, start, line, program, dir, ledger).await?;
     let client = trio.client();
     ledger.settle(&client, SETTLE_TRIES).await;
@@ -139,7 +139,7 @@ async fn harm(
     program: &[OsString],
     dir: &Path,
     ledger: &Ledger,
-) -> Result<Harmed, CannotRun> {
+) -> Result<Harmed, NotRun> {
     let client = trio.client();
     let began = (SystemTime::now(), ledger.run().now());
     let mut end = start.err();
@@ -173,7 +173,7 @@ fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<End, CannotRun> {
+async fn ended(trio: &mut Trio) -> Result<End, NotRun> {
     loop {
         if let Some(status) = trio.logging.ended(POLL).await? {
             return Ok(End { code: status.code() });
