@@ -18,7 +18,7 @@ mod violation;
 use std::{collections::BTreeSet, io};
 
 pub use self::{
-    facts::Checker,
+    facts::{Checker, Scope},
     invariant::Invariant,
     second::{SecondChecker, SecondVerdict},
     violation::{Promise, Violation},
@@ -38,7 +38,7 @@ pub struct Account {
     pub absorbed: usize,
     /// Attempts that were surely not stored.
     pub not_stored: usize,
-    /// Attempts nobody told the outcome of.
+    /// Attempts of unknown outcome.
     pub unknown: usize,
     /// Attempts that used the key of another message.
     pub conflicts: usize,
@@ -56,7 +56,7 @@ pub struct Account {
     pub stored: usize,
 }
 
-/// What a checker has to say.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// What the run did.
@@ -82,13 +82,13 @@ impl Verdict {
 /// All there is to say about `history`, given the whole `log` as it is in the end.
 #[must_use]
 pub fn verdict(history: &History, log: &[Record]) -> Verdict {
-    verdict_by(Checker::default(), history, log)
+    verdict_by(Checker::new(Scope::WholeLog), history, log)
 }
 
 /// The same, if `log` has only the records of this run, and others wrote to it, too.
 #[must_use]
 pub fn verdict_of_part(history: &History, log: &[Record]) -> Verdict {
-    verdict_by(Checker::default().of_a_part(), history, log)
+    verdict_by(Checker::new(Scope::OwnRecords), history, log)
 }
 
 fn verdict_by(mut checker: Checker, history: &History, log: &[Record]) -> Verdict {
@@ -109,7 +109,7 @@ pub fn verdict_of_kept(kept: &Kept) -> io::Result<Verdict> {
     let mut checker = Checker::default();
     for event in kept.events()? {
         match event? {
-            Event::Head(head) if head.part => checker = checker.of_a_part(),
+            Event::Head(head) if head.part => checker.scope = Scope::OwnRecords,
             Event::Head(_) => {}
             Event::Healed(healed) => checker.healed(healed),
             Event::Peak(peak) => checker.peak(peak),
