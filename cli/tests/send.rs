@@ -8,7 +8,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,13 @@ fn send_input(facade: &Facade, args: &[&str], input: &[u8]) -> Output {
     file.write_all(input).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
     oncelog().args(["send", "--url", &facade.url]).args(args).stdin(file).output().unwrap()
+}
+
+/// Starts `oncelog send` with pipes.
+fn spawn_send(url: &str, args: &[&str]) -> Child {
+    let mut command = oncelog();
+    command.args(["send", "--url", url]).args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,13 +124,7 @@ async fn a_line_that_cannot_be_sent_is_named_and_the_others_are_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_come_while_the_input_is_open_and_after_a_pause() {
     let facade = Facade::start().await;
-    let mut child = oncelog()
-        .args(["send", "--url", &facade.url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn_send(&facade.url, &[]);
     let mut input = child.stdin.take().unwrap();
     let mut receipts = BufReader::new(child.stdout.take().unwrap()).lines();
     for sequence in 1..=2 {
@@ -188,14 +189,7 @@ fn ctrl_c_names_what_is_under_way() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     for args in [&["--key", "k-1", "hello"][..], &[]] {
-        let mut child = oncelog()
-            .args(["send", "--url", &url])
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawn_send(&url, args);
         child.stdin.as_mut().unwrap().write_all(b"hello\n").unwrap();
         let (mut connection, _) = silent.accept().unwrap();
         let mut request = Vec::new();
@@ -217,13 +211,7 @@ fn ctrl_c_names_what_is_under_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_into_a_closed_pipe_do_not_stop_the_sending() {
     let facade = Facade::start().await;
-    let mut child = oncelog()
-        .args(["send", "--url", &facade.url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn_send(&facade.url, &[]);
     drop(child.stdout.take());
     child.stdin.take().unwrap().write_all(b"a\nb\nc\n").unwrap();
     assert!(child.wait().unwrap().success());
@@ -245,12 +233,7 @@ fn no_facade_is_one_clear_sentence() {
 #[test]
 fn no_facade_for_lines_tells_where_to_go_on() {
     let url = unused_url();
-    let mut child = oncelog()
-        .args(["send", "--url", &url])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn_send(&url, &[]);
     child.stdin.take().unwrap().write_all(b"\na\nb\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(69));

@@ -28,7 +28,7 @@ async fn attack(attacks: &[Attack]) -> Finding {
     assault.run(Programs::built().unwrap()).await.unwrap()
 }
 
-/// Good clients were served all the time, and abusers who are to be dropped soon were dropped.
+/// Good clients were served all the time, and abusers that are to be dropped soon were dropped.
 fn assert_withstood(finding: &Finding) {
     let failures: Vec<_> = finding.failures().collect();
     assert!(failures.is_empty(), "{failures:?}");

@@ -38,7 +38,7 @@ async fn overload_stores_what_fits_and_refuses_the_rest_at_once() {
     assert_eq!(overload.without_retry_after, 0);
     // How fast is a matter of the machine here: the clock of `delivery::tests::overload` is steady.
     assert!(overload.refused.quantile(0.5) < Duration::from_secs(2));
-    // The link runs in this process, and shares its processors with everybody.
+    // The link runs in this process, and shares its processors with all others.
     assert!(overload.accepted_per_second() > 0.5 * found.capacity);
     assert!(found.after.count(Fate::Accepted) > 0, "it did not recover");
     assert_eq!(found.audit.violations(), 0, "{}", found.audit);

@@ -260,7 +260,7 @@ async fn a_reset_comes_after_the_very_byte_it_was_ordered_for() {
             }
         };
         assert_eq!(end, ErrorKind::ConnectionReset, "after {after_bytes}");
-        // A reset may overtake bytes that nobody has read yet, but never lets more through.
+        // A reset may overtake bytes that are not read yet, but never lets more through.
         assert!(passed.len() as u64 <= after_bytes, "{passed:?} after {after_bytes}");
         assert!(b"0123456789".starts_with(&passed));
         assert_eq!(rest(&mut client).await.1, Err(ErrorKind::ConnectionReset));

@@ -23,7 +23,7 @@ const WHILE: Duration = Duration::from_millis(1200);
 const CASES_MAX: u64 = 20_000;
 
 /// No case takes this long, unless it never ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const CASE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much memory a case takes can be told of one at a time only.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -87,7 +87,7 @@ fn fuzz(name: &str) {
     let running = thread::spawn(move || run_all(target, seed, &begins));
     let mut last = Case::default();
     loop {
-        match begun.recv_timeout(PATIENCE) {
+        match begun.recv_timeout(CASE_TIMEOUT) {
             Ok(case) => last = case,
             Err(RecvTimeoutError::Timeout) => panic!("{}", keep(target, &last, "hangs in")),
             Err(RecvTimeoutError::Disconnected) => break,

@@ -32,7 +32,7 @@ pub struct Head {
     /// The program that ran, with its version.
     pub program: String,
     /// Whether the log has other records, too, which are not kept: its numbers grow, but not by one, and
-    /// nobody harmed it, so that an outcome need not be unknown.
+    /// there were no faults, so that an outcome need not be unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub part: bool,
 }

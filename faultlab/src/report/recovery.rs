@@ -12,7 +12,7 @@ use crate::{
 pub(super) struct Recovery {
     /// In order of length.
     times: Vec<Duration>,
-    /// The next fault began before there was a receipt: nobody knows how long it would have taken.
+    /// The next fault began before there was a receipt: how long it would have taken is not known.
     hidden: usize,
 }
 

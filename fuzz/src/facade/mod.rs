@@ -32,8 +32,8 @@ const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 type Log = Arc<Mutex<Vec<(Message, Place)>>>;
 
-/// A facade in front of a log that is always there, and of nobody to read from.
-struct World {
+/// A facade whose log is always there. It has no upstream to read from.
+struct Fixture {
     runtime: Runtime,
     router: Router,
     log: Log,
@@ -46,18 +46,18 @@ struct Answer {
 }
 
 thread_local! {
-    static WORLD: World = World::start();
+    static FIXTURE: Fixture = Fixture::start();
 }
 
-/// Calls `case` with a world whose log is empty.
-fn in_world(case: impl FnOnce(&World)) {
-    WORLD.with(|world| {
-        world.log.lock().unwrap().clear();
-        crate::memory::within(MEMORY_BYTES_MAX, || case(world));
+/// Calls `case` with a fixture whose log is empty.
+fn with_fixture(case: impl FnOnce(&Fixture)) {
+    FIXTURE.with(|fixture| {
+        fixture.log.lock().unwrap().clear();
+        crate::memory::within(MEMORY_BYTES_MAX, || case(fixture));
     });
 }
 
-impl World {
+impl Fixture {
     fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let log = Log::default();
@@ -67,18 +67,18 @@ impl World {
             std::future::ready(Ok::<_, Status>(append(&stored, request)))
         });
         let options = DeliveryOptions::default();
-        let nobody = || {
-            Endpoint::from_static("http://nobody").connect_with_connector_lazy(tower::service_fn(
-                |_| std::future::ready(Err::<Nobody, _>(std::io::Error::other("nobody is there"))),
-            ))
+        let unreachable = || {
+            let refuse = |_| std::future::ready(Err::<Io, _>(std::io::Error::other("refused")));
+            Endpoint::from_static("http://unreachable")
+                .connect_with_connector_lazy(tower::service_fn(refuse))
         };
         let upstreams = Upstreams {
             call_timeout: options.attempt_timeout,
             read_timeout: options.total_timeout,
             delivery: Delivery::start(logging, options),
-            logging: nobody(),
-            reads: nobody(),
-            messages: nobody(),
+            logging: unreachable(),
+            reads: unreachable(),
+            messages: unreachable(),
         };
         let facade = Facade::new(upstreams, Options::new(Arc::new(RandomIds)));
         let router = router(facade, CancellationToken::new());
@@ -99,8 +99,8 @@ impl World {
     }
 }
 
-/// What a channel would be made of, if anybody were there.
-type Nobody = hyper_util::rt::TokioIo<tokio::io::DuplexStream>;
+/// The stream of a connection, if there were one.
+type Io = hyper_util::rt::TokioIo<tokio::io::DuplexStream>;
 
 fn append(log: &Log, request: AppendRequest) -> AppendResponse {
     let mut log = log.lock().unwrap();

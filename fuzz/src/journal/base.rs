@@ -16,7 +16,7 @@ use logging_service::store::{
 
 use oncelog::message::{ContentType, Message, MessageId, Place, StoredMessage, StreamName};
 
-use super::seal::{frames, number};
+use super::forge::{frames, number};
 
 /// A journal, and what is in it.
 pub(super) struct Base {

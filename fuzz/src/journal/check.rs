@@ -15,7 +15,7 @@ use oncelog::message::{Message, StoredMessage};
 
 use super::{
     base::{Written, message, options, time},
-    seal::holds,
+    forge::holds,
 };
 
 /// What is known about the records.
@@ -209,7 +209,7 @@ fn repaired(
     let applied = plan.apply("again", options(), &mut |_| {});
     applied.unwrap_or_else(|error| panic!("not repaired: {error}"));
     let Ok(journal) = try_open(disk) else {
-        // The renames of an interrupted repair are believed: nobody else writes that file.
+        // The renames of an interrupted repair are believed: no other program writes that file.
         assert!(interrupted, "it does not open after a repair: {:?}", look(disk));
         return None;
     };

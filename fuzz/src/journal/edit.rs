@@ -3,7 +3,7 @@
 use arbitrary::{Result, Unstructured};
 use logging_service::store::journal::disk::SimulatedDisk;
 
-use super::seal::{FRAME_MAGIC, HEADER, Seal, frames, seal};
+use super::forge::{FRAME_MAGIC, Forge, HEADER, forge, frames};
 
 /// Makes one change. Sets `renewed` if afterwards nothing tells it from what the journal wrote.
 pub(super) fn edit(
@@ -62,9 +62,9 @@ pub(super) fn edit(
             if let Some(target) = bytes.get_mut(field..field + value.len()) {
                 target.copy_from_slice(value);
             }
-            let what = Seal::from_choice(choices.arbitrary()?);
-            seal(&mut bytes, what);
-            *renewed |= what != Seal::Nothing;
+            let what = Forge::from_choice(choices.arbitrary()?);
+            forge(&mut bytes, what);
+            *renewed |= what != Forge::Nothing;
         }
     }
     disk.put(&name, &bytes);

@@ -3,7 +3,7 @@
 mod base;
 mod check;
 mod edit;
-mod seal;
+mod forge;
 
 use arbitrary::{Result, Unstructured};
 use logging_service::store::journal::disk::{Disk as _, SimulatedDisk};
@@ -12,7 +12,7 @@ use self::{
     base::base,
     check::{Promise, check},
     edit::edit,
-    seal::{Seal, seal},
+    forge::{Forge, forge},
 };
 use crate::memory;
 
@@ -46,10 +46,10 @@ pub(crate) fn bytes(input: &[u8]) {
 fn fill(disk: &SimulatedDisk, choices: &mut Unstructured<'_>) -> Result<()> {
     for _ in 0..choices.int_in_range(1..=4)? {
         let name = *choices.choose(&NAMES)?;
-        let sealed = Seal::from_choice(choices.arbitrary()?);
+        let forged = Forge::from_choice(choices.arbitrary()?);
         let len = choices.int_in_range(0..=1024)?;
         let mut content = choices.bytes(usize::min(len, choices.len()))?.to_vec();
-        seal(&mut content, sealed);
+        forge(&mut content, forged);
         disk.put(name, &content);
     }
     Ok(())

@@ -35,6 +35,19 @@ pub enum Port {
     Grpc,
 }
 
+impl Port {
+    /// An attack on this port. [`Attack`] says what the values are.
+    pub(super) const fn attack(
+        self,
+        name: &'static str,
+        abusers: usize,
+        dropped_within: Option<Duration>,
+        abuse: Abuse,
+    ) -> Attack {
+        Attack { name, port: self, abusers, dropped_within, abuse }
+    }
+}
+
 /// What an abuser does with a connection until it is of no use any more.
 pub type Abuse = fn(TcpStream) -> BoxFuture<'static, io::Result<()>>;
 

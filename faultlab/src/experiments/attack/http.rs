@@ -8,7 +8,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::abuse::{Abuse, Attack, Port, disconnect, send_repeatedly, until_closed};
+use super::abuse::{Attack, Port, disconnect, send_repeatedly, until_closed};
 
 /// A head has to be complete after this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,85 +36,82 @@ const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 const JSON: &str = "application/json";
 
-const fn attack(
-    name: &'static str,
-    abusers: usize,
-    dropped_within: Option<Duration>,
-    abuse: Abuse,
-) -> Attack {
-    Attack { name, port: Port::Http, abusers, dropped_within, abuse }
-}
+const HTTP: Port = Port::Http;
 
 /// All attacks.
 pub const ATTACKS: &[Attack] = &[
     // Heads that do not come, or are too large.
-    attack("http: no byte at all", 500, Some(HEAD_TIMEOUT), |stream| {
+    HTTP.attack("http: no byte at all", 500, Some(HEAD_TIMEOUT), |stream| {
         Box::pin(until_closed(stream))
     }),
-    attack("http: a head, byte by byte", 500, Some(HEAD_TIMEOUT), |stream| {
+    HTTP.attack("http: a head, byte by byte", 500, Some(HEAD_TIMEOUT), |stream| {
         let opening = b"GET /healthz HTTP/1.1\r\nx-slow: ".to_vec();
         Box::pin(send_repeatedly(stream, opening, b"a".to_vec(), Duration::from_secs(1)))
     }),
-    attack("http: 100,000 header lines", 10, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: 100,000 header lines", 10, Some(REFUSAL_TIMEOUT), |stream| {
         Box::pin(large_head(stream, b"x-line: 1\r\n", 100_000))
     }),
-    attack("http: a header of 10 MB", 10, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: a header of 10 MB", 10, Some(REFUSAL_TIMEOUT), |stream| {
         Box::pin(large_head(stream, &[b'a'; 1000], 10_000))
     }),
     // Bodies that do not come to an end, or are too large.
-    attack("http: a body, byte by byte", 500, Some(BODY_TIMEOUT), |stream| {
+    HTTP.attack("http: a body, byte by byte", 500, Some(BODY_TIMEOUT), |stream| {
         let head = post_head("/facade", JSON, "content-length: 1000");
         Box::pin(send_repeatedly(stream, head, b" ".to_vec(), HALF_A_SECOND))
     }),
-    attack("http: a body that stops", 500, Some(BODY_TIMEOUT), |stream| {
+    HTTP.attack("http: a body that stops", 500, Some(BODY_TIMEOUT), |stream| {
         let head = post_head("/facade", JSON, "content-length: 1000");
         Box::pin(send_repeatedly(stream, head, b"{".to_vec(), Duration::from_secs(3600)))
     }),
-    attack("http: a body of 1 GiB", 20, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: a body of 1 GiB", 20, Some(REFUSAL_TIMEOUT), |stream| {
         let head = post_head("/facade", JSON, "content-length: 1073741824");
         Box::pin(send_repeatedly(stream, head, vec![b' '; 64 * 1024], Duration::from_millis(1)))
     }),
-    attack("http: chunks without end", 20, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: chunks without end", 20, Some(REFUSAL_TIMEOUT), |stream| {
         let head = post_head("/facade", JSON, "transfer-encoding: chunked");
         let chunk = [b"4000\r\n", &[b' '; 0x4000][..], b"\r\n"].concat();
         Box::pin(send_repeatedly(stream, head, chunk, Duration::from_millis(1)))
     }),
     // It may take as long as it likes, and is the first to be evicted when connections are short.
-    attack("http: an upload, byte by byte", 500, None, |stream| {
+    HTTP.attack("http: an upload, byte by byte", 500, None, |stream| {
         let head = post_head("/facade/batch", "application/x-ndjson", "content-length: 1000000");
         Box::pin(send_repeatedly(stream, head, b" ".to_vec(), HALF_A_SECOND))
     }),
     // Bodies that come as they should and are costly to parse or store.
-    attack("http: bodies as large as may be", 2, None, |stream| {
+    HTTP.attack("http: bodies as large as may be", 2, None, |stream| {
         Box::pin(post(stream, message_of(BODY_BYTES_MAX), "200"))
     }),
-    attack("http: bodies a byte too large", 10, None, |stream| {
+    HTTP.attack("http: bodies a byte too large", 10, None, |stream| {
         Box::pin(post(stream, message_of(BODY_BYTES_MAX + 1), "413"))
     }),
-    attack("http: JSON of 100,000 levels", 10, None, |stream| {
+    HTTP.attack("http: JSON of 100,000 levels", 10, None, |stream| {
         let json = [br#"{"msg":"#, "[".repeat(100_000).as_bytes()].concat();
         Box::pin(post(stream, json, "400"))
     }),
-    attack("http: a megabyte of escapes", 4, None, |stream| {
+    HTTP.attack("http: a megabyte of escapes", 4, None, |stream| {
         let json = [br#"{"msg":""#, r"\ud83d\ude00".repeat(80_000).as_bytes()].concat();
         Box::pin(post(stream, json, "400"))
     }),
     // Clients that send requests and do not read the responses.
-    attack("http: the log, never read", 200, Some(RESPONSE_TIMEOUT), |stream| {
+    HTTP.attack("http: the log, never read", 200, Some(RESPONSE_TIMEOUT), |stream| {
         Box::pin(read_nothing(stream))
     }),
     // It may: the number of such readers is bounded.
-    attack("http: the log, read byte by byte", 200, None, |stream| Box::pin(read_slowly(stream))),
-    attack("http: requests without end, none read", 4, Some(PIPELINE_TIMEOUT), |stream| {
+    HTTP.attack("http: the log, read byte by byte", 200, None, |stream| {
+        Box::pin(read_slowly(stream))
+    }),
+    HTTP.attack("http: requests without end, none read", 4, Some(PIPELINE_TIMEOUT), |stream| {
         Box::pin(pipeline(stream))
     }),
-    attack("http: connections that come and go", 100, None, |stream| Box::pin(disconnect(stream))),
+    HTTP.attack("http: connections that come and go", 100, None, |stream| {
+        Box::pin(disconnect(stream))
+    }),
     IDLE,
 ];
 
 /// More than all connections that the facade keeps.
 pub const IDLE: Attack =
-    attack("http: 10,000 idle connections", 10_000, Some(Duration::from_secs(31)), |stream| {
+    HTTP.attack("http: 10,000 idle connections", 10_000, Some(Duration::from_secs(31)), |stream| {
         Box::pin(idle(stream))
     });
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use self::point::{ALL, Harm, Line};
-use self::trial::{End, try_point, workload};
+use self::trial::{End, Trial, workload};
 use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     load::Ledger,
@@ -108,7 +108,8 @@ pub async fn measure(
                 Err(error) => return Err(error.into()),
             };
             let ledger = before.fork();
-            let tried = try_point(&mut trio, start, *line, &program, &dir, &ledger).await?;
+            let trial = Trial { line: *line, program: &program, dir: &dir, ledger: &ledger };
+            let tried = trial.run(&mut trio, start).await?;
             swept.acknowledged += tried.acknowledged;
             swept.acks_after_error += tried.acks_after_error;
             let name = format!("{} {when} {}", line.syscall, line.harm);

@@ -87,82 +87,90 @@ struct Harmed {
     restarted: Micros,
 }
 
-/// Runs the workload on the service that `trio` has, which is `line`'s, and checks what is left of
-/// it in `dir`. `ledger` knows what is there from before.
-pub(super) async fn try_point(
-    trio: &mut Trio,
-    start: Result<(), End>,
-    line: Line,
-    program: &[OsString],
-    dir: &Path,
-    ledger: &Ledger,
-) -> Result<Tried, NotRun> {
-    let harmed = harm(trio, start, line, program, dir, ledger).await?;
-    let client = trio.client();
-    ledger.settle(&client, SETTLE_TRIES).await;
-    ledger.repeat(&client).await;
-    let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
-    trio.logging.kill()?;
-
-    let reached = match line.expected() {
-        Expected::Killed => harmed.end == Some(End { code: None }),
-        Expected::Stops | Expected::StopsOrRefuses | Expected::GoesOn => harmed.failed.is_some(),
-    };
-    let mut wrong: Vec<String> = wrong_end(line, reached, harmed.end).into_iter().collect();
-    let attempts = ledger.history().attempts;
-    let mut acks_after_error = 0;
-    match log {
-        None => wrong.push("the log could not be read after the restart".to_owned()),
-        Some((_, log)) => {
-            let violations = broken(&ledger.history(), &log);
-            wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
-            if let Some(failed) = harmed.failed
-                && harmed.end == Some(End { code: Some(DISK_FAILED) })
-            {
-                acks_after_error = late_receipts(&attempts, &log, failed, harmed.restarted);
-            }
-        }
-    }
-    let unsettled = attempts.iter().filter(|attempt| !is_settled(attempt, &attempts)).count();
-    if unsettled > 0 {
-        wrong.push(format!("{unsettled} posts were never answered with a receipt"));
-    }
-    wrong.truncate(WRONG_MAX);
-    Ok(Tried { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
+/// One point.
+pub(super) struct Trial<'a> {
+    /// What is harmed, and how.
+    pub(super) line: Line,
+    /// The service without harm.
+    pub(super) program: &'a [OsString],
+    /// Where its data is.
+    pub(super) dir: &'a Path,
+    /// What is there from before.
+    pub(super) ledger: &'a Ledger,
 }
 
-/// Lets the workload run into the harm, and starts the service again without.
-async fn harm(
-    trio: &mut Trio,
-    start: Result<(), End>,
-    line: Line,
-    program: &[OsString],
-    dir: &Path,
-    ledger: &Ledger,
-) -> Result<Harmed, NotRun> {
-    let client = trio.client();
-    let began = (SystemTime::now(), ledger.run().now());
-    let mut end = start.err();
-    let work = workload(ledger, &client, "swept");
-    tokio::pin!(work);
-    let mut over = false;
-    if end.is_none() {
-        tokio::select! {
-            () = &mut work => over = true,
-            ended = ended(trio) => end = Some(ended?),
+impl Trial<'_> {
+    /// Runs the workload on the harmed service that `trio` has, and checks what is left of it. `start` says
+    /// whether it came up.
+    pub(super) async fn run(
+        &self,
+        trio: &mut Trio,
+        start: Result<(), End>,
+    ) -> Result<Tried, NotRun> {
+        let Self { line, ledger, .. } = *self;
+        let harmed = self.harm(trio, start).await?;
+        let client = trio.client();
+        ledger.settle(&client, SETTLE_TRIES).await;
+        ledger.repeat(&client).await;
+        let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
+        trio.logging.kill()?;
+
+        let reached = match line.expected() {
+            Expected::Killed => harmed.end == Some(End { code: None }),
+            Expected::Stops | Expected::StopsOrRefuses | Expected::GoesOn => {
+                harmed.failed.is_some()
+            }
+        };
+        let mut wrong: Vec<String> = wrong_end(line, reached, harmed.end).into_iter().collect();
+        let attempts = ledger.history().attempts;
+        let mut acks_after_error = 0;
+        match log {
+            None => wrong.push("the log could not be read after the restart".to_owned()),
+            Some((_, log)) => {
+                let violations = broken(&ledger.history(), &log);
+                wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
+                if let Some(failed) = harmed.failed
+                    && harmed.end == Some(End { code: Some(DISK_FAILED) })
+                {
+                    acks_after_error = late_receipts(&attempts, &log, failed, harmed.restarted);
+                }
+            }
         }
+        let unsettled = attempts.iter().filter(|attempt| !is_settled(attempt, &attempts)).count();
+        if unsettled > 0 {
+            wrong.push(format!("{unsettled} posts were never answered with a receipt"));
+        }
+        wrong.truncate(WRONG_MAX);
+        Ok(Tried { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
     }
-    if over && line.expected() == Expected::Stops && injected(dir)?.is_some() {
-        let status = trio.logging.ended(STOP_TIMEOUT).await?;
-        end = status.map(|status| End { code: status.code() });
+
+    /// Lets the workload run into the harm, and starts the service again without.
+    async fn harm(&self, trio: &mut Trio, start: Result<(), End>) -> Result<Harmed, NotRun> {
+        let Self { line, program, dir, ledger } = *self;
+        let client = trio.client();
+        let began = (SystemTime::now(), ledger.run().now());
+        let mut end = start.err();
+        let work = workload(ledger, &client, "swept");
+        tokio::pin!(work);
+        let mut over = false;
+        if end.is_none() {
+            tokio::select! {
+                () = &mut work => over = true,
+                ended = ended(trio) => end = Some(ended?),
+            }
+        }
+        if over && line.expected() == Expected::Stops && injected(dir)?.is_some() {
+            let status = trio.logging.ended(STOP_TIMEOUT).await?;
+            end = status.map(|status| End { code: status.code() });
+        }
+        let restarted = ledger.run().now();
+        trio.replace_logging(program.to_vec(), dir).await?;
+        if !over {
+            work.await;
+        }
+        let failed = injected(dir)?.map(|at| began.1 + micros_since(began.0, at));
+        Ok(Harmed { end, failed, restarted })
     }
-    let restarted = ledger.run().now();
-    trio.replace_logging(program.to_vec(), dir).await?;
-    if !over {
-        work.await;
-    }
-    let failed = injected(dir)?.map(|at| began.1 + micros_since(began.0, at));
-    Ok(Harmed { end, failed, restarted })
 }
 
 fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {

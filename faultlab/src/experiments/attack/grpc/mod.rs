@@ -11,7 +11,7 @@ use self::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, answer_pings, begin, call, frame, opening, streams,
 };
-use super::abuse::{Abuse, Attack, Port, disconnect, send, send_repeatedly, until_closed};
+use super::abuse::{Attack, Port, disconnect, send, send_repeatedly, until_closed};
 
 /// A flood uses up its budget in this time.
 const FLOOD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,87 +28,83 @@ const FRAMES_AT_ONCE: usize = 500;
 /// The id of the setting that says how much may be sent on each stream.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
-const fn attack(
-    name: &'static str,
-    abusers: usize,
-    dropped_within: Option<Duration>,
-    abuse: Abuse,
-) -> Attack {
-    Attack { name, port: Port::Grpc, abusers, dropped_within, abuse }
-}
+const GRPC: Port = Port::Grpc;
 
 /// All attacks.
 pub const ATTACKS: &[Attack] = &[
     // Request heads that are many, endless, or grow when they are unpacked.
-    attack("grpc: calls reset at once", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: calls reset at once", 4, Some(FLOOD_TIMEOUT), |stream| {
         Box::pin(reset_calls(stream))
     }),
-    attack("grpc: a head continued without end", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a head continued without end", 4, Some(FLOOD_TIMEOUT), |stream| {
         let opening = [opening(&[]), frame(HEADERS, 0, 1, &call("Append"))].concat();
         let more = frame(CONTINUATION, 0, 1, &b"\x00\x06x-line\x01a".repeat(100));
         Box::pin(send_repeatedly(stream, opening, more, PAUSE))
     }),
     // Each is refused alone. A connection may be refused as often as it likes.
-    attack("grpc: heads that unpack to megabytes", 4, None, |stream| {
+    GRPC.attack("grpc: heads that unpack to megabytes", 4, None, |stream| {
         Box::pin(unpack_to_megabytes(stream))
     }),
     // Frames that carry nothing and cost something, as many as the connection takes.
-    attack("grpc: a flood of settings", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of settings", 4, Some(FLOOD_TIMEOUT), |stream| {
         flood(stream, &frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]))
     }),
-    attack("grpc: a flood of pings", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of pings", 4, Some(FLOOD_TIMEOUT), |stream| {
         flood(stream, &frame(PING, 0, 0, &[7; 8]))
     }),
-    attack("grpc: a flood of priorities", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of priorities", 4, Some(FLOOD_TIMEOUT), |stream| {
         flood(stream, &frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]))
     }),
-    attack("grpc: a flood of window updates", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of window updates", 4, Some(FLOOD_TIMEOUT), |stream| {
         flood(stream, &frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]))
     }),
-    attack("grpc: a flood of empty data", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of empty data", 4, Some(FLOOD_TIMEOUT), |stream| {
         let opening = [opening(&[]), begin(1, "Append")].concat();
         let frames = frame(DATA, 0, 1, &[]).repeat(FRAMES_AT_ONCE);
         Box::pin(send_repeatedly(stream, opening, frames, PAUSE))
     }),
     // Messages of four megabytes, all begun and none ended, by a client that answers pings. The calls
     // time out, and what they held is free again. The connection may stay.
-    attack("grpc: 200 messages each, none ended", 20, None, |stream| {
+    GRPC.attack("grpc: 200 messages each, none ended", 20, None, |stream| {
         Box::pin(end_no_message(stream))
     }),
-    attack("grpc: a message of 4 GiB", 50, Some(PING_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a message of 4 GiB", 50, Some(PING_TIMEOUT), |stream| {
         Box::pin(append(stream, [&[0][..], &[0xff; 4], &[0; 1000]].concat()))
     }),
     // It says that it is compressed, and is not.
-    attack("grpc: a message marked as compressed", 50, Some(PING_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a message marked as compressed", 50, Some(PING_TIMEOUT), |stream| {
         Box::pin(append(stream, [&[1, 0, 0, 0, 100][..], &[0x1f; 100]].concat()))
     }),
     // The number of reads of either kind is bounded, and so is what each holds.
-    attack("grpc: reads with a window of nothing", 20, None, |stream| {
+    GRPC.attack("grpc: reads with a window of nothing", 20, None, |stream| {
         Box::pin(read_without_window(stream))
     }),
     // Connections that say nothing, or nothing of use.
-    attack("grpc: no byte at all", 500, Some(Duration::from_secs(31)), |stream| {
+    GRPC.attack("grpc: no byte at all", 500, Some(Duration::from_secs(31)), |stream| {
         Box::pin(until_closed(stream))
     }),
-    attack("grpc: another protocol", 100, Some(Duration::from_secs(2)), |stream| {
+    GRPC.attack("grpc: another protocol", 100, Some(Duration::from_secs(2)), |stream| {
         Box::pin(speak_smtp(stream))
     }),
-    attack("grpc: a frame, byte by byte", 200, Some(PING_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a frame, byte by byte", 200, Some(PING_TIMEOUT), |stream| {
         let opening = [&opening(&[])[..], &[0, 0x10, 0, 1, 4, 0, 0, 0, 1]].concat();
         Box::pin(send_repeatedly(stream, opening, vec![0], Duration::from_secs(1)))
     }),
-    attack("grpc: connections that come and go", 100, None, |stream| Box::pin(disconnect(stream))),
+    GRPC.attack("grpc: connections that come and go", 100, None, |stream| {
+        Box::pin(disconnect(stream))
+    }),
     IDLE,
 ];
 
 /// More than all connections that the service keeps, by clients that answer pings. They may stay until
 /// others need their slots.
-pub const IDLE: Attack = attack("grpc: 10,000 idle connections", 10_000, None, |mut stream| {
-    Box::pin(async move {
-        stream.write_all(&opening(&[])).await?;
-        answer_pings(&mut stream).await
-    })
-});
+pub const IDLE: Attack =
+    GRPC.attack("grpc: 10,000 idle connections", 10_000, None, |mut stream| {
+        Box::pin(async move {
+            stream.write_all(&opening(&[])).await?;
+            answer_pings(&mut stream).await
+        })
+    });
 
 fn flood(stream: TcpStream, frame: &[u8]) -> BoxFuture<'static, io::Result<()>> {
     Box::pin(send_repeatedly(stream, opening(&[]), frame.repeat(FRAMES_AT_ONCE), PAUSE))

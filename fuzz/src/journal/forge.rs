@@ -15,7 +15,7 @@ pub(super) const FRAME_MAGIC: &[u8; 4] = b"\xf5OLF";
 
 /// What is made right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seal {
+pub(super) enum Forge {
     Nothing,
     /// Magic numbers, versions and checksums.
     Checksums,
@@ -23,7 +23,7 @@ pub(super) enum Seal {
     Chain,
 }
 
-impl Seal {
+impl Forge {
     pub(super) fn from_choice(choice: u8) -> Self {
         match choice % 3 {
             0 => Self::Nothing,
@@ -59,9 +59,9 @@ pub(super) fn frames(segment: &[u8]) -> Vec<Range<usize>> {
     frames
 }
 
-/// Seals a segment.
-pub(super) fn seal(segment: &mut [u8], what: Seal) {
-    if what == Seal::Nothing || segment.len() < HEADER {
+/// Forges a segment.
+pub(super) fn forge(segment: &mut [u8], what: Forge) {
+    if what == Forge::Nothing || segment.len() < HEADER {
         return;
     }
     segment[..8].copy_from_slice(SEGMENT_MAGIC);
@@ -70,7 +70,7 @@ pub(super) fn seal(segment: &mut [u8], what: Seal) {
     segment[44..CHECKED].fill(0);
     let mut previous = crc32c(&segment[..CHECKED]);
     put(segment, CHECKED, previous);
-    let (epoch, base) = (number::<8>(segment, 16), number::<8>(segment, 32));
+    let (salt, base) = (number::<8>(segment, 16), number::<8>(segment, 32));
     let mut sequence = number::<8>(segment, 24);
     let mut at = HEADER;
     while segment.len() - at >= HEADER + TRAILER && segment[at] == FRAME_MAGIC[0] {
@@ -78,8 +78,8 @@ pub(super) fn seal(segment: &mut [u8], what: Seal) {
         let end = at + HEADER + payload + TRAILER;
         let whole = end.min(segment.len());
         let frame = &mut segment[at..whole];
-        if what == Seal::Chain {
-            frame[8..16].copy_from_slice(&epoch.to_le_bytes());
+        if what == Forge::Chain {
+            frame[8..16].copy_from_slice(&salt.to_le_bytes());
             let address = base.wrapping_add(at as u64);
             frame[16..24].copy_from_slice(&address.to_le_bytes());
             frame[24..32].copy_from_slice(&sequence.to_le_bytes());
@@ -87,13 +87,13 @@ pub(super) fn seal(segment: &mut [u8], what: Seal) {
             put(frame, 56, previous);
         }
         sequence = sequence.wrapping_add(number::<4>(frame, 48));
-        previous = seal_frame(frame, whole == end, what);
+        previous = forge_frame(frame, whole == end, what);
         at = whole;
     }
 }
 
 /// Returns its checksum.
-fn seal_frame(frame: &mut [u8], is_whole: bool, what: Seal) -> u32 {
+fn forge_frame(frame: &mut [u8], is_whole: bool, what: Forge) -> u32 {
     frame[..4].copy_from_slice(FRAME_MAGIC);
     frame[4] = 1;
     frame[6..8].fill(0);
@@ -101,7 +101,7 @@ fn seal_frame(frame: &mut [u8], is_whole: bool, what: Seal) -> u32 {
     put(frame, CHECKED, header);
     let end = if is_whole { frame.len() - TRAILER } else { frame.len() };
     let first = number::<8>(frame, 24);
-    seal_records(&mut frame[..end], first, what);
+    forge_records(&mut frame[..end], first, what);
     let checksum = crc32c::crc32c_append(header, &frame[HEADER..end]);
     if is_whole {
         put(frame, end, checksum);
@@ -109,10 +109,10 @@ fn seal_frame(frame: &mut [u8], is_whole: bool, what: Seal) -> u32 {
     checksum
 }
 
-fn seal_records(frame: &mut [u8], first_sequence: u64, what: Seal) {
+fn forge_records(frame: &mut [u8], first_sequence: u64, what: Forge) {
     let (mut at, mut ordinal) = (HEADER, 0);
     while frame.len() - at >= RECORD_HEADER {
-        if what == Seal::Chain {
+        if what == Forge::Chain {
             put(frame, at + 4, at as u32);
             put(frame, at + 8, ordinal);
         }
