@@ -7,7 +7,7 @@ use faultlab::{
     load::{Poster, Run, read_on, read_records},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
-    report::{Asked, Report},
+    report::{Parameters, Report},
     resources::Caps,
     trio::{Programs, Trio, TrioError},
 };
@@ -28,7 +28,7 @@ const READS: u32 = 20;
 
 /// What to do.
 pub(super) struct Experiment {
-    pub(super) asked: Asked,
+    pub(super) parameters: Parameters,
     pub(super) gap: Duration,
     pub(super) faults: Vec<Fault>,
 }
@@ -74,7 +74,7 @@ impl Experiment {
         let mut faults = Vec::new();
         let (posters, mut history) = self.under_fire(&mut cluster, &run, stop, &mut faults).await?;
         // Ctrl-C may have ended it early.
-        self.asked.duration = self.asked.duration.min(run.origin().elapsed());
+        self.parameters.duration = self.parameters.duration.min(run.origin().elapsed());
         cluster.heal().await.map_err(failed)?;
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
@@ -84,9 +84,9 @@ impl Experiment {
             unresolved.extend(settled.unresolved);
         }
         let log = self.audit(&mut cluster, &run, &mut history).await?;
-        history.peaks = watch.peaks(&Caps::of_a_service(self.asked.clients, log.len()));
-        let seed = self.asked.seed;
-        let report = Report::new(self.asked, &history, &log, faults.clone(), unresolved);
+        history.peaks = watch.peaks(&Caps::of_a_service(self.parameters.clients, log.len()));
+        let seed = self.parameters.seed;
+        let report = Report::new(self.parameters, &history, &log, faults.clone(), unresolved);
         Ok(Outcome { report, seed, history, log, faults, part: false })
     }
 
@@ -97,7 +97,7 @@ impl Experiment {
         stop: &CancellationToken,
         faults: &mut Vec<Done>,
     ) -> Result<(Vec<Poster<'a>>, History), ExperimentError> {
-        let Asked { seed, duration, clients, .. } = self.asked;
+        let Parameters { seed, duration, clients, .. } = self.parameters;
         let client = cluster.remote_client();
         let poster = |name| Poster::new(name, client.clone(), run, seed).with_gap(self.gap);
         let posters = (0..clients).map(|name| poster(name).work());

@@ -45,8 +45,8 @@ const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let stop = stop_on_signal()?;
-    print(format_args!("seed {}", settings.asked.seed))?;
-    match settings.asked.subject.clone() {
+    print(format_args!("seed {}", settings.parameters.seed))?;
+    match settings.parameters.subject.clone() {
         Subject::Private { store } => prove(settings, &store, &stop).await,
         Subject::Running { url } => audit(settings, &url, &stop).await,
     }
@@ -60,8 +60,8 @@ async fn prove(settings: Settings, store: &str, stop: &CancellationToken) -> Res
     if is_in_memory(dir.path()) {
         print("which is in memory, where a sync costs nothing: --dir takes a directory on a disk")?;
     }
-    let (asked, gap, faults) = (settings.asked, settings.gap, settings.faults);
-    let experiment = Experiment { asked, gap, faults };
+    let (parameters, gap, faults) = (settings.parameters, settings.gap, settings.faults);
+    let experiment = Experiment { parameters, gap, faults };
     let outcome = match experiment.run(programs, dir.path(), stop).await {
         Ok(outcome) => outcome,
         Err(failure) => {
@@ -75,7 +75,7 @@ async fn prove(settings: Settings, store: &str, stop: &CancellationToken) -> Res
 }
 
 async fn audit(settings: Settings, url: &str, stop: &CancellationToken) -> Result<(), Exit> {
-    let audit = Audit { asked: settings.asked, gap: settings.gap };
+    let audit = Audit { parameters: settings.parameters, gap: settings.gap };
     let outcome = audit.run(url, stop).await;
     let outcome = outcome.map_err(|reason| {
         Exit::Unavailable.because(format_args!("cannot audit {url}: {reason}"))

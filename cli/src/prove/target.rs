@@ -6,7 +6,7 @@ use faultlab::{
     checker::Violation,
     history::History,
     load::{Client, Part, Poster, Run, read_pages},
-    report::{Asked, Report},
+    report::{Parameters, Report},
 };
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ const LAST_READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to do.
 pub(super) struct Audit {
-    pub(super) asked: Asked,
+    pub(super) parameters: Parameters,
     pub(super) gap: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Audit {
         let run = Run::start();
         let tag = format!("prove-{:016x}", fastrand::u64(..));
         let poster = |name| {
-            let poster = Poster::new(name, client.clone(), &run, self.asked.seed);
+            let poster = Poster::new(name, client.clone(), &run, self.parameters.seed);
             poster.with_gap(self.gap).tagged(&tag)
         };
         let mut first = poster(0);
@@ -63,8 +63,8 @@ impl Audit {
         let after = sequence.saturating_sub(1);
         let log_part = LogPart { client: &client, run: &run, after, tag: &tag };
 
-        let duration = self.asked.duration;
-        let posters = [first].into_iter().chain((1..self.asked.clients).map(poster));
+        let duration = self.parameters.duration;
+        let posters = [first].into_iter().chain((1..self.parameters.clients).map(poster));
         let posters = join_all(posters.map(Poster::work));
         let end = async {
             tokio::select! {
@@ -78,7 +78,7 @@ impl Audit {
         let (posters, Reading { mut history, mut disorder }, ()) =
             tokio::join!(posters, reading, end);
         // Ctrl-C may have ended it early.
-        self.asked.duration = duration.min(run.origin().elapsed());
+        self.parameters.duration = duration.min(run.origin().elapsed());
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
         for settled in join_all(settled).await {
@@ -89,8 +89,8 @@ impl Audit {
             log_part.read_last().await.ok_or("the log could not be read")?;
         history.reads.push(read);
         disorder.extend(violations);
-        let seed = self.asked.seed;
-        let report = Report::new(self.asked, &history, &log, Vec::new(), disorder);
+        let seed = self.parameters.seed;
+        let report = Report::new(self.parameters, &history, &log, Vec::new(), disorder);
         Ok(Outcome { report, seed, history, log, faults: Vec::new(), part: true })
     }
 }

@@ -1,4 +1,4 @@
-//! What the checker keeps of a run: about 200 bytes a message, whatever it is told.
+//! The facts that the checker keeps of a run: about 200 bytes a message, whatever the number of attempts.
 
 use super::{
     Account, Verdict, Violation,
@@ -147,8 +147,8 @@ pub enum Scope {
     OwnRecords,
 }
 
-/// Is told all of a run, and checks it. Healings come before attempts; apart from that, and from the order
-/// within each kind, it may be told in any order.
+/// Collects the facts of a run, and checks them. Healings must be given before attempts; apart from that,
+/// and from the order within each kind, facts may come in any order.
 #[derive(Debug, Default)]
 pub struct Checker {
     pub(super) texts: Names,
@@ -195,7 +195,7 @@ impl Checker {
         Place { sequence: record.sequence, message, uuid }
     }
 
-    /// A checker that is told nothing yet.
+    /// A checker without any facts.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         Self { scope, ..Self::default() }

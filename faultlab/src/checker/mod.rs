@@ -1,8 +1,8 @@
 //! Checks a history: pure functions over what clients saw and what is stored in the end.
 //!
 //! - [`Invariant`]: what must hold; [`Violation`]: the ways to break it
-//! - [`Checker`]: is told everything, one thing after the other, and gives a [`Verdict`]
-//! - `facts`: what it keeps of what it is told; `rules`: what it makes of that
+//! - [`Checker`]: takes the facts of a run, one after the other, and gives a [`Verdict`]
+//! - `facts`: what it keeps of them; `rules`: the rules over them
 //!
 //! Each rule has a hand-made bad history in `tests/checker_tests` that it must catch. `check.py` beside
 //! the package is a second checker, which shares no line with this one; `second` asks it, and

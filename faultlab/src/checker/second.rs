@@ -16,7 +16,7 @@ use crate::{history::Kept, resources::Usage};
 /// Where the second checker is.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/check.py");
 
-/// What the second checker says of one kept run.
+/// The verdict of the second checker on one kept run.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SecondVerdict {
     /// What did not hold.
@@ -58,7 +58,7 @@ impl SecondChecker {
         Ok(Self { python, questions, answers: BufReader::new(answers) })
     }
 
-    /// What it says of the run kept in `dir`.
+    /// Its verdict on the run kept in `dir`.
     ///
     /// # Errors
     /// It cannot read the run, or has ended.
@@ -73,13 +73,13 @@ impl SecondChecker {
         }
     }
 
-    /// Its process.
+    /// The id of its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.python.id()
     }
 
-    /// What it uses of memory and files.
+    /// Its use of memory and files.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage::of(self.pid()).unwrap_or_default()

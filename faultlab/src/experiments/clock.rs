@@ -44,9 +44,9 @@ pub struct Args {
     stay: u64,
 }
 
-/// What came of the jumps.
+/// The results of the jumps.
 #[derive(Debug, Clone, Default)]
-pub struct Jumped {
+pub struct Results {
     /// Jumps of the clock.
     pub jumps: usize,
     /// Whether the log has times of several years: the clock has really jumped.
@@ -55,12 +55,12 @@ pub struct Jumped {
     pub account: Account,
     /// The longest answer.
     pub slowest: Duration,
-    /// Broken promises, in words.
+    /// Descriptions of broken promises.
     pub wrong: Vec<String>,
 }
 
-impl Jumped {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self) -> Goals {
         let mut goals = Goals::default();
@@ -79,18 +79,18 @@ impl Jumped {
 
 /// Lets the clock jump, and prints the goals.
 pub async fn run(args: &Args) -> ExitCode {
-    let jumped = measure(Duration::from_millis(args.stay)).await;
-    if let Ok(jumped) = &jumped {
-        jumped.wrong.iter().for_each(|wrong| say(wrong));
+    let results = measure(Duration::from_millis(args.stay)).await;
+    if let Ok(results) = &results {
+        results.wrong.iter().for_each(|wrong| say(wrong));
     }
-    conclude(jumped.map(|jumped| jumped.goals()))
+    conclude(results.map(|results| results.goals()))
 }
 
 /// Lets the clock jump from place to place, and stand at each for `stay`.
 ///
 /// # Errors
 /// [`NotRun`]: there is no libfaketime, or the services do not come up.
-pub async fn measure(stay: Duration) -> Result<Jumped, NotRun> {
+pub async fn measure(stay: Duration) -> Result<Results, NotRun> {
     let library = LIBRARIES.iter().map(PathBuf::from).find(|library| library.is_file());
     let library = library.ok_or_else(|| ToolMissing("libfaketime".to_owned()))?;
     let scratch = Scratch::new("clock")?;
@@ -103,11 +103,11 @@ pub async fn measure(stay: Duration) -> Result<Jumped, NotRun> {
 
     let ledger = Ledger::start();
     let client = trio.client();
-    let mut jumped = Jumped::default();
+    let mut results = Results::default();
     let jumping = async {
         for place in JUMPS {
             set(&clock, place)?;
-            jumped.jumps += 1;
+            results.jumps += 1;
             tokio::time::sleep(stay).await;
         }
         ledger.run().stop();
@@ -126,18 +126,18 @@ pub async fn measure(stay: Duration) -> Result<Jumped, NotRun> {
     let history = ledger.history();
     let took = |attempt: &Attempt| attempt.ended.saturating_sub(attempt.invoked);
     let slowest = history.attempts.iter().map(took).max().unwrap_or_default();
-    jumped.slowest = Duration::from_micros(slowest);
+    results.slowest = Duration::from_micros(slowest);
     let years = years(&trio).await;
-    jumped.seen = years.len() > 2;
+    results.seen = years.len() > 2;
     match read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete) {
-        None => jumped.wrong.push("the log cannot be read".to_owned()),
+        None => results.wrong.push("the log cannot be read".to_owned()),
         Some((_, log)) => {
-            jumped.account = account(&history, &log);
+            results.account = account(&history, &log);
             let violations = broken(&history, &log);
-            jumped.wrong.extend(violations.iter().map(|violation| format!("{violation:.200?}")));
+            results.wrong.extend(violations.iter().map(|violation| format!("{violation:.200?}")));
         }
     }
-    Ok(jumped)
+    Ok(results)
 }
 
 /// The years in which the log says that its messages were stored.

@@ -1,6 +1,5 @@
-//! `faultlab limits`: the logging service with less than it wants of what the operating system gives
-//! a process: size of a file, open files, memory. It may refuse, and it may end; it must not promise
-//! what it does not keep.
+//! `faultlab limits`: the logging service under limits of the operating system: size of a file, open files,
+//! memory. It may refuse, and it may end. It must not break a promise.
 
 use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
 
@@ -23,7 +22,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Times a post is repeated in the end.
 const SETTLE_TRIES: usize = 5;
 
-/// Nothing to choose.
+/// It has no options.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -97,9 +96,9 @@ pub enum Cases {
     Few,
 }
 
-/// What came of all limits.
+/// The results over all limits.
 #[derive(Debug, Clone, Default)]
-pub struct Limits {
+pub struct Results {
     /// Cases that were to be tried.
     pub planned: usize,
     /// Cases that were tried.
@@ -108,12 +107,12 @@ pub struct Limits {
     pub ended: usize,
     /// Messages with a receipt.
     pub acknowledged: usize,
-    /// What is wrong, in words.
+    /// Descriptions of what is wrong.
     pub wrong: Vec<String>,
 }
 
-impl Limits {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self) -> Goals {
         let mut goals = Goals::default();
@@ -128,36 +127,36 @@ impl Limits {
 
 /// Tries all limits, and prints the goals.
 pub async fn run(_: &Args) -> ExitCode {
-    conclude(measure(Cases::All, &mut say).await.map(|limits| limits.goals()))
+    conclude(measure(Cases::All, &mut say).await.map(|results| results.goals()))
 }
 
 /// Tries the limits in `cases`.
 ///
 /// # Errors
 /// [`NotRun`]: a tool is missing, or the services do not come up without a limit.
-pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Limits, NotRun> {
+pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Results, NotRun> {
     let scratch = Scratch::new("limits")?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
-    // What a limit refuses stays refused: no need to ask for long.
+    // What a limit refuses stays refused: long timeouts are not needed.
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
     programs.facade.extend(timeouts.map(OsString::from));
     let program = programs.logging.clone();
     let mut trio = Trio::start(programs, scratch.path()).await?;
-    let mut limits = Limits::default();
+    let mut results = Results::default();
     let cases = CASES.into_iter().filter(|case| cases == Cases::All || FEW.contains(&case.name));
     for (number, case) in cases.enumerate() {
-        limits.planned += 1;
+        results.planned += 1;
         let dir = scratch.path().join(number.to_string());
         fs::create_dir_all(&dir)?;
-        let before = limits.wrong.len();
-        case.run(&mut trio, &program, &dir, &mut limits).await?;
-        for wrong in limits.wrong.iter().skip(before) {
+        let before = results.wrong.len();
+        case.run(&mut trio, &program, &dir, &mut results).await?;
+        for wrong in results.wrong.iter().skip(before) {
             progress(wrong);
         }
-        progress(&format!("{}: ended {} times so far", case.name, limits.ended));
+        progress(&format!("{}: ended {} times so far", case.name, results.ended));
     }
-    Ok(limits)
+    Ok(results)
 }
 
 impl Case {
@@ -166,7 +165,7 @@ impl Case {
         trio: &mut Trio,
         program: &[OsString],
         dir: &Path,
-        limits: &mut Limits,
+        results: &mut Results,
     ) -> Result<(), NotRun> {
         let mut command = Vec::new();
         for (place, word) in self.before.iter().enumerate() {
@@ -183,7 +182,7 @@ impl Case {
         let client = trio.client();
         let mut flooding = Vec::new();
         if started && self.flood > 0 {
-            // The facade comes first, as it does in life.
+            // The facade connects first, as in production.
             ledger.post(&client, "first", Some("first")).await;
             flooding = flood(trio, self.flood).await;
         }
@@ -195,10 +194,10 @@ impl Case {
                     () = &mut work => true,
                     ended = ended(trio) => { ended?; false }
                 };
-            limits.ended += usize::from(!over);
+            results.ended += usize::from(!over);
             if self.must_store && (!over || ledger.acknowledged() < self.sizes.len()) {
                 let stored = ledger.acknowledged();
-                limits.wrong.push(format!(
+                results.wrong.push(format!(
                     "{}: {stored} of {} stored",
                     self.name,
                     self.sizes.len()
@@ -212,16 +211,16 @@ impl Case {
         }
         ledger.settle(&client, SETTLE_TRIES).await;
         ledger.repeat(&client).await;
-        limits.tried += 1;
-        limits.acknowledged += ledger.acknowledged();
+        results.tried += 1;
+        results.acknowledged += ledger.acknowledged();
         let read = read_records(&client, ledger.run()).await;
         let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
-            limits.wrong.push(format!("{}: the log cannot be read", self.name));
+            results.wrong.push(format!("{}: the log cannot be read", self.name));
             return Ok(());
         };
         let violations = broken(&ledger.history(), &log);
         let told = violations.iter().take(3).map(|it| format!("{}: {it:.80?}", self.name));
-        limits.wrong.extend(told);
+        results.wrong.extend(told);
         trio.logging.kill()?;
         Ok(())
     }

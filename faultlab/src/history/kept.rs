@@ -56,7 +56,7 @@ pub enum Event {
 }
 
 impl Head {
-    /// That of a history that is written now.
+    /// The head of a history in the present format.
     #[must_use]
     pub fn new(seed: u64, program: impl Into<String>) -> Self {
         Self { format: FORMAT, seed, program: program.into(), part: false }

@@ -1,4 +1,4 @@
-//! What a run came to, as a table for a terminal and as a page for a browser.
+//! The result of a run, as a table for a terminal and as a page for a browser.
 //!
 //! - [`Report`]: the verdict and the figures
 //! - `recovery`: how soon messages were stored again
@@ -28,20 +28,20 @@ use self::recovery::{Recovery, is_freeze, is_kill_of_logging, is_partition};
 /// Violations that are shown one by one.
 const SHOWN_MAX: usize = 10;
 
-/// What was asked for.
+/// The parameters of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct Parameters {
     /// What the workload and the faults follow from.
     pub seed: u64,
     /// How long there were faults.
     pub duration: Duration,
     /// Clients that posted.
     pub clients: usize,
-    /// What was asked.
+    /// The services whose promises are checked.
     pub subject: Subject,
 }
 
-/// Whose promises a run is about.
+/// The services whose promises a run checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// Those of services that were started for it, and could be harmed.
@@ -56,7 +56,7 @@ pub enum Subject {
     },
 }
 
-/// What a run shows.
+/// The verdict on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// All promises were kept, though they could have been broken.
@@ -71,7 +71,7 @@ pub enum Verdict {
 /// A checked run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    asked: Asked,
+    parameters: Parameters,
     account: Account,
     violations: Vec<Violation>,
     faults: Vec<Done>,
@@ -86,13 +86,13 @@ impl Report {
     /// stored in a running deployment. `others` are violations that only the run itself could see.
     #[must_use]
     pub fn new(
-        asked: Asked,
+        parameters: Parameters,
         history: &History,
         log: &[Record],
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let CheckerVerdict { account, mut violations } = match &asked.subject {
+        let CheckerVerdict { account, mut violations } = match &parameters.subject {
             Subject::Private { .. } => verdict(history, log),
             Subject::Running { .. } => verdict_of_part(history, log),
         };
@@ -105,12 +105,12 @@ impl Report {
         Self {
             account,
             violations,
-            timeline: timeline::Timeline::new(history, asked.duration),
+            timeline: timeline::Timeline::new(history, parameters.duration),
             slowest: Duration::from_micros(slowest.unwrap_or(0)),
             reads: history.reads.len(),
             peaks: history.peaks.clone(),
             faults,
-            asked,
+            parameters,
         }
     }
 
@@ -128,7 +128,7 @@ impl Report {
     }
 
     const fn lacks_faults(&self) -> bool {
-        matches!(self.asked.subject, Subject::Private { .. }) && self.faults.is_empty()
+        matches!(self.parameters.subject, Subject::Private { .. }) && self.faults.is_empty()
     }
 
     /// A page that needs nothing beside itself.
@@ -163,13 +163,13 @@ impl Report {
         rows.extend([
             ("longest outage", seconds(self.timeline.longest_outage())),
             ("slowest answer", seconds(self.slowest)),
-            ("clients", number(self.asked.clients)),
-            match &self.asked.subject {
+            ("clients", number(self.parameters.clients)),
+            match &self.parameters.subject {
                 Subject::Private { store } => ("store", store.clone()),
                 Subject::Running { url } => ("target", url.clone()),
             },
-            ("duration", seconds(self.asked.duration)),
-            ("seed", self.asked.seed.to_string()),
+            ("duration", seconds(self.parameters.duration)),
+            ("seed", self.parameters.seed.to_string()),
         ]);
         rows.extend(self.uses());
         rows
@@ -193,7 +193,7 @@ impl Report {
     }
 
     fn rows_about_faults(&self) -> Vec<(&'static str, String)> {
-        if matches!(self.asked.subject, Subject::Running { .. }) {
+        if matches!(self.parameters.subject, Subject::Running { .. }) {
             return Vec::new();
         }
         let kinds =
@@ -239,7 +239,7 @@ impl Report {
         match self.verdict() {
             Verdict::Kept => "Every acknowledged message is stored exactly once, in order.",
             Verdict::Broken => "A PROMISE WAS BROKEN.",
-            Verdict::Vacuous if matches!(self.asked.subject, Subject::Running { .. }) => {
+            Verdict::Vacuous if matches!(self.parameters.subject, Subject::Running { .. }) => {
                 "This run shows nothing: it needs repeats."
             }
             Verdict::Vacuous => {
@@ -330,8 +330,9 @@ mod tests {
         let (victim, harm, undone) = (Victim::Logging, Harm::Kill, 600);
         let (began, ended) = (500, 900_000);
         let fault = Done { fault: Fault::Kill, victim, harm, began, undone, ended };
-        let asked = Asked { seed: 3, duration: Duration::from_secs(1), clients: 1, subject };
-        Report::new(asked, &history, &log, vec![fault; faults], Vec::new())
+        let parameters =
+            Parameters { seed: 3, duration: Duration::from_secs(1), clients: 1, subject };
+        Report::new(parameters, &history, &log, vec![fault; faults], Vec::new())
     }
 
     fn ok(replayed: bool) -> Outcome {

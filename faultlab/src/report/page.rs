@@ -26,7 +26,7 @@ pub(super) fn html(report: &Report) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <title>oncelog prove, seed {}</title><style>{STYLE}</style></head>\n<body>\n\
          <h1>oncelog prove</h1>\n<p class=\"{class}\"><strong>{}</strong></p>\n",
-        report.asked.seed,
+        report.parameters.seed,
         report.conclusion(),
     );
     picture(&mut page, report);
@@ -45,7 +45,7 @@ pub(super) fn html(report: &Report) -> String {
 
 /// Bars of receipts, shaded outages behind them, marks of faults below.
 fn picture(page: &mut String, report: &Report) {
-    let duration = report.asked.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+    let duration = report.parameters.duration.as_secs_f64().max(f64::MIN_POSITIVE);
     let x = |micros: Micros| (micros as f64 / 1e6 / duration).min(1.0) * WIDTH;
     let most = report.timeline.bars.iter().copied().max().unwrap_or(0).max(1);
     let happened = |fault: &Fault| report.faults.iter().any(|done| done.fault == *fault);

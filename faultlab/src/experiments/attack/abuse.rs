@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// All abusers have begun after this part of the time.
 const ARRIVAL: u32 = 5;
 
-/// How many begin in a second, at most: an attack is to last, not to be a moment of connecting.
+/// How many begin in a second, at most: an attack is to last, not to be a burst of connects.
 const ARRIVALS_PER_SECOND: u32 = 1000;
 
 /// Abusers come from this many addresses: one has too few ports for all.
@@ -68,7 +68,7 @@ pub struct Attack {
 
 /// What became of the connections of abusers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fate {
+pub struct Connections {
     /// Connections that ended.
     pub dropped: usize,
     /// The longest that one of them lasted.
@@ -81,7 +81,7 @@ pub struct Fate {
     pub refused: usize,
 }
 
-impl Fate {
+impl Connections {
     fn and(self, other: Self) -> Self {
         Self {
             dropped: self.dropped + other.dropped,
@@ -105,7 +105,7 @@ pub async fn run_abusers(
     target: SocketAddr,
     abusers: usize,
     time: Duration,
-) -> Fate {
+) -> Connections {
     let end = Instant::now() + time;
     let arrival = (time / ARRIVAL).max(arrival(abusers).min(time / 2));
     let mut all = JoinSet::new();
@@ -115,7 +115,7 @@ pub async fn run_abusers(
             abuse(attack, target, number, end).await
         });
     }
-    all.join_all().await.into_iter().fold(Fate::default(), Fate::and)
+    all.join_all().await.into_iter().fold(Connections::default(), Connections::and)
 }
 
 /// How long it takes that many abusers to begin, one after the other.
@@ -124,27 +124,27 @@ pub fn arrival(abusers: usize) -> Duration {
     Duration::from_secs(1) * abusers as u32 / ARRIVALS_PER_SECOND
 }
 
-async fn abuse(attack: Attack, target: SocketAddr, number: usize, end: Instant) -> Fate {
-    let mut fate = Fate::default();
+async fn abuse(attack: Attack, target: SocketAddr, number: usize, end: Instant) -> Connections {
+    let mut connections = Connections::default();
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return fate;
+            return connections;
         }
         match timeout(left, connect(target, number)).await {
-            Err(_) => return fate,
-            Ok(Err(_)) => fate.refused += 1,
+            Err(_) => return connections,
+            Ok(Err(_)) => connections.refused += 1,
             Ok(Ok(stream)) => {
                 let begun = Instant::now();
                 let left = end.saturating_duration_since(begun);
-                // However it ended, it ended.
+                // How it ended does not matter.
                 if timeout(left, (attack.abuse)(stream)).await.is_err() {
-                    fate.held += 1;
-                    fate.oldest = begun.elapsed();
-                    return fate;
+                    connections.held += 1;
+                    connections.oldest = begun.elapsed();
+                    return connections;
                 }
-                fate.dropped += 1;
-                fate.longest = fate.longest.max(begun.elapsed());
+                connections.dropped += 1;
+                connections.longest = connections.longest.max(begun.elapsed());
             }
         }
         sleep(PAUSE).await;

@@ -1,21 +1,20 @@
-//! `faultlab attack`: clients that abuse the ports of the services, beside clients that behave.
+//! `faultlab attack`: clients that abuse the ports of the services, beside well-behaved clients.
 //!
-//! Each attack meets services of its own with some log. What counts is how the clients that behave
+//! Each attack meets services of its own with some log. What counts is how the well-behaved clients
 //! are served meanwhile, what the attacked service uses, and when it drops its abusers.
 //!
 //! - [`abuse`]: how an attack is made; [`http`] and [`grpc`]: all of them
-//! - [`good`]: the clients that behave
-//! - [`victims`], [`usage`]: the services, and what they take
-//! - [`assault`]: one or more attacks at once, measured
+//! - [`clients`]: the well-behaved clients
+//! - [`services`]: the services, and what they use
+//! - [`scenario`]: one or more attacks at once, measured
 
 pub mod abuse;
-pub mod assault;
-pub mod good;
+pub mod clients;
 pub mod grpc;
 pub mod http;
+pub mod scenario;
+pub mod services;
 mod table;
-pub mod usage;
-pub mod victims;
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -23,13 +22,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::{
     abuse::{Attack, arrival},
-    assault::Assault,
+    scenario::Scenario,
     table::Table,
 };
 use super::{Goals, NotRun, conclude, show};
 use crate::trio::Programs;
 
-/// How many files the services may have open when that is what they are short of.
+/// How many files the services may have open when open files are scarce.
 const FEW_FILES: u32 = 128;
 
 /// Abusers that fill these files several times.
@@ -62,9 +61,9 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let time = Duration::from_secs(args.seconds);
     let mut table = Table::default();
     show(&Table::head());
-    for (name, assault) in assaults(time) {
+    for (name, scenario) in scenarios(time) {
         if name.contains(&args.only) {
-            let finding = assault.run(programs.clone()).await?;
+            let finding = scenario.run(programs.clone()).await?;
             show(&table.add(name, finding));
         }
     }
@@ -72,16 +71,16 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
     Ok(table.goals())
 }
 
-fn assaults(time: Duration) -> Vec<(&'static str, Assault)> {
+fn scenarios(time: Duration) -> Vec<(&'static str, Scenario)> {
     let one = |attack: &Attack| {
         let within = attack.dropped_within.unwrap_or_default() + BEYOND;
         let time = time.max(within).max(arrival(attack.abusers) * 2);
         let attacks = vec![(*attack, attack.abusers)];
-        (attack.name, Assault { attacks, time, open_files: None })
+        (attack.name, Scenario { attacks, time, open_files: None })
     };
     let mut all: Vec<_> = http::ATTACKS.iter().chain(grpc::ATTACKS).map(one).collect();
     let idlers = [http::IDLE, grpc::IDLE].map(|attack| (attack, MANY_FOR_FEW_FILES));
-    let few_files = Assault { attacks: idlers.into(), time, open_files: Some(FEW_FILES) };
+    let few_files = Scenario { attacks: idlers.into(), time, open_files: Some(FEW_FILES) };
     all.push(("both: 800 connections for 128 files", few_files));
     all
 }

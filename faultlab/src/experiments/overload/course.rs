@@ -11,7 +11,7 @@ use crate::{
 /// Until all connections are open, and the last of the messages before are answered.
 const OPENING: Duration = Duration::from_secs(3);
 
-/// The share of the capacity at which the service is busy and well.
+/// The share of the capacity at which the service is busy and not overloaded.
 pub(super) const BUSY: f64 = 0.8;
 
 /// The phases of a run.
@@ -49,9 +49,9 @@ impl Default for Course {
     }
 }
 
-/// What came of it.
+/// The results of a run.
 #[derive(Debug)]
-pub struct Found {
+pub struct Results {
     /// Messages stored a second when nothing but the service is waited for.
     pub capacity: f64,
     /// How many times the capacity was to be sent.
@@ -77,7 +77,7 @@ impl Course {
     ///
     /// # Errors
     /// [`NotRun`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, NotRun> {
+    pub async fn run(&self, trio: &Trio) -> Result<Results, NotRun> {
         let target = trio.facade_address();
         let half = self.capacity / 2;
         let plan = |arrivals, duration, connections, first| Plan {
@@ -110,7 +110,7 @@ impl Course {
         let [facade_memory, logging_memory] =
             [trio.facade.peak_memory()?, trio.logging.peak_memory()?];
         let factor = self.factor;
-        Ok(Found {
+        Ok(Results {
             capacity,
             factor,
             closed,
@@ -124,7 +124,7 @@ impl Course {
     }
 }
 
-impl Found {
+impl Results {
     /// From the end of the overload to the end of the last slice in which a message was refused or
     /// as slow as `slow`.
     #[must_use]
@@ -138,7 +138,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "capacity  {}", self.closed)?;
         writeln!(f, "80 %      {}", self.busy)?;

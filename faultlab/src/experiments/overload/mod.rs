@@ -1,15 +1,15 @@
 //! `faultlab overload`: five times as many messages as can be stored, at a constant rate.
 //!
 //! - [`Args`], [`run`]: the big run, with a disk that is slow for each sync
-//! - [`Course`], [`Found`]: what is measured, and how
-//! - `goals`: what should come of it
+//! - [`Course`], [`Results`]: what is measured, and how
+//! - `goals`: the goals
 
 mod course;
 mod goals;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
-pub use self::course::{Course, Found};
+pub use self::course::{Course, Results};
 use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
     programs::{ToolMissing, tool},
@@ -69,7 +69,7 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
 fn with_slow_sync(program: Vec<OsString>, millis: u64) -> Result<Vec<OsString>, ToolMissing> {
     let strace = tool("strace")?;
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", millis * 1000);
-    // The service stays the child, and strace hangs on to it: signals reach the service.
+    // The service stays the child, and strace attaches to it: signals reach the service.
     let flags = ["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"];
     let flags = flags.into_iter().map(Into::into);
     let traced = ["trace=fdatasync,fsync".into(), "-e".into(), inject.into()];

@@ -80,20 +80,20 @@ pub(super) fn mount(
 
 /// A file system in memory for images, and how they are copied.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct ImageStore {
     pub(super) chamber: Chamber,
     dir: PathBuf,
     /// Whether a copy is made in one moment, while writes go on.
     at_once: bool,
 }
 
-impl Shelf {
+impl ImageStore {
     /// An empty one, over the directory `dir`.
     pub(super) fn new(dir: &Path) -> Result<Self, ChamberError> {
         let chamber = Chamber::open()?;
-        let (memory, shelf) = (dir.join("memory"), dir.join("shelf"));
+        let (memory, store) = (dir.join("memory"), dir.join("store"));
         fs::create_dir_all(&memory)?;
-        fs::create_dir_all(&shelf)?;
+        fs::create_dir_all(&store)?;
         let tmpfs = ["-t", "tmpfs", "-o", MEMORY, "faultlab"].map(OsString::from);
         chamber.run("mount", &[&tmpfs[..], &[memory.clone().into()]].concat())?;
         // Only a file system that shares blocks between files copies in a moment.
@@ -101,8 +101,8 @@ impl Shelf {
         let sharing = chamber
             .run("truncate", &["-s".as_ref(), "1500M".as_ref(), outer.as_os_str()])
             .and_then(|()| chamber.run("mkfs.xfs", &["-q".as_ref(), outer.as_os_str()]))
-            .and_then(|()| mount(&chamber, Fs::Xfs, &outer, &shelf));
-        let (dir, at_once) = if sharing.is_ok() { (shelf, true) } else { (memory, false) };
+            .and_then(|()| mount(&chamber, Fs::Xfs, &outer, &store));
+        let (dir, at_once) = if sharing.is_ok() { (store, true) } else { (memory, false) };
         Ok(Self { chamber, dir, at_once })
     }
 

@@ -45,7 +45,7 @@ pub struct Args {
     seed: u64,
 }
 
-/// What the images came to.
+/// The results over all images.
 #[derive(Debug, Clone, Default)]
 pub struct Images {
     /// Recovered from and checked.
@@ -54,25 +54,25 @@ pub struct Images {
     pub acknowledged: usize,
     /// Images that lack one of them, or hold what they must not.
     pub broken: usize,
-    /// Images no service or no check of the journal accepted.
+    /// Images that the service or the check of the journal refused.
     pub refused: usize,
     /// What is wrong, image by image.
     pub wrong: Vec<String>,
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Debug, Clone, Default)]
-pub struct PowerLoss {
+pub struct Results {
     /// With the service as it is.
     pub real: Images,
     /// With a service whose syncs do nothing.
     pub control: Images,
-    /// On a device that runs out in the middle of a sync.
+    /// On a device that runs out of space in the middle of a sync.
     pub thin: Thin,
 }
 
-impl PowerLoss {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self, images: usize) -> Goals {
         let mut goals = Goals::default();
@@ -102,7 +102,7 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, N
         Some(fs) => vec![fs],
         None => vec![Fs::Ext4, Fs::Ext4Writeback, Fs::Xfs],
     };
-    let mut found = PowerLoss::default();
+    let mut found = Results::default();
     let mut rounds = 0;
     while found.real.checked + found.real.refused < args.images {
         let fs = systems[rounds % systems.len()];
@@ -115,7 +115,7 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, N
     }
     let round =
         Round { fs: systems[0], sync: Sync::Skipped, images: args.control, seed: args.seed };
-    // Losses are what it is for.
+    // The control exists to lose messages.
     take(round, &mut found.control, &mut |_| {}).await?;
     for _ in 0..args.thin {
         found.thin.add(thin().await?);

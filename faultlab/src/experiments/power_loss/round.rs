@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use super::{
     Images,
-    image::{Fs, Shelf, format, mount},
+    image::{Fs, ImageStore, format, mount},
 };
 use crate::{
     checker::broken,
@@ -25,15 +25,15 @@ const THINK_MILLIS: u64 = 15;
 /// Longest time between two images.
 const PAUSE_MILLIS: u64 = 120;
 
-/// What is told of one image.
+/// Violations that are reported for one image.
 const TOLD_MAX: usize = 3;
 
 /// What the syncs of the service do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sync {
-    /// What they should.
+    /// They work.
     Real,
-    /// Nothing, and they say that they did.
+    /// They do nothing and report success.
     Skipped,
 }
 
@@ -49,17 +49,17 @@ pub(super) struct Round {
 impl Round {
     /// Adds what it finds to `into`.
     pub(super) async fn run(self, dir: &Path, into: &mut Images) -> Result<(), NotRun> {
-        let shelf = Shelf::new(dir)?;
+        let store = ImageStore::new(dir)?;
         let (live, spare) = (dir.join("live"), dir.join("spare"));
         fs::create_dir_all(&live)?;
         fs::create_dir_all(&spare)?;
-        let image = shelf.path("image");
-        format(&shelf.chamber, self.fs, &image)?;
-        mount(&shelf.chamber, self.fs, &image, &live)?;
+        let image = store.path("image");
+        format(&store.chamber, self.fs, &image)?;
+        mount(&store.chamber, self.fs, &image, &live)?;
 
         let mut programs = Programs::built()?;
         programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
-        programs.logging = shelf.chamber.inside(&programs.logging);
+        programs.logging = store.chamber.inside(&programs.logging);
         let checked = programs.logging.clone();
         let mut checker = Trio::start(programs.clone(), &spare).await?;
         if self.sync == Sync::Skipped {
@@ -77,19 +77,19 @@ impl Round {
             let mut rng = fastrand::Rng::with_seed(self.seed);
             for number in 0..self.images {
                 wait(&ledger, &mut rng).await;
-                let copy = shelf.path(&format!("copy-{number}"));
+                let copy = store.path(&format!("copy-{number}"));
                 let began = ledger.run().now();
-                shelf.copy(&image, &copy, &trio.logging)?;
+                store.copy(&image, &copy, &trio.logging)?;
                 let history = ledger.at(began, ledger.run().now());
                 let at = dir.join("check").join(number.to_string());
                 fs::create_dir_all(&at)?;
-                mount(&shelf.chamber, self.fs, &copy, &at)?;
+                mount(&store.chamber, self.fs, &copy, &at)?;
                 let found = check(&mut checker, &checked, &at, &history).await?;
                 checker.logging.kill()?;
                 let name = format!("{} image {number} of seed {}", self.fs, self.seed);
-                into.note(&name, &history, verified(&shelf, &at, found)?);
-                shelf.chamber.run("umount", &[&at])?;
-                shelf.chamber.run("rm", &[&copy])?;
+                into.note(&name, &history, verified(&store, &at, found)?);
+                store.chamber.run("umount", &[&at])?;
+                store.chamber.run("rm", &[&copy])?;
             }
             Ok::<(), NotRun>(())
         };
@@ -102,27 +102,27 @@ impl Round {
     }
 }
 
-/// What became of an image.
-enum Found {
+/// The result of one image.
+enum ImageResult {
     /// A service serves it; these promises are broken.
     Served(Vec<String>),
-    /// None does.
+    /// No service does.
     Refused(String),
 }
 
 impl Images {
-    fn note(&mut self, name: &str, history: &History, found: Found) {
+    fn note(&mut self, name: &str, history: &History, found: ImageResult) {
         let receipt = |outcome: &Outcome| matches!(outcome, Outcome::Acknowledged { .. });
         let receipts = history.attempts.iter().filter(|attempt| receipt(&attempt.outcome));
         self.acknowledged += receipts.count();
         match found {
-            Found::Served(wrong) => {
+            ImageResult::Served(wrong) => {
                 self.checked += 1;
                 self.broken += usize::from(!wrong.is_empty());
                 self.wrong
                     .extend(wrong.iter().take(TOLD_MAX).map(|wrong| format!("{name}: {wrong}")));
             }
-            Found::Refused(why) => {
+            ImageResult::Refused(why) => {
                 self.refused += 1;
                 self.wrong.push(format!("{name}: {why}"));
             }
@@ -175,34 +175,40 @@ async fn check(
     program: &[OsString],
     dir: &Path,
     history: &History,
-) -> Result<Found, NotRun> {
+) -> Result<ImageResult, NotRun> {
     match checker.replace_logging(program.to_vec(), dir).await {
         Ok(()) => {}
-        Err(error @ ProcessError::NotUp { .. }) => return Ok(Found::Refused(error.to_string())),
+        Err(error @ ProcessError::NotUp { .. }) => {
+            return Ok(ImageResult::Refused(error.to_string()));
+        }
         Err(error) => return Err(error.into()),
     }
     checker.ready().await?;
     let clock = Ledger::start();
     let read = read_records(&checker.client(), clock.run()).await;
     let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
-        return Ok(Found::Refused("it cannot be read".to_owned()));
+        return Ok(ImageResult::Refused("it cannot be read".to_owned()));
     };
     let violations = broken(history, &log);
-    Ok(Found::Served(violations.iter().map(|violation| format!("{violation:.200?}")).collect()))
+    Ok(ImageResult::Served(
+        violations.iter().map(|violation| format!("{violation:.200?}")).collect(),
+    ))
 }
 
-/// What the check of the journal says of what recovery made of it.
-fn verified(shelf: &Shelf, dir: &Path, found: Found) -> Result<Found, NotRun> {
-    let Found::Served(wrong) = found else { return Ok(found) };
+/// Checks the journal that recovery has left.
+fn verified(store: &ImageStore, dir: &Path, found: ImageResult) -> Result<ImageResult, NotRun> {
+    let ImageResult::Served(wrong) = found else { return Ok(found) };
     let oncelog = directory()?.join("oncelog");
     let mut command: Vec<OsString> = vec![oncelog.into()];
     command.extend(["journal", "verify", "--data-dir"].map(OsString::from));
     command.push(dir.join("logging").into());
-    let command = shelf.chamber.inside(&command);
-    let Some((program, args)) = command.split_first() else { return Ok(Found::Served(wrong)) };
+    let command = store.chamber.inside(&command);
+    let Some((program, args)) = command.split_first() else {
+        return Ok(ImageResult::Served(wrong));
+    };
     let output = std::process::Command::new(program).args(args).output()?;
     if output.status.success() {
-        return Ok(Found::Served(wrong));
+        return Ok(ImageResult::Served(wrong));
     }
-    Ok(Found::Refused(String::from_utf8_lossy(&output.stdout).into_owned()))
+    Ok(ImageResult::Refused(String::from_utf8_lossy(&output.stdout).into_owned()))
 }

@@ -1,4 +1,5 @@
-//! A real failure of a sync: the device under the file system runs out, which the kernel tells once.
+//! A real failure of a sync: the device under the file system runs out of space, which the kernel reports
+//! once.
 
 use std::{
     ffi::OsString,
@@ -19,7 +20,7 @@ use crate::{
     trio::{Programs, Trio},
 };
 
-/// What the device really has; the file system believes in more.
+/// The real size of the device. The file system assumes more.
 const REAL_SIZE: &str = "16m";
 
 /// Bytes of a post: some hundred fill the device.
@@ -34,14 +35,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The exit code that says that the disk failed.
 const DISK_FAILED: i32 = 74;
 
-/// What came of a real failure.
+/// The results of a real failure.
 #[derive(Debug, Clone, Default)]
 pub struct Thin {
     /// Syncs that failed.
     pub failures: usize,
     /// Messages with a receipt from before.
     pub acknowledged: usize,
-    /// What is wrong, in words.
+    /// Descriptions of what is wrong.
     pub wrong: Vec<String>,
 }
 
@@ -163,7 +164,7 @@ fn failures(trace: &str, mut wrong: Vec<String>) -> (usize, Vec<String>) {
     (failures, wrong)
 }
 
-/// A file system on a device that has less than it says.
+/// A file system on a thin device: it has less space than it claims.
 struct Device {
     chamber: Chamber,
     dir: PathBuf,

@@ -1,7 +1,7 @@
-//! `faultlab storm`: many clients that wait while the logging service is away, and what arrives there.
+//! `faultlab storm`: many clients wait while the logging service is away; what arrives there is counted.
 //!
 //! - [`Args`], [`run`]: the big run
-//! - [`Storm`], [`Found`]: what is measured, and how
+//! - [`Storm`], [`Results`]: what is measured, and how
 //! - `counter`: counts the calls on the wire, right before the logging service
 //!
 //! Two things are counted at the logging service: calls, and copies of messages, which are the bytes of
@@ -9,12 +9,12 @@
 //! six copies.
 
 mod counter;
-mod found;
+mod results;
 
 use std::{io, process::ExitCode, time::Duration};
 
 use self::counter::{Arrived, Backend, Counter};
-pub use self::found::{Found, Harm};
+pub use self::results::{Harm, Results};
 use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
     nemesis::Link,
@@ -53,12 +53,12 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
         seed: args.seed,
         calm: Duration::from_secs(5),
     };
-    let found = storm.run(&trio).await?;
-    show(&found);
-    Ok(found.goals())
+    let results = storm.run(&trio).await?;
+    show(&results);
+    Ok(results.goals())
 }
 
-/// A storm.
+/// A retry storm: outages of the logging service under many clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Storm {
     /// How long the logging service is away: first silent, then down, then failing every other call.
@@ -76,7 +76,7 @@ impl Storm {
     ///
     /// # Errors
     /// [`NotRun`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, NotRun> {
+    pub async fn run(&self, trio: &Trio) -> Result<Results, NotRun> {
         let counter = Counter::start(trio.link(Link::Logging).target(), self.seed).await?;
         trio.link(Link::Logging).retarget(counter.address());
         trio.link(Link::Logging).cut(Cut::End);
@@ -115,7 +115,7 @@ impl Storm {
         let all: Vec<&Measured> =
             [&calm].into_iter().chain(harms.iter().map(|harm| &harm.measured)).collect();
         let audit = Audit::of(&trio.client(), &all).await?;
-        Ok(Found { harms, bytes_per_message, audit })
+        Ok(Results { harms, bytes_per_message, audit })
     }
 
     fn harm(

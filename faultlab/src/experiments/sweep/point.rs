@@ -28,14 +28,14 @@ impl fmt::Display for Harm {
 
 /// A kind of system call and what happens at one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct Injection {
     /// The call.
     pub syscall: &'static str,
     /// What happens.
     pub harm: Harm,
 }
 
-/// What a call of [`Line`] must lead to.
+/// What a call of [`Injection`] must lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     /// The process ends by the signal.
@@ -48,16 +48,16 @@ pub(super) enum Expected {
     GoesOn,
 }
 
-const fn kill(syscall: &'static str) -> Line {
-    Line { syscall, harm: Harm::Kill }
+const fn kill(syscall: &'static str) -> Injection {
+    Injection { syscall, harm: Harm::Kill }
 }
 
-const fn error(syscall: &'static str, error: &'static str) -> Line {
-    Line { syscall, harm: Harm::Error(error) }
+const fn error(syscall: &'static str, error: &'static str) -> Injection {
+    Injection { syscall, harm: Harm::Error(error) }
 }
 
 /// Everything that is swept: each call the journal makes, and the ones that carry its answers.
-pub const ALL: [Line; 28] = [
+pub const ALL: [Injection; 28] = [
     kill("pwrite64"),
     kill("fdatasync"),
     kill("fsync"),
@@ -85,10 +85,10 @@ pub const ALL: [Line; 28] = [
     error("openat", "ENFILE"),
     error("openat", "ENOSPC"),
     error("openat", "EACCES"),
-    Line { syscall: "fdatasync", harm: Harm::Delay(1200) },
+    Injection { syscall: "fdatasync", harm: Harm::Delay(1200) },
 ];
 
-impl Line {
+impl Injection {
     /// Calls of other threads than those of the journal, on other files than its own.
     const fn is_anywhere(&self) -> bool {
         matches!(self.syscall.as_bytes(), b"write" | b"writev")

@@ -1,4 +1,4 @@
-//! One point tried: the workload under harm, a restart without it, and a check.
+//! One point: the workload under harm, a restart without it, and a check.
 
 use std::{
     ffi::OsString,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::point::{Expected, Line};
+use super::point::{Expected, Injection};
 use crate::{
     checker::broken,
     experiments::NotRun,
@@ -22,7 +22,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the service is looked at.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Longer than the journal waits before it marks its end.
+/// Longer than the journal waits before it seals its end.
 const IDLE: Duration = Duration::from_millis(70);
 
 /// The exit code that says that the disk failed.
@@ -31,15 +31,15 @@ const DISK_FAILED: i32 = 74;
 /// Times a post is repeated in the end.
 const SETTLE_TRIES: usize = 5;
 
-/// What is told of one point.
+/// Violations that are reported for one point.
 const WRONG_MAX: usize = 3;
 
-/// What came of one point.
+/// The result of one point.
 #[derive(Debug, Clone)]
-pub(super) struct Tried {
+pub(super) struct PointResult {
     /// Whether the call was reached, so that there was harm.
     pub(super) reached: bool,
-    /// What is wrong, in words. Nothing: it recovered.
+    /// Descriptions of what is wrong. None: it recovered.
     pub(super) wrong: Vec<String>,
     /// Receipts for a batch whose write or sync had failed, or for a later one.
     pub(super) acks_after_error: usize,
@@ -75,7 +75,7 @@ async fn post(ledger: &Ledger, client: &Client, name: &str, size: usize) {
 /// How a service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
-    /// What it said; none, if it was killed.
+    /// Its exit code; none, if it was killed.
     pub(super) code: Option<i32>,
 }
 
@@ -90,7 +90,7 @@ struct Harmed {
 /// One point.
 pub(super) struct Trial<'a> {
     /// What is harmed, and how.
-    pub(super) line: Line,
+    pub(super) injection: Injection,
     /// The service without harm.
     pub(super) program: &'a [OsString],
     /// Where its data is.
@@ -106,8 +106,8 @@ impl Trial<'_> {
         &self,
         trio: &mut Trio,
         start: Result<(), End>,
-    ) -> Result<Tried, NotRun> {
-        let Self { line, ledger, .. } = *self;
+    ) -> Result<PointResult, NotRun> {
+        let Self { injection, ledger, .. } = *self;
         let harmed = self.harm(trio, start).await?;
         let client = trio.client();
         ledger.settle(&client, SETTLE_TRIES).await;
@@ -115,13 +115,14 @@ impl Trial<'_> {
         let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
         trio.logging.kill()?;
 
-        let reached = match line.expected() {
+        let reached = match injection.expected() {
             Expected::Killed => harmed.end == Some(End { code: None }),
             Expected::Stops | Expected::StopsOrRefuses | Expected::GoesOn => {
                 harmed.failed.is_some()
             }
         };
-        let mut wrong: Vec<String> = wrong_end(line, reached, harmed.end).into_iter().collect();
+        let mut wrong: Vec<String> =
+            wrong_end(injection, reached, harmed.end).into_iter().collect();
         let attempts = ledger.history().attempts;
         let mut acks_after_error = 0;
         match log {
@@ -141,12 +142,12 @@ impl Trial<'_> {
             wrong.push(format!("{unsettled} posts were never answered with a receipt"));
         }
         wrong.truncate(WRONG_MAX);
-        Ok(Tried { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
+        Ok(PointResult { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
     }
 
     /// Lets the workload run into the harm, and starts the service again without.
     async fn harm(&self, trio: &mut Trio, start: Result<(), End>) -> Result<Harmed, NotRun> {
-        let Self { line, program, dir, ledger } = *self;
+        let Self { injection, program, dir, ledger } = *self;
         let client = trio.client();
         let began = (SystemTime::now(), ledger.run().now());
         let mut end = start.err();
@@ -159,7 +160,7 @@ impl Trial<'_> {
                 ended = ended(trio) => end = Some(ended?),
             }
         }
-        if over && line.expected() == Expected::Stops && injected(dir)?.is_some() {
+        if over && injection.expected() == Expected::Stops && injected(dir)?.is_some() {
             let status = trio.logging.ended(STOP_TIMEOUT).await?;
             end = status.map(|status| End { code: status.code() });
         }
@@ -189,9 +190,9 @@ async fn ended(trio: &mut Trio) -> Result<End, NotRun> {
     }
 }
 
-fn wrong_end(line: Line, reached: bool, end: Option<End>) -> Option<String> {
+fn wrong_end(injection: Injection, reached: bool, end: Option<End>) -> Option<String> {
     let disk_failed = Some(End { code: Some(DISK_FAILED) });
-    let right = match line.expected() {
+    let right = match injection.expected() {
         _ if !reached => true,
         Expected::Killed => true,
         Expected::Stops => end == disk_failed,
@@ -237,7 +238,7 @@ fn micros_since(began: SystemTime, at: SystemTime) -> Micros {
     Micros::try_from(passed.as_micros()).unwrap_or(Micros::MAX)
 }
 
-/// Enough of `text` to know what it is about.
+/// The beginning of `text`.
 fn head(text: &str) -> String {
     text.chars().take(60).collect()
 }

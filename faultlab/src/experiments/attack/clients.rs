@@ -1,4 +1,4 @@
-//! Clients that behave, and measure how they are served.
+//! Well-behaved clients that measure their latencies.
 
 use std::{
     io,
@@ -19,29 +19,29 @@ const RATE: u32 = 100;
 /// Connections that share the posts: so many that one slow answer does not hold up the next ones.
 const CONNECTIONS: u32 = 8;
 
-/// Pause between two clients that come for the first time.
-const NEWCOMER_PAUSE: Duration = Duration::from_millis(250);
+/// Pause between two new clients.
+const NEW_CLIENT_PAUSE: Duration = Duration::from_millis(250);
 
 /// A post that takes longer has failed.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How posts went.
+/// Latencies of acknowledged posts, and the failures of the others.
 #[derive(Debug, Clone, Default)]
-pub struct Service {
-    /// How long each acknowledged post took, from the moment it was due.
+pub struct Latencies {
+    /// Of each acknowledged post, from the moment it was due.
     times: Vec<Duration>,
-    /// Why the others were not acknowledged.
+    /// Of each other post, the reason.
     pub failures: Vec<String>,
 }
 
-impl Service {
+impl Latencies {
     /// How many were acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
         self.times.len()
     }
 
-    /// The time within which this part of them was acknowledged.
+    /// The latency at this quantile.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Duration {
         let mut times = self.times.clone();
@@ -60,10 +60,10 @@ impl Service {
 
 /// Posts at a steady rate for `time`, over a few connections that stay open. Each time counts from
 /// when the post was due, so that a late one hides none behind it.
-pub async fn post_steadily(facade: SocketAddr, time: Duration) -> Service {
+pub async fn post_steadily(facade: SocketAddr, time: Duration) -> Latencies {
     let begin = Instant::now();
     let connections = (0..CONNECTIONS).map(async |number| {
-        let mut service = Service::default();
+        let mut latencies = Latencies::default();
         let mut connection = None;
         for post in (number..).step_by(CONNECTIONS as usize) {
             let due = begin + Duration::from_secs(1) * post / RATE;
@@ -72,30 +72,30 @@ pub async fn post_steadily(facade: SocketAddr, time: Duration) -> Service {
             }
             sleep_until(due.into()).await;
             let posted = post_on(&mut connection, facade).await;
-            service.add(due, posted);
+            latencies.add(due, posted);
         }
-        service
+        latencies
     });
-    let mut all = Service::default();
-    for service in join_all(connections).await {
-        all.times.extend(service.times);
-        all.failures.extend(service.failures);
+    let mut all = Latencies::default();
+    for latencies in join_all(connections).await {
+        all.times.extend(latencies.times);
+        all.failures.extend(latencies.failures);
     }
     all
 }
 
 /// For `time`, connects again and again, each time to post once. Each time counts from before the
 /// connection.
-pub async fn come_anew(facade: SocketAddr, time: Duration) -> Service {
+pub async fn post_anew(facade: SocketAddr, time: Duration) -> Latencies {
     let begin = Instant::now();
-    let mut service = Service::default();
+    let mut latencies = Latencies::default();
     while begin.elapsed() < time {
         let begun = Instant::now();
         let posted = post_on(&mut None, facade).await;
-        service.add(begun, posted);
-        tokio::time::sleep(NEWCOMER_PAUSE).await;
+        latencies.add(begun, posted);
+        tokio::time::sleep(NEW_CLIENT_PAUSE).await;
     }
-    service
+    latencies
 }
 
 /// One post over a connection of its own.
@@ -106,7 +106,7 @@ pub async fn post_once(facade: SocketAddr) -> io::Result<()> {
     post_on(&mut None, facade).await
 }
 
-/// Fails without a connection left if it fails.
+/// Closes the connection if it fails.
 async fn post_on(connection: &mut Option<TcpStream>, facade: SocketAddr) -> io::Result<()> {
     let post = async {
         let mut stream = match connection.take() {
@@ -155,9 +155,9 @@ mod tests {
     #[test]
     fn a_quantile_is_a_time_that_was_measured() {
         let times = (1..=100).rev().map(Duration::from_millis).collect();
-        let service = Service { times, failures: Vec::new() };
-        assert_eq!(service.quantile(0.5), Duration::from_millis(51));
-        assert_eq!(service.quantile(0.99), Duration::from_millis(100));
-        assert_eq!(Service::default().quantile(0.99), Duration::ZERO);
+        let latencies = Latencies { times, failures: Vec::new() };
+        assert_eq!(latencies.quantile(0.5), Duration::from_millis(51));
+        assert_eq!(latencies.quantile(0.99), Duration::from_millis(100));
+        assert_eq!(Latencies::default().quantile(0.99), Duration::ZERO);
     }
 }

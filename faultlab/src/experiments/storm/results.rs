@@ -1,4 +1,4 @@
-//! What a storm came to, and what it should have come to.
+//! The results of a storm, and the goals.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ const TOGETHER_MAX: usize = 2;
 /// follows.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
 
-/// What one kind of harm came to.
+/// The results of one kind of harm.
 #[derive(Debug)]
 pub struct Harm {
     pub(super) name: &'static str,
@@ -42,9 +42,9 @@ pub struct Harm {
     pub recovery: Option<Duration>,
 }
 
-/// What came of all kinds.
+/// The results of a storm.
 #[derive(Debug)]
-pub struct Found {
+pub struct Results {
     /// Each kind of harm.
     pub harms: Vec<Harm>,
     /// Bytes of the calls for each message when all is well.
@@ -93,7 +93,7 @@ fn together(times: &[Instant]) -> usize {
     ends.max().unwrap_or_default()
 }
 
-impl Found {
+impl Results {
     /// The figures beside their goals.
     #[must_use]
     pub fn goals(&self) -> Goals {
@@ -141,7 +141,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "one message takes {:.0} bytes of a call", self.bytes_per_message)?;
         for harm in &self.harms {
