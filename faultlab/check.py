@@ -37,7 +37,7 @@ CREATE TABLE log (place INTEGER PRIMARY KEY, sequence INT, uuid TEXT, message TE
 CREATE TABLE chain (count INTEGER PRIMARY KEY, chain INT);
 """
 
-# What each message and each key came to, once all is told.
+# Summaries of each message and each key, after all lines are read.
 SUMMARIES = """
 CREATE INDEX log_message ON log (message);
 CREATE INDEX log_uuid ON log (uuid);

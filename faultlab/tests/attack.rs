@@ -1,4 +1,4 @@
-//! Every attack in small, beside clients that behave.
+//! Every attack in small, beside well-behaved clients.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 

@@ -1,4 +1,4 @@
-//! A run that was kept once is checked as it was then, whatever has become of the checkers since.
+//! A run that was kept once is checked as it was then, however the checkers have changed since.
 //!
 //! `golden/format-1` was kept by `oncelog prove`: `kept` with a journal, `forgotten` with a store that
 //! forgets. `golden/format-0/kept` is the same run as the format before had it. They are never written

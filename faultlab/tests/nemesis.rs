@@ -48,7 +48,7 @@ async fn every_fault_can_be_done_to_each_victim_and_undone() {
     let mut done = Vec::new();
     let nemesis = async {
         harm(&mut trio, &plan, Duration::from_secs(120), &run, &mut done).await.unwrap();
-        // Nothing but the end of each fault makes them well.
+        // The end of each fault alone restores them.
         trio.ready().await.unwrap();
         let acknowledged = run.acknowledged();
         while run.acknowledged() < acknowledged + 20 {

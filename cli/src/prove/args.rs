@@ -1,4 +1,4 @@
-//! What `oncelog prove` is asked for.
+//! The arguments of `oncelog prove`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -66,7 +66,7 @@ pub struct Args {
     report: PathBuf,
 }
 
-/// The same, understood.
+/// The parsed arguments.
 pub(super) struct Settings {
     pub(super) parameters: Parameters,
     /// Time between two requests of a client.

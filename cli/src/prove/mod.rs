@@ -36,7 +36,7 @@ use crate::{
 /// and outcomes remain unknown.
 const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 
-/// Proves it, or finds that it is not so. Ctrl-C ends the faults early; what happened until then is
+/// Checks the promises, and writes a report. Ctrl-C ends the faults early; what happened until then is
 /// checked.
 ///
 /// # Errors
@@ -116,7 +116,7 @@ fn conclude(outcome: &Outcome, file: &Path, dir: RunDir) -> Result<(), Exit> {
     }
 }
 
-/// This very program, in its role as each of the services. Segments are small, so that the journal goes
+/// This program as each of the services. Segments are small, so that the journal goes
 /// on to a new file while it is harmed.
 fn programs(store: &str) -> io::Result<Programs> {
     let program = env::current_exe()?;

@@ -92,7 +92,7 @@ impl LogReader {
 
 fn explain(status: &Status) -> String {
     if status.source().is_some() {
-        // Not the service's words: the connection broke.
+        // The connection broke: these are not the words of the service.
         root_cause(status)
     } else if status.message().is_empty() {
         status.code().description().to_owned()

@@ -141,7 +141,7 @@ impl Report {
         }
     }
 
-    /// Sums up.
+    /// Prints the summary.
     pub(super) fn summary(&mut self) {
         let Totals { stored, duplicates, failed, unknown } = self.totals;
         let mut summary = format!(
@@ -159,12 +159,12 @@ impl Report {
         self.note(summary);
     }
 
-    /// How the command ends.
+    /// The result of the command.
     pub(super) fn exit(self) -> Result<(), Exit> {
         if self.exit == Exit::Success { Ok(()) } else { Err(self.exit) }
     }
 
-    /// Says something on standard error.
+    /// Prints a note on standard error.
     pub(super) fn note(&self, note: impl fmt::Display) {
         // If standard error is closed, the exit code still tells.
         let write = || {

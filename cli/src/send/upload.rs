@@ -154,8 +154,8 @@ impl Feed<'_> {
     }
 }
 
-/// Reports an answer for each line in `sent`. On an error `oldest` is the line it came instead of
-/// an answer to, if there is one; those still in `sent` are without an answer too.
+/// Reports an answer for each line in `sent`. After an error, `oldest` is the first line without an
+/// answer, if it had been taken from `sent`; the lines still in `sent` have no answer either.
 async fn report_answers(
     client: &FacadeClient,
     body: ReceiverStream<Result<Bytes, Infallible>>,

@@ -93,7 +93,7 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<&'static str>>>;
 
-    /// Ends when it is told to, a while later.
+    /// Ends a while after its stop.
     fn obedient(name: &'static str, log: &Log) -> Service {
         let log = Arc::clone(log);
         Service::start(name, |stop| async move {

@@ -1,4 +1,4 @@
-//! Lies that a later truth covers up: the client repeats, and all seems well.
+//! Wrong answers that a later right one covers up: the client repeats, and all seems well.
 
 use super::*;
 

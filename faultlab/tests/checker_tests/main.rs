@@ -28,7 +28,7 @@ fn record(sequence: u64, uuid: &str, message: &str) -> Record {
 }
 
 /// `a` is acknowledged, repeated and acknowledged again; `b` is unknown and stored; `c` is unknown
-/// and absent; `d` is refused twice over; `e` is sent after all of them. Readers look on.
+/// and absent; `d` is refused twice over; `e` is sent after all of them. Readers read meanwhile.
 fn good() -> (History, Vec<Record>) {
     let log = vec![record(1, "A", "a"), record(2, "B", "b"), record(3, "E", "e")];
     let attempts = vec![
@@ -343,7 +343,7 @@ fn a_message_with_two_keys_is_checked_under_both() {
     caught(second_key, &expected);
 }
 
-/// `good`, with faults that were over at 35, and a wish to see a receipt within `within`.
+/// `good`, with faults that were over at 35, and a receipt is due within `within`.
 fn healed(within: Micros) -> (History, Vec<Record>) {
     let (mut history, log) = good();
     history.healed.push(Healed { at: 35, within });

@@ -7,7 +7,7 @@ use http::Request;
 use serde_json::Value;
 
 use super::{
-    model::{id, text_and_key},
+    model::{Form, id, text_and_key},
     with_fixture,
 };
 
@@ -44,7 +44,7 @@ fn check(upload: &[u8], outcomes: &[Value]) -> Vec<String> {
             continue;
         }
         let outcome = outcomes.next().expect("an outcome for each line");
-        let message = text_and_key(line, true).and_then(|(text, key)| match key {
+        let message = text_and_key(line, Form::UploadLine).and_then(|(text, key)| match key {
             None => Some((text, None)),
             Some(key) => id(&key).map(|id| (text, Some(id))),
         });

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Answer, Fixture,
-    model::{id, key_of_header, quoted, text_and_key},
+    model::{Form, id, key_of_header, quoted, text_and_key},
     read_request, with_fixture,
 };
 
@@ -55,7 +55,7 @@ fn expected(headers: &HeaderMap, body: &[u8]) -> Option<(String, Option<Named>)>
         }
         _ => return None,
     };
-    Some((text_and_key(body, false)?.0, named))
+    Some((text_and_key(body, Form::Post)?.0, named))
 }
 
 fn accepted(fixture: &Fixture, answer: &Answer, text: &str, key: Option<Named>) {
