@@ -15,7 +15,7 @@ import os
 import statistics
 
 from bench import RELEASE, Service, control, post, running, wrk
-from meters import Meters, tree_cpu_seconds
+from meters import Meters, cores, tree_cpu_seconds
 
 WARM_UP_SECONDS = 1
 
@@ -111,8 +111,7 @@ def median(runs, figure):
 
 def shown(run):
     """A run in one line."""
-    cores = ", ".join(f"{name} {share:.2f}" for name, share in run["cores"].items())
     batch = run["messages_a_flush"]
-    return (f"{run['rate']:9.0f}/s  p50 {run['p50_us']:7.0f} us  p99 {run['p99_us']:7.0f} us  cores: {cores},"
+    return (f"{run['rate']:9.0f}/s  p50 {run['p50_us']:7.0f} us  p99 {run['p99_us']:7.0f} us  cores: {cores(run)},"
             f" wrk {run['load_cores']:.2f}, idle {run['idle_cores']:.2f}, stolen {run['stolen_cores']:.2f}"
             + (f"; {batch:.1f} a flush of {run['flush_us']:.0f} us" if batch else "") + f"  {run['failed']}")

@@ -7,7 +7,8 @@ import json
 import re
 from pathlib import Path
 
-from goals import judged, number, verdict
+from goals import evaluated, number, verdict
+from meters import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "benches" / "figures.json"
@@ -51,14 +52,10 @@ def factor(value):
     return "-" if value is None else f"{value:.2f}"
 
 
-def cores(row):
-    return ", ".join(f"{name} {share:.2f}" for name, share in row["cores"].items())
-
-
 def goals_table(kept):
     rows = [(what, f"{'≥' if sign == '>=' else '≤'} {goal:g}", number(found),
              "**MISSED**" if reached is False else verdict(reached))
-            for what, sign, goal, found, reached in judged(kept)]
+            for what, sign, goal, found, reached in evaluated(kept)]
     return table(["what", "goal", "found", ""], rows)
 
 

@@ -45,7 +45,7 @@ GOALS = [
 ]
 
 
-def judged(figures):
+def evaluated(figures):
     """Each goal with what was found, or None if it was not measured, and whether it was reached."""
     for what, sign, goal, part, take in GOALS:
         found = take(figures["parts"][part]) if part in figures["parts"] else None
@@ -67,6 +67,6 @@ def number(value):
 
 
 def show(figures):
-    for what, sign, goal, found, reached in judged(figures):
+    for what, sign, goal, found, reached in evaluated(figures):
         if found is not None:
             print(f"{what:86} {number(found):>8}  goal {sign} {goal:<5} {verdict(reached)}")

@@ -75,7 +75,7 @@ def measure(lab, quick):
             sizes = [0, 0.5, 1] if quick else SIZES
             for million in sizes:
                 fill(services[2], last_sequence(services[2].addr), int(million * MILLION))
-                # The last is what is judged.
+                # The last is what is evaluated.
                 rounds = 2 if quick else 15 if million == sizes[-1] else 5
                 rows.append(step(lab, services, data, rounds))
         finally:

@@ -7,14 +7,14 @@ mod support;
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use self::support::{cluster::Cluster, oncelog, run, stderr, stdout, unused_url};
+use self::support::{cluster::Cluster, interrupt, oncelog, run, stderr, stdout, unused_url};
 
 /// Time limit for something that must happen soon.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -136,8 +136,7 @@ fn interrupted(cluster: &Cluster, args: &[&str]) -> Output {
     while stored(cluster).len() <= before {
         assert!(Instant::now() < deadline, "nothing is posted");
     }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&child);
     child.wait_with_output().unwrap()
 }
 

@@ -6,11 +6,12 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    process::{Command, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use self::support::{
+    interrupt,
     logging::{self, End},
     oncelog, run, stderr, stdout, unused_url,
 };
@@ -71,8 +72,7 @@ async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "a");
     assert_eq!(lines.next().unwrap().unwrap(), "b");
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
 }
@@ -84,8 +84,7 @@ async fn ctrl_c_ends_it_while_its_output_pipe_is_full() {
     let mut child =
         oncelog().args(["read", "--logging-url", &url]).stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&child);
     let deadline = Instant::now() + Duration::from_secs(10);
     let ended = loop {
         match child.try_wait().unwrap() {

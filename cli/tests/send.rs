@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::support::{facade::Facade, oncelog, run, stderr, stdout, unused_url};
+use self::support::{facade::Facade, interrupt, oncelog, run, stderr, stdout, unused_url};
 
 fn send(facade: &Facade, args: &[&str]) -> Output {
     run(&[&["send", "--url", &facade.url], args].concat())
@@ -198,8 +198,7 @@ fn ctrl_c_names_what_is_under_way() {
             let bytes = connection.read(&mut chunk).unwrap();
             request.extend_from_slice(&chunk[..bytes]);
         }
-        let id = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        interrupt(&child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let log = stderr(&output);

@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::{net::TcpListener, process::Command};
+use std::net::TcpListener;
 
-use self::support::{cluster::Cluster, oncelog, run, stderr, stdout};
+use self::support::{cluster::Cluster, interrupt, oncelog, run, stderr, stdout};
 
 #[test]
 fn what_is_sent_can_be_read_and_ctrl_c_ends_it_well() {
@@ -20,8 +20,7 @@ fn what_is_sent_can_be_read_and_ctrl_c_ends_it_well() {
     assert_eq!(stdout(&read), "hello\n", "{}", stderr(&read));
     assert_eq!(cluster.lines.next().unwrap().unwrap(), "Logged message: hello");
 
-    let id = cluster.child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&cluster.child);
     assert_eq!(cluster.child.wait().unwrap().code(), Some(0));
 }
 

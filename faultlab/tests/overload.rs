@@ -60,7 +60,7 @@ async fn an_outage_is_not_answered_with_a_storm() {
     };
     let found = storm.run(&trio).await.unwrap();
     println!("{found}{}", found.goals());
-    for outage in found.harms.iter().filter(|harm| harm.is_outage()) {
+    for outage in found.phases.iter().filter(|phase| phase.is_outage()) {
         assert!(outage.posted >= 100);
         assert!(outage.arrivals() > 0, "nothing was counted: {found}");
         assert!(outage.amplification() <= 1.2, "{}", outage.amplification());

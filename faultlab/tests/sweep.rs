@@ -6,17 +6,17 @@ mod support;
 
 use faultlab::experiments::{
     NotRun,
-    sweep::{ALL, Harm, Injection, measure},
+    sweep::{ALL, Effect, Injection, measure},
 };
 
 /// Of each kind of harm, the injections that say most.
 fn sampled(injection: &Injection) -> bool {
-    match (injection.syscall, injection.harm) {
-        ("pwrite64" | "fdatasync" | "writev", Harm::Kill)
-        | ("pwrite64" | "fdatasync", Harm::Error("EIO"))
-        | ("pwrite64", Harm::Error("ENOSPC"))
-        | ("fdatasync", Harm::Delay(_)) => true,
-        (_, Harm::Kill | Harm::Error(_) | Harm::Delay(_)) => false,
+    match (injection.syscall, injection.effect) {
+        ("pwrite64" | "fdatasync" | "writev", Effect::Kill)
+        | ("pwrite64" | "fdatasync", Effect::Error("EIO"))
+        | ("pwrite64", Effect::Error("ENOSPC"))
+        | ("fdatasync", Effect::Delay(_)) => true,
+        (_, Effect::Kill | Effect::Error(_) | Effect::Delay(_)) => false,
     }
 }
 

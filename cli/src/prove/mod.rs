@@ -14,7 +14,7 @@ use std::{env, fs, io, path::Path, time::Duration};
 
 use faultlab::{
     load::Run,
-    report::{Subject, Verdict},
+    report::{Conclusion, Subject},
     trio::Programs,
 };
 use oncelog::exit::Exit;
@@ -94,16 +94,16 @@ fn conclude(outcome: &Outcome, file: &Path, dir: RunDir) -> Result<(), Exit> {
     };
     fs::write(file, report.html()).map_err(failed)?;
     print(format_args!("\nreport: {}", file.display()))?;
-    let verdict = report.verdict();
+    let conclusion = report.conclusion();
     let unkept = |error| Exit::Disk.because(format_args!("cannot keep the evidence: {error}"));
-    if let (RunDir::Asked(kept), Verdict::Kept | Verdict::Vacuous) = (&dir, verdict) {
+    if let (RunDir::Asked(kept), Conclusion::Kept | Conclusion::Vacuous) = (&dir, conclusion) {
         outcome.keep(kept).map_err(unkept)?;
         print(format_args!("kept: {}", kept.display()))?;
     }
-    match verdict {
-        Verdict::Kept => Ok(()),
-        Verdict::Vacuous => Err(Exit::Vacuous),
-        Verdict::Broken => {
+    match conclusion {
+        Conclusion::Kept => Ok(()),
+        Conclusion::Vacuous => Err(Exit::Vacuous),
+        Conclusion::Broken => {
             let broken: Vec<_> = report.broken_invariants().iter().map(|one| one.id()).collect();
             let kept = dir.keep();
             outcome.keep(&kept).map_err(unkept)?;

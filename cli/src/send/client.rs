@@ -200,8 +200,7 @@ pub(super) fn encode_line(line: &Line) -> Bytes {
 }
 
 fn json(post: &Post<'_>) -> Vec<u8> {
-    // Writing strings into memory cannot fail.
-    serde_json::to_vec(post).unwrap_or_default()
+    serde_json::to_vec(post).unwrap_or_else(|error| panic!("strings make valid JSON: {error}"))
 }
 
 /// The answers to an upload, in the order of its lines.

@@ -7,7 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod facade;
 pub(crate) mod logging;
 
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::net::TcpListener;
@@ -29,6 +29,12 @@ pub(crate) fn stdout(output: &Output) -> String {
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Sends SIGINT, as Ctrl-C does.
+pub(crate) fn interrupt(child: &Child) {
+    let kill = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
 }
 
 /// The URL of a port on which nothing listens.

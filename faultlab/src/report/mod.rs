@@ -1,6 +1,6 @@
 //! The result of a run, as a table for a terminal and as a page for a browser.
 //!
-//! - [`Report`]: the verdict and the figures
+//! - [`Report`]: the conclusion and the figures
 //! - `recovery`: how soon messages were stored again
 //! - `timeline`, `page`: the picture, and the page around it
 
@@ -15,9 +15,7 @@ use std::{
 };
 
 use crate::{
-    checker::{
-        Account, Invariant, Promise, Verdict as CheckerVerdict, Violation, verdict, verdict_of_part,
-    },
+    checker::{Account, Invariant, Promise, Verdict, Violation, verdict, verdict_of_part},
     history::{History, Peak, Record},
     nemesis::{Done, Fault},
     resources::Resource,
@@ -56,9 +54,9 @@ pub enum Subject {
     },
 }
 
-/// The verdict on a run.
+/// The conclusion from a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Conclusion {
     /// All promises were kept, though they could have been broken.
     Kept,
     /// A promise was broken.
@@ -92,7 +90,7 @@ impl Report {
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let CheckerVerdict { account, mut violations } = match &parameters.subject {
+        let Verdict { account, mut violations } = match &parameters.subject {
             Subject::Private { .. } => verdict(history, log),
             Subject::Running { .. } => verdict_of_part(history, log),
         };
@@ -114,16 +112,16 @@ impl Report {
         }
     }
 
-    /// What the run shows.
+    /// The conclusion from the run.
     #[must_use]
-    pub fn verdict(&self) -> Verdict {
+    pub fn conclusion(&self) -> Conclusion {
         let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
         if self.violations.iter().any(|violation| !vacuous(violation)) {
-            Verdict::Broken
+            Conclusion::Broken
         } else if self.lacks_faults() || !self.violations.is_empty() {
-            Verdict::Vacuous
+            Conclusion::Vacuous
         } else {
-            Verdict::Kept
+            Conclusion::Kept
         }
     }
 
@@ -235,14 +233,14 @@ impl Report {
         kinds.collect::<Vec<_>>().join(", ")
     }
 
-    fn conclusion(&self) -> &'static str {
-        match self.verdict() {
-            Verdict::Kept => "Every acknowledged message is stored exactly once, in order.",
-            Verdict::Broken => "A PROMISE WAS BROKEN.",
-            Verdict::Vacuous if matches!(self.parameters.subject, Subject::Running { .. }) => {
+    fn headline(&self) -> &'static str {
+        match self.conclusion() {
+            Conclusion::Kept => "Every acknowledged message is stored exactly once, in order.",
+            Conclusion::Broken => "A PROMISE WAS BROKEN.",
+            Conclusion::Vacuous if matches!(self.parameters.subject, Subject::Running { .. }) => {
                 "This run shows nothing: it needs repeats."
             }
-            Verdict::Vacuous => {
+            Conclusion::Vacuous => {
                 "This run shows nothing: it needs faults, unknown outcomes and repeats."
             }
         }
@@ -273,8 +271,8 @@ impl fmt::Display for Report {
         for (name, value) in self.rows() {
             writeln!(f, "{name:<32}{value}")?;
         }
-        write!(f, "\n{}", self.conclusion())?;
-        if self.verdict() == Verdict::Broken {
+        write!(f, "\n{}", self.headline())?;
+        if self.conclusion() == Conclusion::Broken {
             write!(f, "\n\n{}", self.details().trim_end())?;
         }
         Ok(())
@@ -342,28 +340,28 @@ mod tests {
     #[test]
     fn a_run_is_good_only_if_it_could_have_been_bad() {
         let good = [Outcome::Unknown, ok(true), ok(true)];
-        assert_eq!(report(1, &good, 1).verdict(), Verdict::Kept);
-        assert_eq!(report(0, &good, 1).verdict(), Verdict::Vacuous);
-        assert_eq!(report(1, &good[1..], 1).verdict(), Verdict::Broken);
-        assert_eq!(report(1, &[ok(false), ok(true)], 1).verdict(), Verdict::Vacuous);
-        assert_eq!(report(1, &[Outcome::Unknown, ok(true)], 1).verdict(), Verdict::Vacuous);
-        assert_eq!(report(1, &good, 0).verdict(), Verdict::Broken);
-        assert_eq!(report(1, &good, 2).verdict(), Verdict::Broken);
+        assert_eq!(report(1, &good, 1).conclusion(), Conclusion::Kept);
+        assert_eq!(report(0, &good, 1).conclusion(), Conclusion::Vacuous);
+        assert_eq!(report(1, &good[1..], 1).conclusion(), Conclusion::Broken);
+        assert_eq!(report(1, &[ok(false), ok(true)], 1).conclusion(), Conclusion::Vacuous);
+        assert_eq!(report(1, &[Outcome::Unknown, ok(true)], 1).conclusion(), Conclusion::Vacuous);
+        assert_eq!(report(1, &good, 0).conclusion(), Conclusion::Broken);
+        assert_eq!(report(1, &good, 2).conclusion(), Conclusion::Broken);
     }
 
     #[test]
     fn a_shared_deployment_needs_no_faults_and_may_have_gaps() {
         let running = |outcomes: &[Outcome], sequences: &[u64]| {
             let subject = Subject::Running { url: "http://x".to_owned() };
-            report_of(subject, 0, outcomes, sequences.iter().copied()).verdict()
+            report_of(subject, 0, outcomes, sequences.iter().copied()).conclusion()
         };
         let told =
             |sequence, replayed| Outcome::Acknowledged { uuid: "u".to_owned(), sequence, replayed };
-        assert_eq!(running(&[told(7, false), told(7, true)], &[7]), Verdict::Kept);
-        assert_eq!(running(&[told(7, false), told(7, true)], &[8]), Verdict::Broken);
-        assert_eq!(running(&[told(7, false), told(8, true)], &[7]), Verdict::Broken);
-        assert_eq!(running(&[told(7, false), told(7, true)], &[7, 9]), Verdict::Broken);
-        assert_eq!(running(&[told(7, false)], &[7]), Verdict::Vacuous);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[7]), Conclusion::Kept);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[8]), Conclusion::Broken);
+        assert_eq!(running(&[told(7, false), told(8, true)], &[7]), Conclusion::Broken);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[7, 9]), Conclusion::Broken);
+        assert_eq!(running(&[told(7, false)], &[7]), Conclusion::Vacuous);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Verdict};
+use super::{Conclusion, Report};
 use crate::{history::Micros, nemesis::Fault};
 
 const WIDTH: f64 = 1100.0;
@@ -18,16 +18,16 @@ pre{background:#f4f4f4;padding:1em;overflow:auto}svg{width:100%;height:auto}\
 .good{color:#137333}.bad{color:#b3261e}.o{fill:#f6d5d2}.r{fill:#3b6ea5}.f{fill:#b3261e}";
 
 pub(super) fn html(report: &Report) -> String {
-    let class = match report.verdict() {
-        Verdict::Kept => "good",
-        Verdict::Broken | Verdict::Vacuous => "bad",
+    let class = match report.conclusion() {
+        Conclusion::Kept => "good",
+        Conclusion::Broken | Conclusion::Vacuous => "bad",
     };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <title>oncelog prove, seed {}</title><style>{STYLE}</style></head>\n<body>\n\
          <h1>oncelog prove</h1>\n<p class=\"{class}\"><strong>{}</strong></p>\n",
         report.parameters.seed,
-        report.conclusion(),
+        report.headline(),
     );
     picture(&mut page, report);
     page += "<table>\n";

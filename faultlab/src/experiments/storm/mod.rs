@@ -14,7 +14,7 @@ mod results;
 use std::{io, process::ExitCode, time::Duration};
 
 use self::counter::{Arrived, Backend, Counter};
-pub use self::results::{Harm, Results};
+pub use self::results::{Phase, Results};
 use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
     nemesis::Link,
@@ -67,7 +67,7 @@ pub struct Storm {
     pub clients: usize,
     /// What the failing calls follow from.
     pub seed: u64,
-    /// How long clients post before and after each kind of harm.
+    /// How long clients post before and after each kind of phase.
     pub calm: Duration,
 }
 
@@ -90,11 +90,11 @@ impl Storm {
         let calm = plan(self.calm, 0).run().await?;
         let bytes_per_message =
             counter.take().body_bytes as f64 / calm.count(Fate::Accepted).max(1) as f64;
-        let mut harms = Vec::new();
+        let mut phases = Vec::new();
         let kinds =
             [("silent", Backend::Silent), ("down", Backend::Down), ("half fails", Backend::Fails)];
         for (name, backend) in kinds {
-            let first = harms.last().map_or(calm.end(), |harm: &Harm| harm.measured.end());
+            let first = phases.last().map_or(calm.end(), |phase: &Phase| phase.measured.end());
             let posting = tokio::spawn({
                 let plan = plan(self.calm + self.outage + self.calm, first);
                 async move { plan.run().await }
@@ -109,23 +109,23 @@ impl Storm {
             let arrived = counter.take();
             counter.set(Backend::Well);
             let measured = posting.await.map_err(io::Error::other)??;
-            harms.push(self.harm(name, backend, arrived, measured, bytes_per_message));
+            phases.push(self.phase(name, backend, arrived, measured, bytes_per_message));
             trio.ready().await?;
         }
         let all: Vec<&Measured> =
-            [&calm].into_iter().chain(harms.iter().map(|harm| &harm.measured)).collect();
+            [&calm].into_iter().chain(phases.iter().map(|phase| &phase.measured)).collect();
         let audit = Audit::of(&trio.client(), &all).await?;
-        Ok(Results { harms, bytes_per_message, audit })
+        Ok(Results { phases, bytes_per_message, audit })
     }
 
-    fn harm(
+    fn phase(
         &self,
         name: &'static str,
         backend: Backend,
         arrived: Arrived,
         measured: Measured,
         bytes_per_message: f64,
-    ) -> Harm {
+    ) -> Phase {
         let slices =
             |time: Duration| (time.as_millis() / measured.slice.as_millis().max(1)) as usize;
         let (begin, end) = (slices(self.calm), slices(self.calm + self.outage));
@@ -144,6 +144,6 @@ impl Storm {
             Backend::Fails | Backend::Well => None,
         };
         let copies = arrived.body_bytes as f64 / bytes_per_message.max(1.0);
-        Harm { name, posted, arrived, copies, measured, recovery }
+        Phase { name, posted, arrived, copies, measured, recovery }
     }
 }

@@ -26,9 +26,9 @@ const TOGETHER_MAX: usize = 2;
 /// follows.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
 
-/// The results of one kind of harm.
+/// The results of one kind of phase.
 #[derive(Debug)]
-pub struct Harm {
+pub struct Phase {
     pub(super) name: &'static str,
     /// Messages that were posted while it lasted, those under way when it began included.
     pub posted: u64,
@@ -45,15 +45,15 @@ pub struct Harm {
 /// The results of a storm.
 #[derive(Debug)]
 pub struct Results {
-    /// Each kind of harm.
-    pub harms: Vec<Harm>,
+    /// Each kind of phase.
+    pub phases: Vec<Phase>,
     /// Bytes of the calls for each message when all is well.
     pub bytes_per_message: f64,
     /// The log in the end.
     pub audit: Audit,
 }
 
-impl Harm {
+impl Phase {
     /// Copies of messages at the logging service, for each message posted.
     #[must_use]
     pub fn amplification(&self) -> f64 {
@@ -98,34 +98,34 @@ impl Results {
     #[must_use]
     pub fn goals(&self) -> Goals {
         let mut goals = Goals::default();
-        for harm in self.harms.iter().filter(|harm| harm.is_outage()) {
-            let (calls, connections) = harm.together();
-            let (found, arrivals) = (harm.amplification(), harm.arrivals());
+        for phase in self.phases.iter().filter(|phase| phase.is_outage()) {
+            let (calls, connections) = phase.together();
+            let (found, arrivals) = (phase.amplification(), phase.arrivals());
             goals.note(
                 "calls and connections that were counted",
                 "more than 0",
-                format!("{arrivals} ({})", harm.name),
+                format!("{arrivals} ({})", phase.name),
                 arrivals > 0,
             );
             goals.note(
                 "copies at the backend for each message",
                 format!("at most {AMPLIFICATION_MAX}"),
-                format!("{found:.3} ({})", harm.name),
+                format!("{found:.3} ({})", phase.name),
                 found <= AMPLIFICATION_MAX,
             );
             goals.note(
                 "calls or connections within 10 ms",
                 format!("at most {TOGETHER_MAX}"),
-                format!("{} ({})", calls.max(connections), harm.name),
+                format!("{} ({})", calls.max(connections), phase.name),
                 calls.max(connections) <= TOGETHER_MAX,
             );
-            let recovery = harm.recovery.unwrap_or_default();
+            let recovery = phase.recovery.unwrap_or_default();
             goals.note(
                 "first message stored after the outage",
                 format!("within {RECOVERY_MAX:?}"),
                 match recovery {
-                    Duration::MAX => format!("not in time ({})", harm.name),
-                    recovery => format!("{recovery:?} ({})", harm.name),
+                    Duration::MAX => format!("not in time ({})", phase.name),
+                    recovery => format!("{recovery:?} ({})", phase.name),
                 },
                 recovery <= RECOVERY_MAX,
             );
@@ -144,22 +144,22 @@ impl Results {
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "one message takes {:.0} bytes of a call", self.bytes_per_message)?;
-        for harm in &self.harms {
-            let (calls, connections) = harm.together();
+        for phase in &self.phases {
+            let (calls, connections) = phase.together();
             let fates = [Fate::Accepted, Fate::Refused, Fate::Unknown];
-            let [accepted, refused, unknown] = fates.map(|fate| harm.measured.count(fate));
+            let [accepted, refused, unknown] = fates.map(|fate| phase.measured.count(fate));
             writeln!(
                 f,
                 "{}: posted {}, calls {} ({:.4} a message), connections {}, copies {:.0} ({:.3} a \
                  message), at most {calls} calls and {connections} connections within 10 ms; all \
                  in all accepted {accepted}, refused {refused}, unknown {unknown}",
-                harm.name,
-                harm.posted,
-                harm.arrived.calls.len(),
-                harm.calls_per_message(),
-                harm.arrived.connections.len(),
-                harm.copies,
-                harm.amplification(),
+                phase.name,
+                phase.posted,
+                phase.arrived.calls.len(),
+                phase.calls_per_message(),
+                phase.arrived.connections.len(),
+                phase.copies,
+                phase.amplification(),
             )?;
         }
         writeln!(f, "log: {}", self.audit)

@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-pub use self::point::{ALL, Harm, Injection};
+pub use self::point::{ALL, Effect, Injection};
 use self::trial::{End, Trial, workload};
 use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
@@ -101,7 +101,7 @@ pub async fn measure(
         let mut points = 0;
         for when in (first..).step_by(every as usize) {
             let dir =
-                scratch.path().join(format!("{}-{}-{when}", injection.syscall, injection.harm));
+                scratch.path().join(format!("{}-{}-{when}", injection.syscall, injection.effect));
             copy_journal(scratch.path(), &dir)?;
             let trace = dir.join("trace");
             let command = injection.command(&strace, &program, &dir, &trace, when);
@@ -116,7 +116,7 @@ pub async fn measure(
             let tried = trial.run(&mut trio, start).await?;
             results.acknowledged += tried.acknowledged;
             results.acks_after_error += tried.acks_after_error;
-            let name = format!("{} {when} {}", injection.syscall, injection.harm);
+            let name = format!("{} {when} {}", injection.syscall, injection.effect);
             let is_right = tried.wrong.is_empty() && tried.acks_after_error == 0;
             if is_right {
                 fs::remove_dir_all(&dir)?;
@@ -131,7 +131,7 @@ pub async fn measure(
             results.tried += 1;
             results.recovered += usize::from(is_right);
         }
-        progress(&format!("{} {}: {points} points", injection.syscall, injection.harm));
+        progress(&format!("{} {}: {points} points", injection.syscall, injection.effect));
         results.injections_not_reached += usize::from(points == 0);
     }
     Ok(results)

@@ -7,7 +7,7 @@ const SEQUENCES_MAX: u64 = 64;
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Harm {
+pub enum Effect {
     /// The process ends at once (SIGKILL).
     Kill,
     /// The call is not made, and fails with this.
@@ -16,7 +16,7 @@ pub enum Harm {
     Delay(u32),
 }
 
-impl fmt::Display for Harm {
+impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill => f.write_str("SIGKILL"),
@@ -32,7 +32,7 @@ pub struct Injection {
     /// The call.
     pub syscall: &'static str,
     /// What happens.
-    pub harm: Harm,
+    pub effect: Effect,
 }
 
 /// What a call of [`Injection`] must lead to.
@@ -49,11 +49,11 @@ pub(super) enum Expected {
 }
 
 const fn kill(syscall: &'static str) -> Injection {
-    Injection { syscall, harm: Harm::Kill }
+    Injection { syscall, effect: Effect::Kill }
 }
 
 const fn error(syscall: &'static str, error: &'static str) -> Injection {
-    Injection { syscall, harm: Harm::Error(error) }
+    Injection { syscall, effect: Effect::Error(error) }
 }
 
 /// Everything that is swept: each call the journal makes, and the ones that carry its answers.
@@ -85,7 +85,7 @@ pub const ALL: [Injection; 28] = [
     error("openat", "ENFILE"),
     error("openat", "ENOSPC"),
     error("openat", "EACCES"),
-    Injection { syscall: "fdatasync", harm: Harm::Delay(1200) },
+    Injection { syscall: "fdatasync", effect: Effect::Delay(1200) },
 ];
 
 impl Injection {
@@ -95,11 +95,11 @@ impl Injection {
     }
 
     pub(super) const fn expected(&self) -> Expected {
-        match (self.harm, self.syscall.as_bytes()) {
-            (Harm::Kill, _) => Expected::Killed,
-            (Harm::Delay(_), _) => Expected::GoesOn,
+        match (self.effect, self.syscall.as_bytes()) {
+            (Effect::Kill, _) => Expected::Killed,
+            (Effect::Delay(_), _) => Expected::GoesOn,
             (_, b"fdatasync" | b"fsync") => Expected::Stops,
-            (Harm::Error(error), _) => match error.as_bytes() {
+            (Effect::Error(error), _) => match error.as_bytes() {
                 b"EIO" | b"EACCES" => Expected::Stops,
                 _ => Expected::StopsOrRefuses,
             },
@@ -116,10 +116,10 @@ impl Injection {
         trace: &Path,
         when: u32,
     ) -> Vec<OsString> {
-        let harm = match self.harm {
-            Harm::Kill => "signal=SIGKILL".to_owned(),
-            Harm::Error(error) => format!("error={error}"),
-            Harm::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
+        let harm = match self.effect {
+            Effect::Kill => "signal=SIGKILL".to_owned(),
+            Effect::Error(error) => format!("error={error}"),
+            Effect::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
         };
         let syscall = self.syscall;
         // The tracer is the grandchild, so that signals and exit codes are those of the service.
