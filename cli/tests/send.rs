@@ -151,10 +151,12 @@ async fn after_a_broken_upload_the_printed_commands_complete_it() {
     let broken = Facade::start_that_breaks_at(2).await;
     let output = send_input(&broken, &[], b"a\nb\nit's c\nd\n");
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stdout(&output).lines().count(), 2);
+    // An answer that is under way when the connection breaks may be lost with it.
+    let acknowledged = stdout(&output).lines().count();
+    assert!(acknowledged <= 2, "{output:?}");
     let log = stderr(&output);
     assert!(log.contains("the connection to the facade broke: "), "{log}");
-    assert!(log.contains("2 stored, 0 duplicates, 0 failed, "), "{log}");
+    assert!(log.contains(&format!("{acknowledged} stored, 0 duplicates, 0 failed, ")), "{log}");
 
     // The commands store what is missing, also when they are run twice.
     let directory = Path::new(env!("CARGO_BIN_EXE_oncelog")).parent().unwrap();
@@ -166,7 +168,7 @@ async fn after_a_broken_upload_the_printed_commands_complete_it() {
     }
     let texts = broken.texts();
     assert_eq!(texts[..3], ["a", "b", "it's c"]);
-    let sent = 2 + commands.len();
+    let sent = acknowledged + commands.len();
     assert_eq!(texts.len(), sent);
     if sent < 4 {
         assert!(log.contains(&format!("tail -n +{} FILE", sent + 1)), "{log}");
