@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, env};
 
 use fastrand::Rng;
 use faultlab::{
-    checker::{Invariant, SecondChecker, verdict, verdict_of_part},
+    checker::{Invariant, Scope, SecondChecker, verdict},
     history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
 
@@ -202,8 +202,9 @@ fn both_checkers_agree_on_hundreds_of_spoiled_histories() {
         history.keep(&head, &log, dir.path()).unwrap();
         let agreed =
             checker.agreed(dir.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        let checked = if part { verdict_of_part } else { verdict };
-        assert_eq!(agreed, checked(&history, &log), "seed {seed}: the kept run is another one");
+        let scope = if part { Scope::OwnRecords } else { Scope::WholeLog };
+        let verdict = verdict(&history, &log, scope);
+        assert_eq!(agreed, verdict, "seed {seed}: the kept run is another one");
         let broken = agreed.broken();
         assert!(spoiled > 0 || broken.is_empty(), "seed {seed}: {:?}", agreed.violations);
         good += usize::from(broken.is_empty());

@@ -25,14 +25,14 @@ use crate::terminal::print;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Read the whole journal and list all damage; changes nothing
-    Verify(VerifyArgs),
+    Verify(JournalArgs),
     /// Explain what can be kept of a damaged journal, and keep it
     Repair(RepairArgs),
 }
 
-/// Which journal to check.
+/// Which journal.
 #[derive(Debug, clap::Args)]
-pub struct VerifyArgs {
+pub struct JournalArgs {
     /// Directory of the journal
     #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
     data_dir: PathBuf,
@@ -41,9 +41,8 @@ pub struct VerifyArgs {
 /// Which journal to repair.
 #[derive(Debug, clap::Args)]
 pub struct RepairArgs {
-    /// Directory of the journal
-    #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    journal: JournalArgs,
 
     /// Repair without asking
     // No environment variable: consent is given for one repair, not for all.
@@ -63,8 +62,8 @@ pub fn run(command: Command) -> Result<(), Exit> {
     }
 }
 
-fn verify_journal(args: VerifyArgs) -> Result<(), Exit> {
-    let disk = open(args.data_dir)?;
+fn verify_journal(args: JournalArgs) -> Result<(), Exit> {
+    let disk = open(args)?;
     let bar = Bar::new();
     let report = verify(&disk, &mut |progress| bar.show(progress));
     bar.finish();
@@ -74,7 +73,7 @@ fn verify_journal(args: VerifyArgs) -> Result<(), Exit> {
 }
 
 fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
-    let disk = open(args.data_dir)?;
+    let disk = open(args.journal)?;
     let bar = Bar::new();
     let plan = repair::plan(Arc::new(disk), &mut |progress| bar.show(progress));
     bar.finish();
@@ -118,7 +117,7 @@ fn apply(plan: RepairPlan) -> Result<(), Exit> {
     print("The journal is repaired. logging-service can be started.")
 }
 
-fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
+fn open(JournalArgs { data_dir: dir }: JournalArgs) -> Result<RealDisk, Exit> {
     // Never creates the directory: a mistyped one must not look like a sound, empty journal.
     RealDisk::open_existing(&dir)
         .map_err(|error| Exit::Disk.because(format_args!("cannot open {}: {error}", dir.display())))

@@ -79,19 +79,10 @@ impl Verdict {
     }
 }
 
-/// All there is to say about `history`, given the whole `log` as it is in the end.
+/// The verdict on `history`, given the `log` as it is in the end, or the part of it that `scope` says.
 #[must_use]
-pub fn verdict(history: &History, log: &[Record]) -> Verdict {
-    verdict_by(Checker::new(Scope::WholeLog), history, log)
-}
-
-/// The same, if `log` has only the records of this run, and others wrote to it, too.
-#[must_use]
-pub fn verdict_of_part(history: &History, log: &[Record]) -> Verdict {
-    verdict_by(Checker::new(Scope::OwnRecords), history, log)
-}
-
-fn verdict_by(mut checker: Checker, history: &History, log: &[Record]) -> Verdict {
+pub fn verdict(history: &History, log: &[Record], scope: Scope) -> Verdict {
+    let mut checker = Checker::new(scope);
     history.healed.iter().for_each(|healed| checker.healed(*healed));
     history.peaks.iter().for_each(|peak| checker.peak(peak.clone()));
     history.attempts.iter().for_each(|attempt| checker.attempt(attempt));
@@ -101,7 +92,7 @@ fn verdict_by(mut checker: Checker, history: &History, log: &[Record]) -> Verdic
     checker.verdict()
 }
 
-/// The same for a kept run, which is read line by line.
+/// The verdict on a kept run, which is read line by line.
 ///
 /// # Errors
 /// Its files cannot be read or understood.
@@ -127,7 +118,7 @@ pub fn verdict_of_kept(kept: &Kept) -> io::Result<Verdict> {
 /// All that is wrong with `history`: see [`Verdict::violations`].
 #[must_use]
 pub fn check(history: &History, log: &[Record]) -> Vec<Violation> {
-    verdict(history, log).violations
+    verdict(history, log, Scope::WholeLog).violations
 }
 
 /// As [`check`], for a run that is one of many: it alone need not have shown anything.
@@ -141,5 +132,5 @@ pub fn broken(history: &History, log: &[Record]) -> Vec<Violation> {
 /// The figures of a run: stored = acknowledged + unknown ones that were stored.
 #[must_use]
 pub fn account(history: &History, log: &[Record]) -> Account {
-    verdict(history, log).account
+    verdict(history, log, Scope::WholeLog).account
 }

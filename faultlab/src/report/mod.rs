@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    checker::{Account, Invariant, Promise, Verdict, Violation, verdict, verdict_of_part},
+    checker::{Account, Invariant, Promise, Scope, Verdict, Violation, verdict},
     history::{History, Peak, Record},
     nemesis::{Done, Fault},
     resources::Resource,
@@ -90,10 +90,11 @@ impl Report {
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let Verdict { account, mut violations } = match &parameters.subject {
-            Subject::Private { .. } => verdict(history, log),
-            Subject::Running { .. } => verdict_of_part(history, log),
+        let scope = match &parameters.subject {
+            Subject::Private { .. } => Scope::WholeLog,
+            Subject::Running { .. } => Scope::OwnRecords,
         };
+        let Verdict { account, mut violations } = verdict(history, log, scope);
         for other in others {
             if !violations.contains(&other) {
                 violations.push(other);

@@ -8,9 +8,7 @@ mod parts;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use faultlab::{
-    checker::{
-        Account, Invariant, Promise, SecondChecker, Verdict, Violation, verdict, verdict_of_part,
-    },
+    checker::{Account, Invariant, Promise, Scope, SecondChecker, Verdict, Violation, verdict},
     history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
 
@@ -66,7 +64,7 @@ static SECOND: LazyLock<Mutex<SecondChecker>> =
 #[track_caller]
 fn check(history: &History, log: &[Record]) -> Vec<Violation> {
     let agreed = agreed(&Head::new(1, "checker_tests"), history, log);
-    assert_eq!(agreed, verdict(history, log));
+    assert_eq!(agreed, verdict(history, log, Scope::WholeLog));
     agreed.violations
 }
 
@@ -79,7 +77,7 @@ fn agreed(head: &Head, history: &History, log: &[Record]) -> Verdict {
 }
 
 fn account(history: &History, log: &[Record]) -> Account {
-    verdict(history, log).account
+    verdict(history, log, Scope::WholeLog).account
 }
 
 /// What the checker says after `spoil` has broken the good history.
@@ -387,7 +385,7 @@ fn a_whole_read_that_is_no_prefix_names_the_mark_that_differs() {
     let read = |shown| Read { began: 0, ended: 1, complete: true, shown };
     let reads = vec![read(Shown::from(&other[..4900])), read(Shown::from(&log[..4900]))];
     let history = History { reads, ..History::default() };
-    let broken = verdict(&history, &log).violations;
+    let broken = verdict(&history, &log, Scope::WholeLog).violations;
     let prefixes: Vec<_> =
         broken.iter().filter(|broken| matches!(broken, Violation::NotAPrefix { .. })).collect();
     assert_eq!(prefixes, [&Violation::NotAPrefix { sequence: 4900 }]);

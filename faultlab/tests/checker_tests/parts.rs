@@ -14,7 +14,7 @@ fn shared(sequences: [u64; 2]) -> Vec<Violation> {
     let log = [record(first, "A", "a"), record(second, "B", "b")];
     let head = Head { part: true, ..Head::new(1, "checker_tests") };
     let agreed = agreed(&head, &history, &log);
-    assert_eq!(agreed, verdict_of_part(&history, &log));
+    assert_eq!(agreed, verdict(&history, &log, Scope::OwnRecords));
     agreed.violations
 }
 
