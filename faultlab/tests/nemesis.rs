@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use faultlab::{
     checker::judge,
+    cluster::{Cluster, Programs},
     load::{Client, Poster, Run, read, read_records},
     nemesis::{Fault, Link, Planned, Victim, harm, schedule},
     proxy::Mode,
-    trio::{Programs, Trio},
 };
 use futures_util::future::join_all;
 
@@ -41,7 +41,7 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
     // Two links for ten faults, one for scatter, two services to kill and to freeze, one more to kill.
     assert_eq!(plan.len(), 26, "{plan:#?}");
     let dir = tempfile::tempdir().unwrap();
-    let mut trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut trio = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let run = Run::start();
     let client = trio.remote_client();
     let posters = (0..CLIENTS).map(|name| Poster::new(name, client.clone(), &run, 1).work());
@@ -81,7 +81,7 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() {
     let dir = tempfile::tempdir().unwrap();
-    let trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let trio = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let edge = trio.link(Link::Clients);
     edge.set_mode(Mode::DropReplies);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -108,7 +108,7 @@ async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn posts_go_on_without_the_messages_service() {
     let dir = tempfile::tempdir().unwrap();
-    let mut trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut trio = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let mut plan = schedule(1, Duration::from_secs(60), &[Fault::KillMessages]);
     plan.truncate(1);
     plan[0].at = Duration::ZERO;

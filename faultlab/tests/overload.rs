@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use faultlab::{
+    cluster::{Cluster, Programs},
     experiments::{overload::Course, storm::Weather},
     open_loop::Fate,
-    trio::{Programs, Trio},
 };
 
 /// What each piece of bytes waits on the way to the logging service: some hundred messages a second.
@@ -18,7 +18,7 @@ async fn in_overload_the_rest_is_refused_at_once_and_for_sure_and_what_fits_is_s
     let mut programs = Programs::built().unwrap();
     // On a machine that is busy with other things, a batch may take a while on this link.
     programs.facade.extend(["--attempt-timeout".into(), "10s".into()]);
-    let trio = Trio::start(programs, dir.path()).await.unwrap();
+    let trio = Cluster::start(programs, dir.path()).await.unwrap();
     trio.slow_link(SLOW_LINK);
     let course = Course {
         capacity: Duration::from_secs(3),
@@ -51,7 +51,7 @@ async fn an_outage_is_not_answered_with_a_storm() {
     let mut programs = Programs::built().unwrap();
     // So that a short outage sees several attempts.
     programs.facade.extend(["--attempt-timeout".into(), "500ms".into()]);
-    let trio = Trio::start(programs, dir.path()).await.unwrap();
+    let trio = Cluster::start(programs, dir.path()).await.unwrap();
     let weather = Weather {
         outage: Duration::from_millis(1600),
         clients: 100,

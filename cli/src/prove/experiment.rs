@@ -3,13 +3,13 @@
 use std::{fmt, path::Path, time::Duration};
 
 use faultlab::{
+    cluster::{Cluster, ClusterError, Programs},
     history::{Healed, History, Micros, Read, Record},
     load::{Poster, Run, read_on, read_records},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
     report::{Asked, Report},
     resources::Caps,
-    trio::{Programs, Trio, TrioError},
 };
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ impl fmt::Display for Failure {
     }
 }
 
-fn broken(error: impl Into<TrioError>) -> Failure {
+fn broken(error: impl Into<ClusterError>) -> Failure {
     Failure { began: true, reason: error.into().to_string() }
 }
 
@@ -58,7 +58,7 @@ impl Experiment {
         dir: &Path,
         stop: &CancellationToken,
     ) -> Result<Outcome, Failure> {
-        let mut trio = Trio::start(programs, dir)
+        let mut trio = Cluster::start(programs, dir)
             .await
             .map_err(|error| Failure { began: false, reason: error.to_string() })?;
         let run = Run::start();
@@ -67,7 +67,7 @@ impl Experiment {
         let (posters, mut history) = self.under_fire(&mut trio, &run, stop, &mut faults).await?;
         // Ctrl-C may have ended it early.
         self.asked.duration = self.asked.duration.min(run.origin().elapsed());
-        trio.heal().await.map_err(broken)?;
+        trio.restore().await.map_err(broken)?;
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
         let mut unresolved = Vec::new();
@@ -84,7 +84,7 @@ impl Experiment {
 
     async fn under_fire<'a>(
         &self,
-        trio: &mut Trio,
+        trio: &mut Cluster,
         run: &'a Run,
         stop: &CancellationToken,
         faults: &mut Vec<Done>,
@@ -110,8 +110,8 @@ impl Experiment {
             let healed = Healed { at: run.now(), within: RECOVERY_MICROS_MAX };
             // Nobody waits for a frozen service: clients shall get their answers and end.
             match result {
-                Ok(()) => trio.heal().await.map(|()| healed),
-                Err(error) => Err(TrioError::from(error)),
+                Ok(()) => trio.restore().await.map(|()| healed),
+                Err(error) => Err(ClusterError::from(error)),
             }
         };
         let (posters, mut history, harmed) = tokio::join!(join_all(posters), reader, nemesis);
@@ -123,7 +123,7 @@ impl Experiment {
     /// were asked for.
     async fn audit(
         &self,
-        trio: &mut Trio,
+        trio: &mut Cluster,
         run: &Run,
         history: &mut History,
     ) -> Result<Vec<Record>, Failure> {
@@ -138,7 +138,7 @@ impl Experiment {
     }
 }
 
-async fn whole(trio: &Trio, run: &Run) -> Result<(Read, Vec<Record>), Failure> {
+async fn whole(trio: &Cluster, run: &Run) -> Result<(Read, Vec<Record>), Failure> {
     trio.ready().await.map_err(broken)?;
     let read = read_records(&trio.client(), run).await.filter(|(read, _)| read.complete);
     let reason = "the log could not be read after the faults were over".to_owned();

@@ -20,8 +20,9 @@ use std::{
 };
 
 use faultlab::{
+    cluster::Programs,
+    processes::Group,
     report::{Subject, Verdict},
-    trio::Programs,
 };
 use oncelog::{exit::Exit, server};
 use tokio_util::sync::CancellationToken;
@@ -133,6 +134,7 @@ fn programs(store: &str) -> io::Result<Programs> {
         facade: serve(&["facade", "--attempt-timeout", attempt, "--total-timeout", total]),
         logging: serve(&["logging", "--store", store, "--segment-size", "1MiB", "--hide-bodies"]),
         messages: serve(&["messages"]),
+        group: Group::Own,
     })
 }
 

@@ -13,10 +13,10 @@ use std::{
 use super::{CannotRun, Goals, Scratch, conclude, say};
 use crate::{
     checker::{Account, account, broken},
+    cluster::{Cluster, Programs},
     history::Attempt,
     load::{Client, Ledger, read_records},
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// Where the clock stands after each jump, from where it should.
@@ -99,7 +99,7 @@ pub async fn measure(stay: Duration) -> Result<Jumped, CannotRun> {
     let mut programs = Programs::built()?;
     programs.logging = shifted(&library, &clock, &programs.logging)?;
     programs.facade = shifted(&library, &clock, &programs.facade)?;
-    let mut trio = Trio::start(programs, scratch.path()).await?;
+    let mut trio = Cluster::start(programs, scratch.path()).await?;
 
     let ledger = Ledger::start();
     let client = trio.client();
@@ -141,7 +141,7 @@ pub async fn measure(stay: Duration) -> Result<Jumped, CannotRun> {
 }
 
 /// The years in which the log says that its messages were stored.
-async fn years(trio: &Trio) -> std::collections::BTreeSet<String> {
+async fn years(trio: &Cluster) -> std::collections::BTreeSet<String> {
     let log = trio.client().text().await.unwrap_or_default();
     let times = log.split("\"stored_at\":\"").skip(1);
     times.filter_map(|time| time.get(..4).map(str::to_owned)).collect()

@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::Goals;
-use crate::{processes::ProcessError, trio::TrioError};
+use crate::{cluster::ClusterError, processes::ProcessError, programs::ToolError};
 
 /// Why an experiment says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -20,13 +20,22 @@ pub enum CannotRun {
     Missing(String),
     /// The services do not come up without any harm.
     #[error(transparent)]
-    Trio(#[from] TrioError),
+    Cluster(#[from] ClusterError),
     /// A service does not.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Its files could not be written or read.
     #[error("{0}")]
     Files(#[from] io::Error),
+}
+
+impl From<ToolError> for CannotRun {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Missing(what) => Self::Missing(what),
+            ToolError::System(error) => Self::Files(error),
+        }
+    }
 }
 
 /// A directory for one experiment: gone with it, or kept if something is to be seen there.

@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use super::{CannotRun, Goals, Scratch, conclude, say};
 use crate::{
     checker::broken,
+    cluster::{Cluster, Programs},
     history::Outcome,
     load::{Client, Ledger, read_records},
     nemesis::Link,
     processes::ProcessError,
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// How often the service is looked at.
@@ -135,7 +135,7 @@ pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
     programs.facade.extend(timeouts.map(OsString::from));
     let program = programs.logging.clone();
-    let mut trio = Trio::start(programs, scratch.path()).await?;
+    let mut trio = Cluster::start(programs, scratch.path()).await?;
     let mut limits = Limits::default();
     let cases = CASES.into_iter().filter(|case| !few || FEW.contains(&case.name));
     for (number, case) in cases.enumerate() {
@@ -155,7 +155,7 @@ pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits
 impl Case {
     async fn run(
         self,
-        trio: &mut Trio,
+        trio: &mut Cluster,
         program: &[OsString],
         dir: &Path,
         limits: &mut Limits,
@@ -234,7 +234,7 @@ impl Case {
 }
 
 /// Opens connections that say nothing, as many as succeed.
-async fn flood(trio: &Trio, connections: usize) -> Vec<TcpStream> {
+async fn flood(trio: &Cluster, connections: usize) -> Vec<TcpStream> {
     let mut flood = Vec::new();
     for _ in 0..connections {
         flood.extend(TcpStream::connect(trio.link(Link::Logging).address()).await.ok());
@@ -243,7 +243,7 @@ async fn flood(trio: &Trio, connections: usize) -> Vec<TcpStream> {
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<(), CannotRun> {
+async fn ended(trio: &mut Cluster) -> Result<(), CannotRun> {
     while trio.logging.ended(POLL).await?.is_none() {}
     Ok(())
 }

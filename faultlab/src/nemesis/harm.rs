@@ -8,18 +8,12 @@ use std::{
 
 use super::{Fault, Harm, Planned, Victim};
 use crate::{
+    cluster::Cluster,
     history::Micros,
     load::Run,
     processes::{Process, ProcessError},
     proxy::{Mode, Proxy},
-    trio::Trio,
 };
-
-/// However late it is: between the end of a fault and the next one, there is time for a receipt.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-
-/// The same after a kill of the logging service, when the time to a receipt is what counts.
-const PAUSE_AFTER_KILL_MIN: Duration = Duration::from_millis(400);
 
 /// A fault that has happened. Shown as a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,20 +42,21 @@ impl fmt::Display for Done {
 }
 
 /// Carries out `plan` until its end or until `duration` is over, and notes what was done in `done`.
-/// It may be dropped at any time; [`Trio::heal`] undoes what it left.
+/// It may be dropped at any time; [`Cluster::heal`] undoes what it left.
 ///
 /// # Errors
 /// A killed service did not come up again.
 pub async fn harm(
-    trio: &mut Trio,
+    trio: &mut Cluster,
     plan: &[Planned],
     duration: Duration,
     run: &Run,
     done: &mut Vec<Done>,
 ) -> Result<(), ProcessError> {
-    let mut earliest = run.origin();
+    let mut last_end = run.origin();
     for planned in plan {
-        tokio::time::sleep_until((run.origin() + planned.at).max(earliest).into()).await;
+        let due = (run.origin() + planned.at).max(last_end + planned.pause);
+        tokio::time::sleep_until(due.into()).await;
         if run.origin().elapsed() >= duration {
             break;
         }
@@ -75,13 +70,12 @@ pub async fn harm(
         done[at].undone = run.now();
         undo(trio, planned).await?;
         done[at].ended = run.now();
-        let killed = harm == Harm::Kill && victim == Victim::Logging;
-        earliest = Instant::now() + if killed { PAUSE_AFTER_KILL_MIN } else { PAUSE_MIN };
+        last_end = Instant::now();
     }
     Ok(())
 }
 
-fn begin(trio: &mut Trio, planned: &Planned) -> Result<(), ProcessError> {
+fn begin(trio: &mut Cluster, planned: &Planned) -> Result<(), ProcessError> {
     match planned.harm {
         Harm::Kill => process(trio, planned.victim).map_or(Ok(()), Process::kill)?,
         Harm::Freeze => process(trio, planned.victim).map_or(Ok(()), |process| process.freeze())?,
@@ -97,7 +91,7 @@ fn begin(trio: &mut Trio, planned: &Planned) -> Result<(), ProcessError> {
 }
 
 /// Returns after as long as it lasts.
-async fn go_on(trio: &Trio, planned: &Planned) {
+async fn go_on(trio: &Cluster, planned: &Planned) {
     let end = tokio::time::Instant::now() + planned.lasts;
     if let Harm::Flap { each } = planned.harm {
         let modes = [Mode::Pass, Mode::BlackHole].into_iter().cycle();
@@ -114,12 +108,12 @@ async fn go_on(trio: &Trio, planned: &Planned) {
     tokio::time::sleep_until(end).await;
 }
 
-async fn undo(trio: &mut Trio, planned: &Planned) -> Result<(), ProcessError> {
+async fn undo(trio: &mut Cluster, planned: &Planned) -> Result<(), ProcessError> {
     match (planned.harm, planned.victim) {
         (Harm::Kill, Victim::Facade) => trio.restart_facade().await,
         (Harm::Kill, Victim::Logging) => trio.restart_logging().await,
         (Harm::Kill, Victim::Messages) => trio.restart_messages().await,
-        (Harm::Freeze, victim) => process(trio, victim).map_or(Ok(()), |process| process.thaw()),
+        (Harm::Freeze, victim) => process(trio, victim).map_or(Ok(()), |process| process.resume()),
         (Harm::Bytes(_) | Harm::Flap { .. }, victim) => {
             set_mode(trio, victim, Mode::Pass);
             Ok(())
@@ -128,7 +122,7 @@ async fn undo(trio: &mut Trio, planned: &Planned) -> Result<(), ProcessError> {
     }
 }
 
-const fn process(trio: &mut Trio, victim: Victim) -> Option<&mut Process> {
+const fn process(trio: &mut Cluster, victim: Victim) -> Option<&mut Process> {
     match victim {
         Victim::Facade => Some(&mut trio.facade),
         Victim::Logging => Some(&mut trio.logging),
@@ -137,14 +131,14 @@ const fn process(trio: &mut Trio, victim: Victim) -> Option<&mut Process> {
     }
 }
 
-fn proxy(trio: &Trio, victim: Victim) -> Option<&Proxy> {
+fn proxy(trio: &Cluster, victim: Victim) -> Option<&Proxy> {
     match victim {
         Victim::Link(link) => Some(trio.link(link)),
         Victim::Facade | Victim::Logging | Victim::Messages => None,
     }
 }
 
-fn set_mode(trio: &Trio, victim: Victim, mode: Mode) {
+fn set_mode(trio: &Cluster, victim: Victim, mode: Mode) {
     if let Some(proxy) = proxy(trio, victim) {
         proxy.set_mode(mode);
     }

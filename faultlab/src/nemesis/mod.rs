@@ -1,7 +1,7 @@
 //! Does harm by a schedule that follows from a seed alone, and undoes it.
 //!
 //! - [`Fault`], [`Victim`], [`Link`]: what can be done to whom
-//! - [`schedule`]: what is going to be done, and when
+//! - [`schedule`], [`kills`]: what is going to be done, and when
 //! - [`harm`]: does it
 
 mod fault;
@@ -11,5 +11,5 @@ mod plan;
 pub use self::{
     fault::{Fault, Link, Victim},
     harm::{Done, harm},
-    plan::{Harm, Planned, schedule},
+    plan::{Harm, Planned, kills, schedule},
 };

@@ -5,11 +5,14 @@ use std::{ops::Range, time::Duration};
 use super::{Fault, Link, Victim};
 use crate::proxy::{Cut, Direction, Mode};
 
-/// Time between the end of a fault and the next one.
+/// Time between the end of a fault and the next one. However late it is, there is time for a receipt.
 const GAP_MILLIS: Range<u64> = 100..500;
 
 /// The same after a kill of the logging service: the time to the first receipt is measured there.
 const GAP_AFTER_KILL_MILLIS: Range<u64> = 400..1000;
+
+/// The same in [`kills`], where faults are to hit at any moment.
+const GAP_OF_KILLS_MILLIS: Range<u64> = 0..350;
 
 /// How long a fault usually lasts.
 const SHORT_MILLIS: Range<u64> = 50..600;
@@ -39,6 +42,8 @@ const FLAP_MILLIS: Range<u64> = 20..150;
 pub struct Planned {
     /// When, from the start of the run. It is late if undoing the one before took long.
     pub at: Duration,
+    /// The least time since the end of the one before.
+    pub pause: Duration,
     /// What kind.
     pub fault: Fault,
     /// To whom.
@@ -79,7 +84,9 @@ pub fn schedule(seed: u64, duration: Duration, faults: &[Fault]) -> Vec<Planned>
         let killed = plan
             .last()
             .is_some_and(|last| (last.fault, last.victim) == (Fault::Kill, Victim::Logging));
-        at += millis(&mut rng, if killed { GAP_AFTER_KILL_MILLIS } else { GAP_MILLIS });
+        let gap = if killed { GAP_AFTER_KILL_MILLIS } else { GAP_MILLIS };
+        let pause = Duration::from_millis(gap.start);
+        at += millis(&mut rng, gap);
         if deck.is_empty() {
             deck = faults.to_vec();
             // Kills are what the rest is measured against.
@@ -98,9 +105,28 @@ pub fn schedule(seed: u64, duration: Duration, faults: &[Fault]) -> Vec<Planned>
             continue;
         }
         let harm = exactly(fault, &mut rng);
-        plan.push(Planned { at, fault, victim, lasts, harm });
+        plan.push(Planned { at, pause, fault, victim, lasts, harm });
         at += lasts;
     }
+}
+
+/// Faults of processes in quick succession: `logging` kills of the logging service and some other
+/// faults, in random order. A service that is kept away, and not only killed, is so for `long`.
+#[must_use]
+pub fn kills(seed: u64, logging: usize, long: Duration) -> Vec<Planned> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut faults = vec![(Fault::Kill, Victim::Logging, Duration::ZERO); logging];
+    faults.extend([(Fault::Kill, Victim::Facade, Duration::ZERO); 4]);
+    faults.push((Fault::KillMessages, Victim::Messages, Duration::ZERO));
+    faults.push((Fault::Kill, Victim::Logging, long));
+    faults.extend([(Fault::Freeze, Victim::Logging, long); 2]);
+    rng.shuffle(&mut faults);
+    let mut planned = |(fault, victim, lasts)| {
+        let pause = millis(&mut rng, GAP_OF_KILLS_MILLIS);
+        let harm = exactly(fault, &mut rng);
+        Planned { at: Duration::ZERO, pause, fault, victim, lasts, harm }
+    };
+    faults.into_iter().map(&mut planned).collect()
 }
 
 fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {

@@ -14,7 +14,7 @@ use super::{
     usage::{Usage, watch},
     victims::Victims,
 };
-use crate::trio::Programs;
+use crate::cluster::Programs;
 
 /// For how long, at most, clients that behave are alone first.
 const ALONE: Duration = Duration::from_secs(5);

@@ -30,7 +30,7 @@ use self::{
     assault::Assault,
     table::Table,
 };
-use crate::trio::Programs;
+use crate::cluster::Programs;
 
 /// How many files the services may have open when that is what they are short of.
 const FEW_FILES: u32 = 128;

@@ -3,8 +3,8 @@
 use std::{fmt, io, time::Duration};
 
 use crate::{
+    cluster::{Cluster, ClusterError},
     open_loop::{Arrivals, Audit, Measured, Plan, Unreadable},
-    trio::{Trio, TrioError},
 };
 
 /// Until all connections are open, and the last of the messages before are answered.
@@ -76,7 +76,7 @@ pub struct Found {
 pub enum CourseError {
     /// The services do not run.
     #[error(transparent)]
-    Trio(#[from] TrioError),
+    Cluster(#[from] ClusterError),
     /// There is no program, no directory, no connection.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -90,7 +90,7 @@ impl Course {
     ///
     /// # Errors
     /// [`CourseError`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, CourseError> {
+    pub async fn run(&self, trio: &Cluster) -> Result<Found, CourseError> {
         let target = trio.facade_address();
         let half = self.capacity / 2;
         let plan = |arrivals, duration, connections, first| Plan {

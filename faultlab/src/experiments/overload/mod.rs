@@ -16,7 +16,7 @@ use std::{
 
 pub use self::course::{Course, CourseError, Found};
 use super::{Scratch, conclude, show};
-use crate::trio::{Programs, Trio};
+use crate::cluster::{Cluster, Programs};
 
 /// How much, and on what.
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
     if args.sync_delay > 0 {
         programs.logging = with_slow_sync(programs.logging, args.sync_delay)?;
     }
-    let trio = Trio::start(programs, dir.path()).await?;
+    let trio = Cluster::start(programs, dir.path()).await?;
     let course = Course {
         factor: args.factor,
         overload: Duration::from_secs(args.duration),

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{chamber::Chamber, experiments::CannotRun, processes::Process};
+use crate::{
+    experiments::CannotRun, mount_namespace::MountNamespace, processes::Process,
+    programs::ToolError,
+};
 
 /// Bytes of the memory that all images are in.
 const MEMORY: &str = "size=2g";
@@ -51,7 +54,7 @@ impl fmt::Display for Fs {
 }
 
 /// Makes a file system in the new file `image`.
-pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), CannotRun> {
+pub(super) fn format(chamber: &MountNamespace, fs: Fs, image: &Path) -> Result<(), ToolError> {
     chamber.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
     match fs {
         Fs::Ext4 | Fs::Ext4Writeback => {
@@ -64,7 +67,12 @@ pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), Cann
 }
 
 /// Mounts the file system in `image` at `at`, a directory.
-pub(super) fn mount(chamber: &Chamber, fs: Fs, image: &Path, at: &Path) -> Result<(), CannotRun> {
+pub(super) fn mount(
+    chamber: &MountNamespace,
+    fs: Fs,
+    image: &Path,
+    at: &Path,
+) -> Result<(), ToolError> {
     let options = ["-o".as_ref(), fs.options().as_ref(), image.as_os_str(), at.as_os_str()];
     chamber.run("mount", &options)
 }
@@ -72,7 +80,7 @@ pub(super) fn mount(chamber: &Chamber, fs: Fs, image: &Path, at: &Path) -> Resul
 /// A file system in memory for images, and how they are copied.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    pub(super) chamber: Chamber,
+    pub(super) chamber: MountNamespace,
     dir: PathBuf,
     /// Whether a copy is made in one moment, while writes go on.
     at_once: bool,
@@ -81,7 +89,7 @@ pub(super) struct Shelf {
 impl Shelf {
     /// An empty one, over the directory `dir`.
     pub(super) fn new(dir: &Path) -> Result<Self, CannotRun> {
-        let chamber = Chamber::open()?;
+        let chamber = MountNamespace::open()?;
         let (memory, shelf) = (dir.join("memory"), dir.join("shelf"));
         fs::create_dir_all(&memory)?;
         fs::create_dir_all(&shelf)?;
@@ -110,16 +118,16 @@ impl Shelf {
         writer: &Process,
     ) -> Result<(), CannotRun> {
         if self.at_once {
-            return self.cp("--reflink=always", image, copy);
+            return Ok(self.cp("--reflink=always", image, copy)?);
         }
         writer.freeze()?;
         let copied = self.copy_until_same(image, copy);
-        writer.thaw()?;
-        copied
+        writer.resume()?;
+        Ok(copied?)
     }
 
     /// The kernel may still write what it was given before; then the copy is of no one moment.
-    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), ToolError> {
         for _ in 0..COPIES_MAX {
             self.cp("--sparse=always", image, copy)?;
             let same = ["-s".as_ref(), image.as_os_str(), copy.as_os_str()];
@@ -130,7 +138,7 @@ impl Shelf {
         Err(io::Error::other("the image does not come to rest").into())
     }
 
-    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), ToolError> {
         self.chamber.run("cp", &[how.as_ref(), image.as_os_str(), copy.as_os_str()])
     }
 }

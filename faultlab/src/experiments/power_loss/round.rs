@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     checker::broken,
+    cluster::{Cluster, Programs},
     experiments::CannotRun,
     history::{History, Outcome},
     load::{Client, Ledger, read_records},
     processes::ProcessError,
     programs::{directory, tool},
-    trio::{Programs, Trio},
 };
 
 /// Clients that post.
@@ -61,11 +61,11 @@ impl Round {
         programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
         programs.logging = shelf.chamber.inside(&programs.logging);
         let checked = programs.logging.clone();
-        let mut judge = Trio::start(programs.clone(), &spare).await?;
+        let mut judge = Cluster::start(programs.clone(), &spare).await?;
         if self.sync == Sync::Skipped {
             programs.logging = without_syncs(&checked)?;
         }
-        let trio = Trio::start(programs, &live).await?;
+        let trio = Cluster::start(programs, &live).await?;
 
         let ledger = Ledger::start();
         let client = trio.client();
@@ -171,7 +171,7 @@ async fn wait(ledger: &Ledger, rng: &mut fastrand::Rng) {
 
 /// Lets a service recover from what is mounted at `dir`, and judges all it shows.
 async fn check(
-    judge: &mut Trio,
+    judge: &mut Cluster,
     program: &[OsString],
     dir: &Path,
     history: &History,

@@ -9,14 +9,14 @@ use std::{
 
 use super::image::{Fs, format, mount};
 use crate::{
-    chamber::Chamber,
     checker::broken,
+    cluster::{Cluster, Programs},
     experiments::{CannotRun, Scratch},
     history::Outcome,
     load::{Ledger, read_records},
+    mount_namespace::MountNamespace,
     processes::ProcessError,
-    programs::tool,
-    trio::{Programs, Trio},
+    programs::{ToolError, tool},
 };
 
 /// What the device really has; the file system believes in more.
@@ -66,7 +66,7 @@ pub async fn thin() -> Result<Thin, CannotRun> {
     programs.facade.extend(timeouts.map(OsString::from));
     let program = device.chamber.inside(&programs.logging);
     programs.logging = device.chamber.inside(&watched(&programs.logging, scratch.path())?);
-    let mut trio = Trio::start(programs, &device.live).await?;
+    let mut trio = Cluster::start(programs, &device.live).await?;
 
     let mut thin = Thin::default();
     let ledger = Ledger::start();
@@ -110,7 +110,7 @@ pub async fn thin() -> Result<Thin, CannotRun> {
 
 /// A service on a file system that has given up must say so, or serve.
 async fn start_again(
-    trio: &mut Trio,
+    trio: &mut Cluster,
     program: &[OsString],
     dir: &Path,
 ) -> Result<Option<String>, CannotRun> {
@@ -124,7 +124,7 @@ async fn start_again(
 
 /// Starts a service on what is in `dir` and judges what it shows.
 async fn recover(
-    trio: &mut Trio,
+    trio: &mut Cluster,
     program: &[OsString],
     dir: &Path,
     ledger: &Ledger,
@@ -165,7 +165,7 @@ fn failures(trace: &str, mut wrong: Vec<String>) -> (usize, Vec<String>) {
 
 /// A file system on a device that has less than it says.
 struct Device {
-    chamber: Chamber,
+    chamber: MountNamespace,
     dir: PathBuf,
     memory: PathBuf,
     live: PathBuf,
@@ -173,7 +173,7 @@ struct Device {
 
 impl Device {
     fn new(dir: &Path) -> Result<Self, CannotRun> {
-        let chamber = Chamber::open()?;
+        let chamber = MountNamespace::open()?;
         let (memory, live) = (dir.join("memory"), dir.join("live"));
         fs::create_dir_all(&memory)?;
         fs::create_dir_all(&live)?;
@@ -185,24 +185,24 @@ impl Device {
         Ok(device)
     }
 
-    fn mount_memory(&self, options: &str) -> Result<(), CannotRun> {
+    fn mount_memory(&self, options: &str) -> Result<(), ToolError> {
         let tmpfs = ["-t", "tmpfs", "-o", options, "faultlab"].map(OsString::from);
         self.chamber.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
     }
 
-    fn grow(&self) -> Result<(), CannotRun> {
+    fn grow(&self) -> Result<(), ToolError> {
         let remount = ["-o", "remount,size=512m"].map(OsString::from);
         self.chamber.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
     }
 
-    fn mount_again(&self) -> Result<(), CannotRun> {
+    fn mount_again(&self) -> Result<(), ToolError> {
         self.chamber.run("umount", &[&self.live])?;
         self.mount_live()
     }
 
     /// The kernel's loop device counts a write that found room for its first part only as a whole
     /// one. A real disk does not lie so; therefore its writes are of one page, there or not.
-    fn mount_live(&self) -> Result<(), CannotRun> {
+    fn mount_live(&self) -> Result<(), ToolError> {
         mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)?;
         let in_pages = "device=$(findmnt -no SOURCE \"$1\") && \
              echo 4 > \"/sys/block/${device#/dev/}/queue/max_sectors_kb\"";

@@ -17,10 +17,10 @@ use self::counter::{Arrived, Backend, Counter};
 pub use self::found::{Found, Harm};
 use super::{Goals, Scratch, conclude, show};
 use crate::{
+    cluster::{Cluster, ClusterError, Programs},
     nemesis::Link,
     open_loop::{Arrivals, Audit, Fate, Measured, Plan, Unreadable},
     proxy::Cut,
-    trio::{Programs, Trio, TrioError},
 };
 
 /// How much, and for how long.
@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> ExitCode {
 
 async fn measure(args: &Args) -> Result<Goals, StormError> {
     let dir = Scratch::new("storm")?;
-    let trio = Trio::start(Programs::built()?, dir.path()).await?;
+    let trio = Cluster::start(Programs::built()?, dir.path()).await?;
     let weather = Weather {
         outage: Duration::from_secs(args.duration),
         clients: args.clients,
@@ -76,7 +76,7 @@ pub struct Weather {
 pub enum StormError {
     /// The services do not run.
     #[error(transparent)]
-    Trio(#[from] TrioError),
+    Cluster(#[from] ClusterError),
     /// There is no program, no directory, no connection.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -90,7 +90,7 @@ impl Weather {
     ///
     /// # Errors
     /// [`StormError`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, StormError> {
+    pub async fn run(&self, trio: &Cluster) -> Result<Found, StormError> {
         let counter = Counter::start(trio.link(Link::Logging).target(), self.seed).await?;
         trio.link(Link::Logging).retarget(counter.address());
         trio.link(Link::Logging).cut(Cut::End);

@@ -18,10 +18,10 @@ pub use self::point::{ALL, Harm, Line};
 use self::trial::{End, try_point, workload};
 use super::{CannotRun, Goals, Scratch, conclude, say};
 use crate::{
+    cluster::{Cluster, Programs},
     load::Ledger,
     processes::ProcessError,
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// What to sweep.
@@ -134,8 +134,8 @@ pub async fn measure(
 
 /// A trio that runs, and a journal in `dir` as a crash leaves it: some segments, and an unfinished
 /// frame at the end.
-async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio, CannotRun> {
-    let mut trio = Trio::start(programs, dir).await?;
+async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Cluster, CannotRun> {
+    let mut trio = Cluster::start(programs, dir).await?;
     workload(ledger, &trio.client(), "before").await;
     if ledger.acknowledged() != ledger.history().attempts.len() {
         return Err(io::Error::other("posts without any harm got no receipts").into());

@@ -10,10 +10,10 @@ use std::{
 use super::point::{Expected, Line};
 use crate::{
     checker::broken,
+    cluster::Cluster,
     experiments::CannotRun,
     history::{Attempt, Micros, Outcome, Record},
     load::{Client, Ledger, read_records},
-    trio::Trio,
 };
 
 /// From the end of the workload to the end of a process that must stop.
@@ -90,7 +90,7 @@ struct Harmed {
 /// Runs the workload on the service that `trio` has, which is `line`'s, and judges what is left of
 /// it in `dir`. `ledger` knows what is there from before.
 pub(super) async fn try_point(
-    trio: &mut Trio,
+    trio: &mut Cluster,
     start: Result<(), End>,
     line: Line,
     program: &[OsString],
@@ -133,7 +133,7 @@ pub(super) async fn try_point(
 
 /// Lets the workload run into the harm, and starts the service again without.
 async fn harm(
-    trio: &mut Trio,
+    trio: &mut Cluster,
     start: Result<(), End>,
     line: Line,
     program: &[OsString],
@@ -173,7 +173,7 @@ fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<End, CannotRun> {
+async fn ended(trio: &mut Cluster) -> Result<End, CannotRun> {
     loop {
         if let Some(status) = trio.logging.ended(POLL).await? {
             return Ok(End { code: status.code() });

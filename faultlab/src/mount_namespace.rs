@@ -1,4 +1,4 @@
-//! A private view of the file system: what is mounted in it is seen by nobody else, and gone with it.
+//! A mount namespace: what is mounted in it is invisible outside of it, and gone with it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -7,21 +7,21 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{experiments::CannotRun, programs::tool};
+use crate::programs::{ToolError, tool};
 
 /// A mount namespace of its own, kept by a process that ends when this program does, however it ends.
 #[derive(Debug)]
-pub struct Chamber {
+pub struct MountNamespace {
     holder: Child,
     nsenter: PathBuf,
 }
 
-impl Chamber {
+impl MountNamespace {
     /// A new one, in which everything is as outside.
     ///
     /// # Errors
-    /// [`CannotRun::Missing`]: only root may have one.
-    pub fn open() -> Result<Self, CannotRun> {
+    /// [`ToolError::Missing`]: only root may have one.
+    pub fn open() -> Result<Self, ToolError> {
         let nsenter = tool("nsenter")?;
         let mut holder = Command::new(tool("unshare")?)
             .args(["--mount", "--propagation", "private", "cat"])
@@ -37,10 +37,10 @@ impl Chamber {
             }
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         };
-        let chamber = Self { holder, nsenter };
+        let namespace = Self { holder, nsenter };
         echoed
-            .map_err(|_| CannotRun::Missing("a private mount namespace: run it as root".into()))?;
-        Ok(chamber)
+            .map_err(|_| ToolError::Missing("a private mount namespace: run it as root".into()))?;
+        Ok(namespace)
     }
 
     /// `command` as it is called from outside to run inside.
@@ -57,7 +57,7 @@ impl Chamber {
     ///
     /// # Errors
     /// It fails; what it said is in the error.
-    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), CannotRun> {
+    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), ToolError> {
         let mut command: Vec<OsString> = vec![tool(program)?.into()];
         command.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
         let wrapped = self.inside(&command);
@@ -68,11 +68,11 @@ impl Chamber {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(CannotRun::Missing(format!("`{command:?}` to work: {}", said.trim())))
+        Err(ToolError::Missing(format!("`{command:?}` to work: {}", said.trim())))
     }
 }
 
-impl Drop for Chamber {
+impl Drop for MountNamespace {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.holder.kill();
