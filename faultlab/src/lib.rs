@@ -5,6 +5,7 @@
 //! - [`checker`]: the judge: a pure function of a history and the log as it is in the end
 //! - [`load`]: concurrent clients that write the history
 //! - [`open_loop`]: load at a constant rate, for capacity, latency and overload
+//! - [`bulk`]: uploads, long reads and many readers, for benchmarks
 //! - [`proxy`]: between two services: delays, drops, cuts
 //! - [`programs`], [`processes`], [`cluster`]: real programs, built, killed, frozen and started again
 //! - [`wait`]: waits for a state
@@ -14,10 +15,12 @@
 //! - [`report`]: what a run came to, as a table and as a page
 //! - [`experiments`]: what the program `faultlab` does: one kind of harm each, measured against a goal
 
+pub mod bulk;
 pub mod checker;
 pub mod cluster;
 pub mod experiments;
 pub mod history;
+mod http1;
 pub mod load;
 pub mod mount_namespace;
 pub mod nemesis;
