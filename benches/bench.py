@@ -1,7 +1,7 @@
 """What the benchmarks share: services to start and to watch, and the load.
 
 Everything listens on loopback. The load is `wrk` with one thread, which keeps each connection busy with
-one request at a time; `oncelog-load` for what wrk cannot do; `oncelog bench` for an open loop.
+one request at a time; `faultlab load` for what wrk cannot do; `oncelog bench` for an open loop.
 """
 
 import contextlib
@@ -150,7 +150,7 @@ def program(name, *flags):
 
 def upload(addr, lines, connections, seconds, text_bytes=TEXT_BYTES, uploads=None):
     most = [] if uploads is None else ["--uploads", uploads]
-    return program("oncelog-load", "upload", addr, "--lines", lines, "--connections", connections,
+    return program("faultlab", "load", "upload", addr, "--lines", lines, "--connections", connections,
                    "--seconds", seconds, "--text-bytes", text_bytes, *most)
 
 

@@ -14,7 +14,7 @@ from bench import BODY, RELEASE, ROOT
 from cases import Lab
 from competitors.postgres import Missing, postgres
 
-PROGRAMS = ["oncelog", "oncelog-control", "oncelog-load", "facade-service", "logging-service",
+PROGRAMS = ["oncelog", "oncelog-control", "faultlab", "facade-service", "logging-service",
             "messages-service", "oncelog-competitor-postgres"]
 
 

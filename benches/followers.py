@@ -18,11 +18,12 @@ CATCH_UP_SECONDS_MAX = 60
 
 
 class Followers:
-    """`oncelog-load follow`, which counts what its readers get."""
+    """`faultlab load follow`, which counts what its readers get."""
 
     def __init__(self, addr, readers, after):
         self.process = subprocess.Popen(
-            [RELEASE / "oncelog-load", "follow", addr, "--readers", str(readers), "--after", str(after)],
+            [RELEASE / "faultlab", "load", "follow", addr, "--readers", str(readers),
+             "--after", str(after)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         if "follow" not in self.process.stdout.readline():

@@ -15,7 +15,7 @@ def one_read(lab, services):
         at_rest[name] = service.memory_mib()
         service.forget_peak()
     meters = Meters(lab.scratch, {"facade": facade.cpu_seconds, "logging": logging.cpu_seconds})
-    found = program("oncelog-load", "get", facade.addr)
+    found = program("faultlab", "load", "read", facade.addr)
     cost = meters.since(found["records"])
     grown = {"logging": logging.peak_mib() - at_rest["logging"],
              "facade": facade.peak_mib() - at_rest["facade"]}

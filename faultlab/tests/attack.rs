@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use faultlab::{
+    cluster::Programs,
     experiments::attack::{
         abuse::Attack,
         grpc, http,
         scenario::{Results, Scenario},
     },
-    trio::Programs,
 };
 
 /// How long it all takes.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use faultlab::{
     checker::check,
+    cluster::{Cluster, Programs},
     load::{Client, Poster, Run, read, read_records},
     nemesis::{Fault, Link, Planned, Victim, harm, schedule},
     proxy::Mode,
-    trio::{Programs, Trio},
 };
 use futures_util::future::join_all;
 
@@ -41,15 +41,15 @@ async fn every_fault_can_be_done_to_each_victim_and_undone() {
     // Two links for ten faults, one for scatter, two services to kill and to freeze, one more to kill.
     assert_eq!(plan.len(), 26, "{plan:#?}");
     let dir = tempfile::tempdir().unwrap();
-    let mut trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let run = Run::start();
-    let client = trio.remote_client();
+    let client = cluster.remote_client();
     let posters = (0..CLIENTS).map(|name| Poster::new(name, client.clone(), &run, 1).work());
     let mut done = Vec::new();
     let nemesis = async {
-        harm(&mut trio, &plan, Duration::from_secs(120), &run, &mut done).await.unwrap();
+        harm(&mut cluster, &plan, Duration::from_secs(120), &run, &mut done).await.unwrap();
         // The end of each fault alone restores them.
-        trio.ready().await.unwrap();
+        cluster.ready().await.unwrap();
         let acknowledged = run.acknowledged();
         while run.acknowledged() < acknowledged + 20 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -64,9 +64,9 @@ async fn every_fault_can_be_done_to_each_victim_and_undone() {
         assert_eq!(settled.unresolved, []);
         history.merge(settled.history);
     }
-    trio.renew_facade().await.unwrap();
-    trio.ready().await.unwrap();
-    let (read, log) = read_records(&trio.client(), &run).await.unwrap();
+    cluster.renew_facade().await.unwrap();
+    cluster.ready().await.unwrap();
+    let (read, log) = read_records(&cluster.client(), &run).await.unwrap();
     assert!(read.complete);
     assert_eq!(check(&history, &log), []);
     assert_eq!(done.len(), plan.len());
@@ -81,8 +81,8 @@ async fn every_fault_can_be_done_to_each_victim_and_undone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_finds_the_message_whose_reply_was_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
-    let edge = trio.link(Link::Clients);
+    let cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let edge = cluster.link(Link::Clients);
     edge.set_mode(Mode::DropReplies);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = |address| {
@@ -93,7 +93,7 @@ async fn a_repeat_finds_the_message_whose_reply_was_lost() {
     let lost = tokio::spawn(post(edge.address()));
     let run = Run::start();
     let stored = tokio::time::timeout(Duration::from_secs(20), async {
-        while read(&trio.client(), &run).await.unwrap().shown.count() == 0 {
+        while read(&cluster.client(), &run).await.unwrap().shown.count() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -102,32 +102,32 @@ async fn a_repeat_finds_the_message_whose_reply_was_lost() {
     assert!(lost.await.unwrap().is_err(), "a reply came through");
     let again = post(edge.address()).await.unwrap();
     assert_eq!(again.headers()["idempotency-replayed"], "true");
-    assert_eq!(read(&trio.client(), &run).await.unwrap().shown.count(), 1);
+    assert_eq!(read(&cluster.client(), &run).await.unwrap().shown.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn posts_go_on_without_the_messages_service() {
     let dir = tempfile::tempdir().unwrap();
-    let mut trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let mut plan = schedule(1, Duration::from_secs(60), &[Fault::KillMessages]);
     plan.truncate(1);
     plan[0].at = Duration::ZERO;
     plan[0].lasts = Duration::from_secs(1);
     assert_eq!(plan[0].victim, Victim::Messages);
     let run = Run::start();
-    let client: Client = trio.client();
+    let client: Client = cluster.client();
     let poster = Poster::new(0, client, &run, 1).work();
     let mut done = Vec::new();
     let nemesis = async {
-        harm(&mut trio, &plan, Duration::from_secs(60), &run, &mut done).await.unwrap();
+        harm(&mut cluster, &plan, Duration::from_secs(60), &run, &mut done).await.unwrap();
         run.stop();
     };
     let (poster, ()) = tokio::join!(poster, nemesis);
     let history = poster.settle(Duration::from_secs(10), 1).await.history;
-    let (_, log) = read_records(&trio.client(), &run).await.unwrap();
+    let (_, log) = read_records(&cluster.client(), &run).await.unwrap();
     assert!(log.len() > 10, "{} messages in a second", log.len());
     // Back on another port, it is found again.
-    let url = format!("http://{}/facade", trio.link(Link::Clients).address());
+    let url = format!("http://{}/facade", cluster.link(Link::Clients).address());
     let shown = reqwest::get(url).await.unwrap().text().await.unwrap();
     assert!(shown.contains("not implemented yet"), "{}", &shown[shown.len() - 100..]);
     // It has no fault to show, so that is all that may be wrong.

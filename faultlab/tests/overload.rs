@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use faultlab::{
+    cluster::{Cluster, Programs},
     experiments::{overload::Course, storm::Storm},
     open_loop::Fate,
-    trio::{Programs, Trio},
 };
 
 /// What each piece of bytes waits on the way to the logging service: some hundred messages a second.
@@ -18,8 +18,8 @@ async fn overload_stores_what_fits_and_refuses_the_rest_at_once() {
     let mut programs = Programs::built().unwrap();
     // On a machine that is busy with other things, a batch may take a while on this link.
     programs.facade.extend(["--attempt-timeout".into(), "10s".into()]);
-    let trio = Trio::start(programs, dir.path()).await.unwrap();
-    trio.slow_link(SLOW_LINK);
+    let cluster = Cluster::start(programs, dir.path()).await.unwrap();
+    cluster.slow_link(SLOW_LINK);
     let course = Course {
         capacity: Duration::from_secs(3),
         calm_connections: 250,
@@ -30,7 +30,7 @@ async fn overload_stores_what_fits_and_refuses_the_rest_at_once() {
         // A hundred of these fill a batch, so that few messages are enough.
         text_bytes: 10_000,
     };
-    let found = course.run(&trio).await.unwrap();
+    let found = course.run(&cluster).await.unwrap();
     println!("{found}{}", found.goals());
     let overload = &found.overload;
     assert!(overload.count(Fate::Refused) > overload.count(Fate::Accepted), "no overload");
@@ -51,14 +51,14 @@ async fn an_outage_is_not_answered_with_a_storm() {
     let mut programs = Programs::built().unwrap();
     // So that a short outage sees several attempts.
     programs.facade.extend(["--attempt-timeout".into(), "500ms".into()]);
-    let trio = Trio::start(programs, dir.path()).await.unwrap();
+    let cluster = Cluster::start(programs, dir.path()).await.unwrap();
     let storm = Storm {
         outage: Duration::from_millis(1600),
         clients: 100,
         seed: 1,
         calm: Duration::from_millis(700),
     };
-    let found = storm.run(&trio).await.unwrap();
+    let found = storm.run(&cluster).await.unwrap();
     println!("{found}{}", found.goals());
     for outage in found.phases.iter().filter(|phase| phase.is_outage()) {
         assert!(outage.posted >= 100);

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use faultlab::{cluster::free_address, programs::Program};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Client, Program, eventually, port::free_address};
+use crate::support::{Client, eventually};
 
 /// A pipe that nobody reads any more: each write to it fails.
 fn unread() -> Stdio {
@@ -42,14 +43,14 @@ fn start_unread(program: Program, args: &[&str]) -> Killed {
 }
 
 fn start(program: Program, args: &[&str], stdout: Stdio, stderr: Stdio) -> Killed {
-    let mut command = Command::new(program.path());
+    let mut command = Command::new(program.path().unwrap());
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     Killed(command.spawn().unwrap())
 }
 
 #[tokio::test]
 async fn a_service_whose_console_nobody_reads_works_and_retries() {
-    let (listen, nobody) = (free_address(), format!("http://{}", free_address()));
+    let (listen, nobody) = (free_address().unwrap(), format!("http://{}", free_address().unwrap()));
     let timeouts = ["--attempt-timeout", "200ms", "--total-timeout", "1s"];
     let args = ["--listen", &listen.to_string(), "--logging-url", &nobody];
     let args = [&args[..], &timeouts].concat();
@@ -75,7 +76,7 @@ fn a_service_that_cannot_tell_anybody_why_it_ends_still_ends_with_the_right_code
 
 #[tokio::test]
 async fn a_service_whose_console_is_held_up_stops_all_the_same() {
-    let listen = free_address();
+    let listen = free_address().unwrap();
     let (_reader, stderr) = held_up();
     let args = ["--listen", &listen.to_string()];
     let mut messages = start(Program::Messages, &args, Stdio::null(), stderr);

@@ -91,7 +91,7 @@ impl Process {
 
 /// The machine of the logging service.
 pub(crate) struct LoggingMachine {
-    pub(crate) process: Process,
+    pub(crate) process: Rc<Process>,
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: SimulatedClock,
     /// Says that the journal is damaged, which no fault of a run may bring about.
@@ -106,7 +106,7 @@ impl LoggingMachine {
     pub(crate) fn start(sim: &mut Sim<'_>, seed: u64, events: &Events) -> Rc<Self> {
         let mut random = random(seed, "logging machine");
         let machine = Rc::new(Self {
-            process: Process::default(),
+            process: Rc::default(),
             disk: SimulatedDisk::new(),
             clock: SimulatedClock::at(Duration::from_secs(1_700_000_000)),
             damaged: Cell::new(false),
@@ -170,7 +170,7 @@ pub(crate) struct FacadeMachine {
     seed: u64,
     starts: Cell<u64>,
     settings: Settings,
-    pub(crate) process: Process,
+    pub(crate) process: Rc<Process>,
     events: Events,
 }
 
@@ -188,7 +188,7 @@ impl FacadeMachine {
             seed,
             starts: Cell::new(0),
             settings,
-            process: Process::default(),
+            process: Rc::default(),
             events: events.clone(),
         });
         let started = Rc::clone(&machine);

@@ -25,7 +25,7 @@ pub(crate) const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(crate) struct Word {
     /// The faults are over: settle what is open.
-    pub(crate) healed: Cell<bool>,
+    pub(crate) restored: Cell<bool>,
 }
 
 /// A message this client has sent.
@@ -77,7 +77,7 @@ impl Poster {
 
     /// Works until the faults are over, then settles.
     pub(crate) async fn run(mut self, word: Rc<Word>) -> Settled {
-        while !word.healed.get() {
+        while !word.restored.get() {
             match self.random.u8(0..100) {
                 0..40 => self.post_new(true).await,
                 40..55 => self.post_new(false).await,

@@ -114,19 +114,16 @@ fn run_unguarded(seed: u64) -> Run {
     start_clients(&mut sim, seed, &plan, &word, &results);
 
     let mut nemesis =
-        Nemesis::new(seed, Rc::clone(&logging), facades.into(), &plan.latency, &events);
+        Nemesis::new(seed, Rc::clone(&logging), facades, &plan.latency, plan.faults, &events);
     let end = plan.faults + 4 * SETTLE_TIMEOUT;
     let mut wrong = Vec::new();
     while !results.audited.get() {
         let now = sim.elapsed();
         events.set_now(now);
-        // First, or new harm would cover what follows from old.
-        nemesis.follow_up(&mut sim);
-        if now < plan.faults {
-            nemesis.step(&mut sim);
-        } else if !word.healed.replace(true) {
-            nemesis.heal(&mut sim);
+        if now >= plan.faults && !word.restored.replace(true) {
+            nemesis.restore();
         }
+        nemesis.step(&mut sim);
         logging.clock.advance(plan.tick);
         if let Err(error) = sim.step() {
             wrong.push(format!("a host failed: {error}"));

@@ -3,13 +3,13 @@
 use std::{path::Path, time::Duration};
 
 use faultlab::{
+    cluster::{Cluster, ClusterError, Programs},
     history::{Healed, History, Micros, Read, Record},
     load::{Poster, Run, read_on, read_records},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
     report::{Parameters, Report},
     resources::Caps,
-    trio::{Programs, Trio, TrioError},
 };
 use futures_util::future::join_all;
 use oncelog::exit::Exit;
@@ -38,10 +38,10 @@ pub(super) struct Experiment {
 pub(super) enum ExperimentError {
     /// The services did not start. Nothing was harmed.
     #[error(transparent)]
-    NotStarted(TrioError),
+    NotStarted(ClusterError),
     /// The services failed after they had been harmed, which is a broken promise.
     #[error(transparent)]
-    Failed(TrioError),
+    Failed(ClusterError),
     /// They run, and the log cannot be read.
     #[error("the log could not be read after the faults were over")]
     Unreadable,
@@ -56,7 +56,7 @@ impl ExperimentError {
     }
 }
 
-fn failed(error: impl Into<TrioError>) -> ExperimentError {
+fn failed(error: impl Into<ClusterError>) -> ExperimentError {
     ExperimentError::Failed(error.into())
 }
 
@@ -68,14 +68,15 @@ impl Experiment {
         dir: &Path,
         stop: &CancellationToken,
     ) -> Result<Outcome, ExperimentError> {
-        let mut cluster = Trio::start(programs, dir).await.map_err(ExperimentError::NotStarted)?;
+        let mut cluster =
+            Cluster::start(programs, dir).await.map_err(ExperimentError::NotStarted)?;
         let run = Run::start();
         let watch = cluster.watch();
         let mut faults = Vec::new();
         let (posters, mut history) = self.under_fire(&mut cluster, &run, stop, &mut faults).await?;
         // Ctrl-C may have ended it early.
         self.parameters.duration = self.parameters.duration.min(run.origin().elapsed());
-        cluster.heal().await.map_err(failed)?;
+        cluster.restore().await.map_err(failed)?;
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
         let mut unresolved = Vec::new();
@@ -92,7 +93,7 @@ impl Experiment {
 
     async fn under_fire<'a>(
         &self,
-        cluster: &mut Trio,
+        cluster: &mut Cluster,
         run: &'a Run,
         stop: &CancellationToken,
         faults: &mut Vec<Done>,
@@ -118,8 +119,8 @@ impl Experiment {
             let healed = Healed { at: run.now(), within: RECOVERY_MICROS_MAX };
             // A frozen service is resumed first: clients shall get their answers and end.
             match result {
-                Ok(()) => cluster.heal().await.map(|()| healed),
-                Err(error) => Err(TrioError::from(error)),
+                Ok(()) => cluster.restore().await.map(|()| healed),
+                Err(error) => Err(ClusterError::from(error)),
             }
         };
         let (posters, mut history, harmed) = tokio::join!(join_all(posters), reader, nemesis);
@@ -131,7 +132,7 @@ impl Experiment {
     /// were asked for.
     async fn audit(
         &self,
-        cluster: &mut Trio,
+        cluster: &mut Cluster,
         run: &Run,
         history: &mut History,
     ) -> Result<Vec<Record>, ExperimentError> {
@@ -146,7 +147,7 @@ impl Experiment {
     }
 }
 
-async fn whole(cluster: &Trio, run: &Run) -> Result<(Read, Vec<Record>), ExperimentError> {
+async fn whole(cluster: &Cluster, run: &Run) -> Result<(Read, Vec<Record>), ExperimentError> {
     cluster.ready().await.map_err(failed)?;
     let read = read_records(&cluster.client(), run).await.filter(|(read, _)| read.complete);
     read.ok_or(ExperimentError::Unreadable)

@@ -13,9 +13,10 @@ mod target;
 use std::{env, fs, io, path::Path, time::Duration};
 
 use faultlab::{
+    cluster::Programs,
     load::Run,
+    processes::Group,
     report::{Conclusion, Subject},
-    trio::Programs,
 };
 use oncelog::exit::Exit;
 use tokio_util::sync::CancellationToken;
@@ -129,6 +130,7 @@ fn programs(store: &str) -> io::Result<Programs> {
         facade: serve(&["facade", "--attempt-timeout", attempt, "--total-timeout", total]),
         logging: serve(&["logging", "--store", store, "--segment-size", "1MiB", "--hide-bodies"]),
         messages: serve(&["messages"]),
+        group: Group::Own,
     })
 }
 

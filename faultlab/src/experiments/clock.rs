@@ -13,10 +13,10 @@ use std::{
 use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::{Account, account, broken},
+    cluster::{Cluster, Programs},
     history::Attempt,
     load::{Client, Ledger, read_records},
-    programs::{ToolMissing, tool},
-    trio::{Programs, Trio},
+    programs::tool,
 };
 
 /// Where the clock stands after each jump, from where it should.
@@ -92,17 +92,17 @@ pub async fn run(args: &Args) -> ExitCode {
 /// [`NotRun`]: there is no libfaketime, or the services do not come up.
 pub async fn measure(stay: Duration) -> Result<Results, NotRun> {
     let library = LIBRARIES.iter().map(PathBuf::from).find(|library| library.is_file());
-    let library = library.ok_or_else(|| ToolMissing("libfaketime".to_owned()))?;
+    let library = library.ok_or_else(|| NotRun::Missing("libfaketime".to_owned()))?;
     let scratch = Scratch::new("clock")?;
     let clock = scratch.path().join("clock");
     set(&clock, "+0")?;
     let mut programs = Programs::built()?;
     programs.logging = shifted(&library, &clock, &programs.logging)?;
     programs.facade = shifted(&library, &clock, &programs.facade)?;
-    let mut trio = Trio::start(programs, scratch.path()).await?;
+    let mut cluster = Cluster::start(programs, scratch.path()).await?;
 
     let ledger = Ledger::start();
-    let client = trio.client();
+    let client = cluster.client();
     let mut results = Results::default();
     let jumping = async {
         for place in JUMPS {
@@ -119,15 +119,15 @@ pub async fn measure(stay: Duration) -> Result<Results, NotRun> {
     jumps?;
     // Far in the past, and after a restart: what is known stays known.
     set(&clock, "-26y")?;
-    trio.restart_logging().await?;
-    trio.ready().await?;
+    cluster.restart_logging().await?;
+    cluster.ready().await?;
     ledger.repeat(&client).await;
 
     let history = ledger.history();
     let took = |attempt: &Attempt| attempt.ended.saturating_sub(attempt.invoked);
     let slowest = history.attempts.iter().map(took).max().unwrap_or_default();
     results.slowest = Duration::from_micros(slowest);
-    let years = years(&trio).await;
+    let years = years(&cluster).await;
     results.seen = years.len() > 2;
     match read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete) {
         None => results.wrong.push("the log cannot be read".to_owned()),
@@ -141,8 +141,8 @@ pub async fn measure(stay: Duration) -> Result<Results, NotRun> {
 }
 
 /// The years in which the log says that its messages were stored.
-async fn years(trio: &Trio) -> std::collections::BTreeSet<String> {
-    let log = trio.client().text().await.unwrap_or_default();
+async fn years(cluster: &Cluster) -> std::collections::BTreeSet<String> {
+    let log = cluster.client().text().await.unwrap_or_default();
     let times = log.split("\"stored_at\":\"").skip(1);
     times.filter_map(|time| time.get(..4).map(str::to_owned)).collect()
 }

@@ -11,19 +11,18 @@ use tempfile::TempDir;
 
 use super::Goals;
 use crate::{
-    chamber::ChamberError, open_loop::Unreadable, processes::ProcessError, programs::ToolMissing,
-    trio::TrioError,
+    cluster::ClusterError, open_loop::Unreadable, processes::ProcessError, programs::ToolError,
 };
 
 /// Why an experiment found nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRun {
     /// This machine lacks something.
-    #[error(transparent)]
-    Missing(#[from] ToolMissing),
+    #[error("NOT RUN: it needs {0}")]
+    Missing(String),
     /// The services do not start without any harm.
     #[error(transparent)]
-    Trio(#[from] TrioError),
+    Cluster(#[from] ClusterError),
     /// One service does not.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -35,11 +34,11 @@ pub enum NotRun {
     Log(#[from] Unreadable),
 }
 
-impl From<ChamberError> for NotRun {
-    fn from(error: ChamberError) -> Self {
+impl From<ToolError> for NotRun {
+    fn from(error: ToolError) -> Self {
         match error {
-            ChamberError::Missing(missing) => Self::Missing(missing),
-            ChamberError::System(error) => Self::System(error),
+            ToolError::Missing(what) => Self::Missing(what),
+            ToolError::System(error) => Self::System(error),
         }
     }
 }

@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::broken,
+    cluster::{Cluster, Programs},
     history::Outcome,
     load::{Client, Ledger, read_records},
     nemesis::Link,
     processes::ProcessError,
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// How often the service is looked at.
@@ -142,7 +142,7 @@ pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Res
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
     programs.facade.extend(timeouts.map(OsString::from));
     let program = programs.logging.clone();
-    let mut trio = Trio::start(programs, scratch.path()).await?;
+    let mut cluster = Cluster::start(programs, scratch.path()).await?;
     let mut results = Results::default();
     let cases = CASES.into_iter().filter(|case| cases == Cases::All || FEW.contains(&case.name));
     for (number, case) in cases.enumerate() {
@@ -150,7 +150,7 @@ pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Res
         let dir = scratch.path().join(number.to_string());
         fs::create_dir_all(&dir)?;
         let before = results.wrong.len();
-        case.run(&mut trio, &program, &dir, &mut results).await?;
+        case.run(&mut cluster, &program, &dir, &mut results).await?;
         for wrong in results.wrong.iter().skip(before) {
             progress(wrong);
         }
@@ -162,7 +162,7 @@ pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Res
 impl Case {
     async fn run(
         self,
-        trio: &mut Trio,
+        cluster: &mut Cluster,
         program: &[OsString],
         dir: &Path,
         results: &mut Results,
@@ -173,18 +173,18 @@ impl Case {
             command.push(if is_tool { tool(word)?.into() } else { OsString::from(word) });
         }
         command.extend_from_slice(program);
-        let started = match trio.replace_logging(command, dir).await {
+        let started = match cluster.replace_logging(command, dir).await {
             Ok(()) => true,
             Err(ProcessError::NotUp { .. }) => false,
             Err(error) => return Err(error.into()),
         };
         let ledger = Ledger::start();
-        let client = trio.client();
+        let client = cluster.client();
         let mut flooding = Vec::new();
         if started && self.flood > 0 {
             // The facade connects first, as in production.
             ledger.post(&client, "first", Some("first")).await;
-            flooding = flood(trio, self.flood).await;
+            flooding = flood(cluster, self.flood).await;
         }
         {
             let work = self.post(&ledger, &client);
@@ -192,7 +192,7 @@ impl Case {
             let over = started
                 && tokio::select! {
                     () = &mut work => true,
-                    ended = ended(trio) => { ended?; false }
+                    ended = ended(cluster) => { ended?; false }
                 };
             results.ended += usize::from(!over);
             if self.must_store && (!over || ledger.acknowledged() < self.sizes.len()) {
@@ -204,7 +204,7 @@ impl Case {
                 ));
             }
             drop(flooding);
-            trio.replace_logging(program.to_vec(), dir).await?;
+            cluster.replace_logging(program.to_vec(), dir).await?;
             if !over {
                 work.await;
             }
@@ -221,7 +221,7 @@ impl Case {
         let violations = broken(&ledger.history(), &log);
         let told = violations.iter().take(3).map(|it| format!("{}: {it:.80?}", self.name));
         results.wrong.extend(told);
-        trio.logging.kill()?;
+        cluster.logging.kill()?;
         Ok(())
     }
 
@@ -241,16 +241,16 @@ impl Case {
 }
 
 /// Opens connections that say nothing, as many as succeed.
-async fn flood(trio: &Trio, connections: usize) -> Vec<TcpStream> {
+async fn flood(cluster: &Cluster, connections: usize) -> Vec<TcpStream> {
     let mut flood = Vec::new();
     for _ in 0..connections {
-        flood.extend(TcpStream::connect(trio.link(Link::Logging).address()).await.ok());
+        flood.extend(TcpStream::connect(cluster.link(Link::Logging).address()).await.ok());
     }
     flood
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<(), NotRun> {
-    while trio.logging.ended(POLL).await?.is_none() {}
+async fn ended(cluster: &mut Cluster) -> Result<(), NotRun> {
+    while cluster.logging.ended(POLL).await?.is_none() {}
     Ok(())
 }

@@ -85,7 +85,8 @@ pub(super) fn is_partition(done: &Done) -> bool {
         | Fault::Reset
         | Fault::Delay
         | Fault::Scatter
-        | Fault::Throttle => false,
+        | Fault::Throttle
+        | Fault::Machine(_) => false,
     }
 }
 

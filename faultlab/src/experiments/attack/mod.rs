@@ -26,7 +26,7 @@ use self::{
     table::Table,
 };
 use super::{Goals, NotRun, conclude, show};
-use crate::trio::Programs;
+use crate::cluster::Programs;
 
 /// How many files the services may have open when open files are scarce.
 const FEW_FILES: u32 = 128;

@@ -13,7 +13,7 @@ use super::{
     clients::{Latencies, post, post_anew, post_once, post_steadily},
     services::{Services, Usage, watch},
 };
-use crate::{experiments::NotRun, trio::Programs};
+use crate::{cluster::Programs, experiments::NotRun};
 
 /// How long, at most, well-behaved clients run alone first.
 const ALONE: Duration = Duration::from_secs(5);

@@ -3,8 +3,8 @@
 use std::{ffi::OsString, fs, io, net::SocketAddr, path::Path, time::Duration};
 
 use crate::{
+    cluster::Programs,
     processes::{Process, ProcessError},
-    trio::Programs,
 };
 
 /// How often the usage of a process is sampled.
@@ -46,13 +46,15 @@ impl Services {
         };
         let data = ["--data-dir".into(), dir.join("logging").into()];
         let logging = command(programs.logging, &data);
-        let (logging, grpc) = Process::start("logging-service", logging, dir).await?;
+        let (logging, grpc) =
+            Process::start("logging-service", logging, dir, programs.group).await?;
         let messages = command(programs.messages, &[]);
-        let (messages, text) = Process::start("messages-service", messages, dir).await?;
+        let (messages, text) =
+            Process::start("messages-service", messages, dir, programs.group).await?;
         let url = |address| OsString::from(format!("http://{address}"));
         let upstreams = ["--logging-url".into(), url(grpc), "--messages-url".into(), url(text)];
         let facade = command(programs.facade, &upstreams);
-        let (facade, http) = Process::start("facade-service", facade, dir).await?;
+        let (facade, http) = Process::start("facade-service", facade, dir, programs.group).await?;
         Ok(Self { facade, logging, _messages: messages, http, grpc })
     }
 }

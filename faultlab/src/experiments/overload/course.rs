@@ -3,9 +3,9 @@
 use std::{fmt, time::Duration};
 
 use crate::{
+    cluster::Cluster,
     experiments::NotRun,
     open_loop::{Arrivals, Audit, Measured, Plan},
-    trio::Trio,
 };
 
 /// Until all connections are open, and the last of the messages before are answered.
@@ -73,12 +73,12 @@ pub struct Results {
 }
 
 impl Course {
-    /// Goes through all phases with `trio`, which has an empty log.
+    /// Goes through all phases with `cluster`, which has an empty log.
     ///
     /// # Errors
     /// [`NotRun`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Results, NotRun> {
-        let target = trio.facade_address();
+    pub async fn run(&self, cluster: &Cluster) -> Result<Results, NotRun> {
+        let target = cluster.facade_address();
         let half = self.capacity / 2;
         let plan = |arrivals, duration, connections, first| Plan {
             text_bytes: self.text_bytes,
@@ -106,9 +106,9 @@ impl Course {
         };
         let (overload, after) = tokio::try_join!(overload.run(), after)?;
         let runs = [&warming, &closed, &busy, &overload, &after];
-        let audit = Audit::of(&trio.client(), &runs).await?;
+        let audit = Audit::of(&cluster.client(), &runs).await?;
         let [facade_memory, logging_memory] =
-            [trio.facade.peak_memory()?, trio.logging.peak_memory()?];
+            [cluster.facade.peak_memory()?, cluster.logging.peak_memory()?];
         let factor = self.factor;
         Ok(Results {
             capacity,

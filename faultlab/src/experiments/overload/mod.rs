@@ -12,8 +12,8 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 pub use self::course::{Course, Results};
 use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
-    programs::{ToolMissing, tool},
-    trio::{Programs, Trio},
+    cluster::{Cluster, Programs},
+    programs::{ToolError, tool},
 };
 
 /// How much, and on what.
@@ -52,7 +52,7 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
     if args.sync_delay > 0 {
         programs.logging = with_slow_sync(programs.logging, args.sync_delay)?;
     }
-    let trio = Trio::start(programs, dir.path()).await?;
+    let cluster = Cluster::start(programs, dir.path()).await?;
     let course = Course {
         factor: args.factor,
         overload: Duration::from_secs(args.duration),
@@ -60,13 +60,13 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
         text_bytes: args.text_bytes,
         ..Course::default()
     };
-    let found = course.run(&trio).await?;
+    let found = course.run(&cluster).await?;
     show(&found);
     Ok(found.goals())
 }
 
 /// `program`, with each sync of a file held up: what is written and in what order stays as it is.
-fn with_slow_sync(program: Vec<OsString>, millis: u64) -> Result<Vec<OsString>, ToolMissing> {
+fn with_slow_sync(program: Vec<OsString>, millis: u64) -> Result<Vec<OsString>, ToolError> {
     let strace = tool("strace")?;
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", millis * 1000);
     // The service stays the child, and strace attaches to it: signals reach the service.

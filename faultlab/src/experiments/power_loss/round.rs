@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     checker::broken,
+    cluster::{Cluster, Programs},
     experiments::NotRun,
     history::{History, Outcome},
     load::{Client, Ledger, read_records},
     processes::ProcessError,
     programs::{directory, tool},
-    trio::{Programs, Trio},
 };
 
 /// Clients that post.
@@ -54,21 +54,21 @@ impl Round {
         fs::create_dir_all(&live)?;
         fs::create_dir_all(&spare)?;
         let image = store.path("image");
-        format(&store.chamber, self.fs, &image)?;
-        mount(&store.chamber, self.fs, &image, &live)?;
+        format(&store.namespace, self.fs, &image)?;
+        mount(&store.namespace, self.fs, &image, &live)?;
 
         let mut programs = Programs::built()?;
         programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
-        programs.logging = store.chamber.inside(&programs.logging);
+        programs.logging = store.namespace.inside(&programs.logging);
         let checked = programs.logging.clone();
-        let mut checker = Trio::start(programs.clone(), &spare).await?;
+        let mut checker = Cluster::start(programs.clone(), &spare).await?;
         if self.sync == Sync::Skipped {
             programs.logging = without_syncs(&checked)?;
         }
-        let trio = Trio::start(programs, &live).await?;
+        let cluster = Cluster::start(programs, &live).await?;
 
         let ledger = Ledger::start();
-        let client = trio.client();
+        let client = cluster.client();
         let posting = async {
             let posters = (0..CLIENTS).map(|name| post_on(&ledger, &client, name, self.seed));
             futures_util::future::join_all(posters).await;
@@ -79,17 +79,17 @@ impl Round {
                 wait(&ledger, &mut rng).await;
                 let copy = store.path(&format!("copy-{number}"));
                 let began = ledger.run().now();
-                store.copy(&image, &copy, &trio.logging)?;
+                store.copy(&image, &copy, &cluster.logging)?;
                 let history = ledger.at(began, ledger.run().now());
                 let at = dir.join("check").join(number.to_string());
                 fs::create_dir_all(&at)?;
-                mount(&store.chamber, self.fs, &copy, &at)?;
+                mount(&store.namespace, self.fs, &copy, &at)?;
                 let found = check(&mut checker, &checked, &at, &history).await?;
                 checker.logging.kill()?;
                 let name = format!("{} image {number} of seed {}", self.fs, self.seed);
                 into.note(&name, &history, verified(&store, &at, found)?);
-                store.chamber.run("umount", &[&at])?;
-                store.chamber.run("rm", &[&copy])?;
+                store.namespace.run("umount", &[&at])?;
+                store.namespace.run("rm", &[&copy])?;
             }
             Ok::<(), NotRun>(())
         };
@@ -171,7 +171,7 @@ async fn wait(ledger: &Ledger, rng: &mut fastrand::Rng) {
 
 /// Lets a service recover from what is mounted at `dir`, and checks all it shows.
 async fn check(
-    checker: &mut Trio,
+    checker: &mut Cluster,
     program: &[OsString],
     dir: &Path,
     history: &History,
@@ -202,7 +202,7 @@ fn verified(store: &ImageStore, dir: &Path, found: ImageResult) -> Result<ImageR
     let mut command: Vec<OsString> = vec![oncelog.into()];
     command.extend(["journal", "verify", "--data-dir"].map(OsString::from));
     command.push(dir.join("logging").into());
-    let command = store.chamber.inside(&command);
+    let command = store.namespace.inside(&command);
     let Some((program, args)) = command.split_first() else {
         return Ok(ImageResult::Served(wrong));
     };

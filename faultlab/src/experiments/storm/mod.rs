@@ -17,10 +17,10 @@ use self::counter::{Arrived, Backend, Counter};
 pub use self::results::{Phase, Results};
 use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
+    cluster::{Cluster, Programs},
     nemesis::Link,
     open_loop::{Arrivals, Audit, Fate, Measured, Plan},
     proxy::Cut,
-    trio::{Programs, Trio},
 };
 
 /// How much, and for how long.
@@ -46,14 +46,14 @@ pub async fn run(args: Args) -> ExitCode {
 
 async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("storm")?;
-    let trio = Trio::start(Programs::built()?, dir.path()).await?;
+    let cluster = Cluster::start(Programs::built()?, dir.path()).await?;
     let storm = Storm {
         outage: Duration::from_secs(args.duration),
         clients: args.clients,
         seed: args.seed,
         calm: Duration::from_secs(5),
     };
-    let results = storm.run(&trio).await?;
+    let results = storm.run(&cluster).await?;
     show(&results);
     Ok(results.goals())
 }
@@ -72,19 +72,19 @@ pub struct Storm {
 }
 
 impl Storm {
-    /// Does each kind of harm to the logging service of `trio`, whose log is empty, one after the other.
+    /// Does each kind of harm to the logging service of `cluster`, whose log is empty, one after the other.
     ///
     /// # Errors
     /// [`NotRun`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Results, NotRun> {
-        let counter = Counter::start(trio.link(Link::Logging).target(), self.seed).await?;
-        trio.link(Link::Logging).retarget(counter.address());
-        trio.link(Link::Logging).cut(Cut::End);
-        trio.ready().await?;
+    pub async fn run(&self, cluster: &Cluster) -> Result<Results, NotRun> {
+        let counter = Counter::start(cluster.link(Link::Logging).target(), self.seed).await?;
+        cluster.link(Link::Logging).retarget(counter.address());
+        cluster.link(Link::Logging).cut(Cut::End);
+        cluster.ready().await?;
         let plan = |duration, first| Plan {
             slice: Duration::from_millis(100),
             first,
-            ..Plan::new(trio.facade_address(), Arrivals::Closed, duration, self.clients)
+            ..Plan::new(cluster.facade_address(), Arrivals::Closed, duration, self.clients)
         };
         counter.take();
         let calm = plan(self.calm, 0).run().await?;
@@ -103,18 +103,18 @@ impl Storm {
             counter.take();
             counter.set(backend);
             if backend == Backend::Down {
-                trio.link(Link::Logging).cut(Cut::Reset { after_bytes: 0 });
+                cluster.link(Link::Logging).cut(Cut::Reset { after_bytes: 0 });
             }
             tokio::time::sleep(self.outage).await;
             let arrived = counter.take();
             counter.set(Backend::Well);
             let measured = posting.await.map_err(io::Error::other)??;
             phases.push(self.phase(name, backend, arrived, measured, bytes_per_message));
-            trio.ready().await?;
+            cluster.ready().await?;
         }
         let all: Vec<&Measured> =
             [&calm].into_iter().chain(phases.iter().map(|phase| &phase.measured)).collect();
-        let audit = Audit::of(&trio.client(), &all).await?;
+        let audit = Audit::of(&cluster.client(), &all).await?;
         Ok(Results { phases, bytes_per_message, audit })
     }
 

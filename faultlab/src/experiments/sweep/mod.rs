@@ -18,10 +18,10 @@ pub use self::point::{ALL, Effect, Injection};
 use self::trial::{End, Trial, workload};
 use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
+    cluster::{Cluster, Programs},
     load::Ledger,
     processes::ProcessError,
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// What to sweep.
@@ -95,7 +95,7 @@ pub async fn measure(
     programs.facade.extend(["--attempt-timeout", "500ms"].map(OsString::from));
     let program = programs.logging.clone();
     let before = Ledger::start();
-    let mut trio = prepare(programs, scratch.path(), &before).await?;
+    let mut cluster = prepare(programs, scratch.path(), &before).await?;
     let mut results = Results::default();
     for injection in injections {
         let mut points = 0;
@@ -105,7 +105,7 @@ pub async fn measure(
             copy_journal(scratch.path(), &dir)?;
             let trace = dir.join("trace");
             let command = injection.command(&strace, &program, &dir, &trace, when);
-            let start = match trio.replace_logging(command, &dir).await {
+            let start = match cluster.replace_logging(command, &dir).await {
                 Ok(()) => Ok(()),
                 Err(ProcessError::NotUp { ended, .. }) => Err(End { code: ended }),
                 Err(error) => return Err(error.into()),
@@ -113,7 +113,7 @@ pub async fn measure(
             let ledger = before.fork();
             let trial =
                 Trial { injection: *injection, program: &program, dir: &dir, ledger: &ledger };
-            let tried = trial.run(&mut trio, start).await?;
+            let tried = trial.run(&mut cluster, start).await?;
             results.acknowledged += tried.acknowledged;
             results.acks_after_error += tried.acks_after_error;
             let name = format!("{} {when} {}", injection.syscall, injection.effect);
@@ -139,13 +139,13 @@ pub async fn measure(
 
 /// A running cluster, and a journal in `dir` as a crash leaves it: some segments, and an unfinished
 /// frame at the end.
-async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio, NotRun> {
-    let mut trio = Trio::start(programs, dir).await?;
-    workload(ledger, &trio.client(), "before").await;
+async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Cluster, NotRun> {
+    let mut cluster = Cluster::start(programs, dir).await?;
+    workload(ledger, &cluster.client(), "before").await;
     if ledger.acknowledged() != ledger.history().attempts.len() {
         return Err(io::Error::other("posts without any harm got no receipts").into());
     }
-    trio.logging.stop().await?;
+    cluster.logging.stop().await?;
     let last = segments(&dir.join("logging"))?.pop();
     let last = last.ok_or_else(|| io::Error::other("the service kept nothing"))?;
     let mut bytes = fs::read(&last)?;
@@ -153,7 +153,7 @@ async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio
     let unfinished = bytes.len().min(end + 300);
     bytes[end..unfinished].fill(0xab);
     fs::write(&last, bytes)?;
-    Ok(trio)
+    Ok(cluster)
 }
 
 fn segments(dir: &Path) -> io::Result<Vec<PathBuf>> {

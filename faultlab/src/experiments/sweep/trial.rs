@@ -10,10 +10,10 @@ use std::{
 use super::point::{Expected, Injection};
 use crate::{
     checker::broken,
+    cluster::Cluster,
     experiments::NotRun,
     history::{Attempt, Micros, Outcome, Record},
     load::{Client, Ledger, read_records},
-    trio::Trio,
 };
 
 /// From the end of the workload to the end of a process that must stop.
@@ -100,20 +100,20 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Runs the workload on the harmed service that `trio` has, and checks what is left of it. `start` says
+    /// Runs the workload on the harmed service that `cluster` has, and checks what is left of it. `start` says
     /// whether it came up.
     pub(super) async fn run(
         &self,
-        trio: &mut Trio,
+        cluster: &mut Cluster,
         start: Result<(), End>,
     ) -> Result<PointResult, NotRun> {
         let Self { injection, ledger, .. } = *self;
-        let harmed = self.harm(trio, start).await?;
-        let client = trio.client();
+        let harmed = self.harm(cluster, start).await?;
+        let client = cluster.client();
         ledger.settle(&client, SETTLE_TRIES).await;
         ledger.repeat(&client).await;
         let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
-        trio.logging.kill()?;
+        cluster.logging.kill()?;
 
         let reached = match injection.expected() {
             Expected::Killed => harmed.end == Some(End { code: None }),
@@ -146,9 +146,9 @@ impl Trial<'_> {
     }
 
     /// Lets the workload run into the harm, and starts the service again without.
-    async fn harm(&self, trio: &mut Trio, start: Result<(), End>) -> Result<Harmed, NotRun> {
+    async fn harm(&self, cluster: &mut Cluster, start: Result<(), End>) -> Result<Harmed, NotRun> {
         let Self { injection, program, dir, ledger } = *self;
-        let client = trio.client();
+        let client = cluster.client();
         let began = (SystemTime::now(), ledger.run().now());
         let mut end = start.err();
         let work = workload(ledger, &client, "swept");
@@ -157,15 +157,15 @@ impl Trial<'_> {
         if end.is_none() {
             tokio::select! {
                 () = &mut work => over = true,
-                ended = ended(trio) => end = Some(ended?),
+                ended = ended(cluster) => end = Some(ended?),
             }
         }
         if over && injection.expected() == Expected::Stops && injected(dir)?.is_some() {
-            let status = trio.logging.ended(STOP_TIMEOUT).await?;
+            let status = cluster.logging.ended(STOP_TIMEOUT).await?;
             end = status.map(|status| End { code: status.code() });
         }
         let restarted = ledger.run().now();
-        trio.replace_logging(program.to_vec(), dir).await?;
+        cluster.replace_logging(program.to_vec(), dir).await?;
         if !over {
             work.await;
         }
@@ -182,9 +182,9 @@ fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<End, NotRun> {
+async fn ended(cluster: &mut Cluster) -> Result<End, NotRun> {
     loop {
-        if let Some(status) = trio.logging.ended(POLL).await? {
+        if let Some(status) = cluster.logging.ended(POLL).await? {
             return Ok(End { code: status.code() });
         }
     }

@@ -1,4 +1,4 @@
-//! A private view of the file system: what is mounted in it is seen by nobody else, and gone with it.
+//! A mount namespace: what is mounted in it is invisible outside of it, and gone with it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -7,32 +7,21 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::programs::{ToolMissing, tool};
-
-/// Why there is no mount namespace, or a command in it failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ChamberError {
-    /// This machine lacks a program or a privilege.
-    #[error(transparent)]
-    Missing(#[from] ToolMissing),
-    /// A process could not be started or read.
-    #[error(transparent)]
-    System(#[from] io::Error),
-}
+use crate::programs::{ToolError, tool};
 
 /// A mount namespace of its own, kept by a process that ends when this program does, however it ends.
 #[derive(Debug)]
-pub struct Chamber {
+pub struct MountNamespace {
     holder: Child,
     nsenter: PathBuf,
 }
 
-impl Chamber {
+impl MountNamespace {
     /// A new one, in which everything is as outside.
     ///
     /// # Errors
-    /// [`ChamberError::Missing`]: only root may have one.
-    pub fn open() -> Result<Self, ChamberError> {
+    /// [`ToolError::Missing`]: only root may have one.
+    pub fn open() -> Result<Self, ToolError> {
         let nsenter = tool("nsenter")?;
         let mut holder = Command::new(tool("unshare")?)
             .args(["--mount", "--propagation", "private", "cat"])
@@ -48,9 +37,10 @@ impl Chamber {
             }
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         };
-        let chamber = Self { holder, nsenter };
-        echoed.map_err(|_| ToolMissing("a private mount namespace: run it as root".into()))?;
-        Ok(chamber)
+        let namespace = Self { holder, nsenter };
+        echoed
+            .map_err(|_| ToolError::Missing("a private mount namespace: run it as root".into()))?;
+        Ok(namespace)
     }
 
     /// `command` as it is called from outside to run inside.
@@ -67,7 +57,7 @@ impl Chamber {
     ///
     /// # Errors
     /// It fails; what it said is in the error.
-    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), ChamberError> {
+    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), ToolError> {
         let mut command: Vec<OsString> = vec![tool(program)?.into()];
         command.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
         let wrapped = self.inside(&command);
@@ -78,11 +68,11 @@ impl Chamber {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(ToolMissing(format!("`{command:?}` to work: {}", said.trim())).into())
+        Err(ToolError::Missing(format!("`{command:?}` to work: {}", said.trim())))
     }
 }
 
-impl Drop for Chamber {
+impl Drop for MountNamespace {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.holder.kill();

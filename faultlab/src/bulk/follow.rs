@@ -12,19 +12,20 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::{Failure, records::Records};
+use super::{Failure, records::Records};
+use crate::experiments::show;
 
 /// HTTP/2 windows of a stream and of a connection, as hyper's clients have them.
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 5 * 1024 * 1024;
 
-/// Who follows what.
+/// What the readers follow.
 ///
 /// Prints a line with `addr=` once every reader is served. For each line of its input, the last
 /// sequence of the log at that moment, it prints one JSON object: what came since the last line, and
 /// how far readers are behind that sequence. It ends with its input.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// The logging service, as address:port
     addr: String,
 
@@ -45,11 +46,10 @@ struct Readers {
     broken: Vec<String>,
 }
 
-pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
     LocalSet::new().run_until(follow(args)).await
 }
 
-#[allow(clippy::print_stdout)] // What the program is for.
 async fn follow(Args { addr, readers, after }: Args) -> Result<(), Failure> {
     let state = Rc::new(RefCell::new(Readers { last: vec![after; readers], broken: vec![] }));
     for number in 0..readers {
@@ -60,7 +60,7 @@ async fn follow(Args { addr, readers, after }: Args) -> Result<(), Failure> {
             state.borrow_mut().broken.push(ended);
         });
     }
-    println!("{readers} readers follow addr={addr}");
+    show(&format_args!("{readers} readers follow addr={addr}"));
 
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let (mut since, mut delivered) = (Instant::now(), 0);
@@ -70,14 +70,13 @@ async fn follow(Args { addr, readers, after }: Args) -> Result<(), Failure> {
         let total: u64 = state.last.iter().map(|last| last - after).sum();
         let mut lags: Vec<u64> = state.last.iter().map(|last| end.saturating_sub(*last)).collect();
         lags.sort_unstable();
-        let report = json!({
+        show(&json!({
             "seconds": since.elapsed().as_secs_f64(),
             "records": total - delivered,
             "behind": lags.iter().filter(|lag| **lag > 0).count(),
             "lag": { "least": lags.first(), "median": lags.get(lags.len() / 2), "most": lags.last() },
             "broken": state.broken,
-        });
-        println!("{report}");
+        }));
         (since, delivered) = (Instant::now(), total);
     }
     Ok(())

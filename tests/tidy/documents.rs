@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    code::functions,
+    code::tests,
     tree::{file, files, root},
 };
 
@@ -36,18 +36,17 @@ fn tests_of(invariant: &str) -> Vec<&str> {
 fn every_invariant_names_tests_that_exist() {
     let mut exist = BTreeSet::new();
     for source in files(".rs") {
-        let tests = functions(&source.text).into_iter().filter(|function| function.is_test);
-        exist.extend(tests.map(|test| test.name));
+        exist.extend(tests(&source.text).into_iter().map(|(_, name)| name.to_owned()));
     }
     let invariants = invariants();
     assert!(invariants.len() >= 10, "invariants are missing: {invariants:#?}");
     let mut missing = Vec::new();
     for invariant in &invariants {
-        let tests = tests_of(invariant);
-        if tests.is_empty() {
+        let named = tests_of(invariant);
+        if named.is_empty() {
             missing.push(format!("no test is named: {invariant}"));
         }
-        let absent = tests.iter().filter(|test| !exist.contains(**test));
+        let absent = named.iter().filter(|test| !exist.contains(**test));
         missing.extend(absent.map(|test| format!("{test} does not exist: {invariant}")));
     }
     assert!(missing.is_empty(), "{missing:#?}");
@@ -77,10 +76,4 @@ fn every_exception_of_deny_toml_has_its_reason() {
             assert!(reason.len() > 40, "not a reason: {line}");
         }
     }
-    assert!(
-        deny.contains("RUSTSEC-2025-0012"),
-        "the exception for backoff is gone: good, then \
-                                                 take it out of here and of Cargo.toml"
-    );
-    assert!(file("Cargo.toml").contains("backoff"));
 }

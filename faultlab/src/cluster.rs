@@ -1,13 +1,21 @@
-//! The three services, with a proxy before each of them.
+//! The three services, wired, with a proxy before each of them or without.
 
-use std::{ffi::OsString, io, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     load::Client,
     nemesis::Link,
-    processes::{Process, ProcessError},
+    processes::{Group, Process, ProcessError},
     proxy::{Mode, Proxy},
     resources::Watch,
+    wait::until,
 };
 
 /// How the services are called: each a program and its flags, without those that say where it listens,
@@ -20,17 +28,22 @@ pub struct Programs {
     pub logging: Vec<OsString>,
     /// The messages service.
     pub messages: Vec<OsString>,
+    /// Their process group.
+    pub group: Group,
 }
 
 /// From the end of the last fault to a facade that is ready again.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often readiness is asked for.
-const READY_POLL: Duration = Duration::from_millis(10);
+/// Ports for services that are restarted on the same one. They are below the range the kernel takes
+/// client ports from: a port the kernel chose itself (port 0) may go to some client while the service
+/// is down, and a client that keeps connecting to a dead port of that range can even end up connected
+/// to itself.
+const PORTS: Range<u16> = 15_000..32_000;
 
 /// Why the services do not run.
 #[derive(Debug, thiserror::Error)]
-pub enum TrioError {
+pub enum ClusterError {
     /// One of them does not.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -45,12 +58,26 @@ pub enum TrioError {
     NotReady,
 }
 
-/// The trio. Dropping it ends it.
+/// How the services find each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wiring {
+    /// Through the proxies, each service on a port the kernel chooses at every start.
+    Proxied,
+    /// Without anything between them, each service on the same port at every start.
+    Direct,
+}
+
+/// The three services. Dropping it ends them.
 #[derive(Debug)]
-pub struct Trio {
-    pub(crate) facade: Process,
-    pub(crate) logging: Process,
-    pub(crate) messages: Process,
+pub struct Cluster {
+    /// The facade.
+    pub facade: Process,
+    /// The logging service.
+    pub logging: Process,
+    /// The messages service.
+    pub messages: Process,
+    group: Group,
+    data_dir: PathBuf,
     links: Links,
     client: Client,
     remote_client: Client,
@@ -64,37 +91,60 @@ struct Links {
     messages: Proxy,
 }
 
-impl Trio {
+impl Cluster {
     /// Starts all three on free ports, with everything they keep in `dir`, and returns once the
     /// facade is ready.
     ///
     /// # Errors
-    /// [`TrioError`]: one of them does not run.
-    pub async fn start(programs: Programs, dir: &Path) -> Result<Self, TrioError> {
-        let any_port = || ["--listen", "127.0.0.1:0"].map(OsString::from);
-        let mut logging = programs.logging;
-        logging.extend(any_port());
-        logging.extend([OsString::from("--data-dir"), dir.join("logging").into()]);
-        let (logging, logging_address) = Process::start("logging-service", logging, dir).await?;
-        let mut messages = programs.messages;
-        messages.extend(any_port());
-        let (messages, messages_address) =
-            Process::start("messages-service", messages, dir).await?;
-        let to_logging = Proxy::start(logging_address).await?;
-        let to_messages = Proxy::start(messages_address).await?;
-        let mut facade = programs.facade;
-        facade.extend(any_port());
-        let url = |address| OsString::from(format!("http://{address}"));
-        facade.extend([OsString::from("--logging-url"), url(to_logging.address())]);
-        facade.extend([OsString::from("--messages-url"), url(to_messages.address())]);
-        let (facade, facade_address) = Process::start("facade-service", facade, dir).await?;
-        let to_facade = Proxy::start(facade_address).await?;
-        let client = Client::new(facade_address)?;
+    /// [`ClusterError`]: one of them does not run.
+    pub async fn start(programs: Programs, dir: &Path) -> Result<Self, ClusterError> {
+        Self::start_wired(programs, dir, Wiring::Proxied).await
+    }
+
+    /// As [`Cluster::start`], but what the facade sends does not go through proxies, and each service
+    /// has the same address at every start.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_direct(programs: Programs, dir: &Path) -> Result<Self, ClusterError> {
+        Self::start_wired(programs, dir, Wiring::Direct).await
+    }
+
+    async fn start_wired(
+        programs: Programs,
+        dir: &Path,
+        wiring: Wiring,
+    ) -> Result<Self, ClusterError> {
+        let Programs { mut facade, mut logging, mut messages, group } = programs;
+        let data_dir = dir.join("logging");
+        for command in [&mut facade, &mut logging, &mut messages] {
+            let listen = match wiring {
+                Wiring::Proxied => (Ipv4Addr::LOCALHOST, 0).into(),
+                Wiring::Direct => free_address()?,
+            };
+            command.extend(["--listen".into(), listen.to_string().into()]);
+        }
+        logging.extend(["--data-dir".into(), data_dir.clone().into()]);
+        let (logging, address) = Process::start("logging-service", logging, dir, group).await?;
+        let to_logging = Proxy::start(address).await?;
+        let (messages, address) = Process::start("messages-service", messages, dir, group).await?;
+        let to_messages = Proxy::start(address).await?;
+        for (flag, proxy) in [("--logging-url", &to_logging), ("--messages-url", &to_messages)] {
+            let address = match wiring {
+                Wiring::Proxied => proxy.address(),
+                Wiring::Direct => proxy.target(),
+            };
+            facade.extend([flag.into(), format!("http://{address}").into()]);
+        }
+        let (facade, address) = Process::start("facade-service", facade, dir, group).await?;
+        let to_facade = Proxy::start(address).await?;
+        let client = Client::new(address)?;
         let remote_client = Client::new(to_facade.address())?;
         let links = Links { facade: to_facade, logging: to_logging, messages: to_messages };
-        let trio = Self { facade, logging, messages, links, client, remote_client };
-        trio.ready().await?;
-        Ok(trio)
+        let cluster =
+            Self { facade, logging, messages, group, data_dir, links, client, remote_client };
+        cluster.ready().await?;
+        Ok(cluster)
     }
 
     /// A client of the facade, wherever it is restarted. Nothing lies between them.
@@ -107,6 +157,24 @@ impl Trio {
     #[must_use]
     pub fn facade_address(&self) -> SocketAddr {
         self.links.facade.target()
+    }
+
+    /// Where the logging service is until it is restarted. Nothing lies in front of it.
+    #[must_use]
+    pub fn logging_address(&self) -> SocketAddr {
+        self.links.logging.target()
+    }
+
+    /// Where the messages service is until it is restarted. Nothing lies in front of it.
+    #[must_use]
+    pub fn messages_address(&self) -> SocketAddr {
+        self.links.messages.target()
+    }
+
+    /// Where the logging service has its data.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Looks at what the services use from now on, through all their restarts.
@@ -133,14 +201,10 @@ impl Trio {
     /// Waits until the facade says that it and what it needs is ready.
     ///
     /// # Errors
-    /// [`TrioError::NotReady`]: it did not in time.
-    pub async fn ready(&self) -> Result<(), TrioError> {
-        let ready = tokio::time::timeout(READY_TIMEOUT, async {
-            while !self.client.is_ready().await {
-                tokio::time::sleep(READY_POLL).await;
-            }
-        });
-        ready.await.map_err(|_| TrioError::NotReady)
+    /// [`ClusterError::NotReady`]: it did not in time.
+    pub async fn ready(&self) -> Result<(), ClusterError> {
+        let ready = until(READY_TIMEOUT, async || self.client.is_ready().await.then_some(()));
+        ready.await.ok_or(ClusterError::NotReady)
     }
 
     /// From now on, each piece of bytes between the facade and the logging service is late by `delay`,
@@ -170,9 +234,11 @@ impl Trio {
         dir: &Path,
     ) -> Result<(), ProcessError> {
         self.logging.kill()?;
-        command.extend(["--listen", "127.0.0.1:0"].map(OsString::from));
-        command.extend([OsString::from("--data-dir"), dir.join("logging").into()]);
-        let (logging, address) = Process::start("logging-service", command, dir).await?;
+        self.data_dir = dir.join("logging");
+        command.extend(["--listen", "127.0.0.1:0", "--data-dir"].map(OsString::from));
+        command.push(self.data_dir.clone().into());
+        let (logging, address) =
+            Process::start("logging-service", command, dir, self.group).await?;
         self.logging = logging;
         self.links.logging.retarget(address);
         Ok(())
@@ -212,18 +278,18 @@ impl Trio {
     /// Undoes every harm, whatever was done, and returns once the facade is ready.
     ///
     /// # Errors
-    /// [`TrioError`]: a service does not come up again.
-    pub async fn heal(&mut self) -> Result<(), TrioError> {
+    /// [`ClusterError`]: a service does not come up again.
+    pub async fn restore(&mut self) -> Result<(), ClusterError> {
         for link in [Link::Clients, Link::Logging] {
             self.link(link).set_mode(Mode::Pass);
         }
         if self.logging.runs()? {
-            self.logging.thaw()?;
+            self.logging.resume()?;
         } else {
             self.restart_logging().await?;
         }
         if self.facade.runs()? {
-            self.facade.thaw()?;
+            self.facade.resume()?;
         } else {
             self.restart_facade().await?;
         }
@@ -232,4 +298,20 @@ impl Trio {
         }
         self.ready().await
     }
+}
+
+/// A loopback address whose port is free now and stays free while its service is restarted.
+///
+/// # Errors
+/// There is no such port.
+pub fn free_address() -> io::Result<SocketAddr> {
+    let mut found = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..1000 {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(PORTS)));
+        found = TcpListener::bind(address).map(|_| address);
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
 }

@@ -3,20 +3,17 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::JoinSet,
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
-use crate::{Failure, answer::Answer};
+use super::{Failure, Lines};
+use crate::experiments::show;
 
 /// What to upload, and for how long.
 ///
 /// Prints one JSON object: the outcomes that came within the time, and how many uploads were begun. Each
 /// upload is sent to its end.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// The facade, as address:port
     addr: String,
 
@@ -50,8 +47,7 @@ struct Found {
     failed: u64,
 }
 
-#[allow(clippy::print_stdout)] // What the program is for.
-pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let line = format!("{{\"msg\":\"{}\"}}\n", "x".repeat(args.text_bytes));
     let body_bytes = line.len() * args.lines;
     let mut request = format!(
@@ -77,7 +73,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         total.failed += found.failed;
     }
     let took = started.elapsed().as_secs_f64();
-    let report = json!({
+    show(&json!({
         "uploads": total.uploads,
         "lines": total.lines,
         "failed": total.failed,
@@ -85,8 +81,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         // Those that came after the time was over, when fewer uploads were under way, count for nothing.
         "lines_per_second": total.lines_in_time as f64 / took.min(args.seconds),
         "body_bytes": body_bytes,
-    });
-    println!("{report}");
+    }));
     Ok(())
 }
 
@@ -96,29 +91,18 @@ async fn upload(args: Args, request: &[u8], started: Instant) -> Result<Found, F
     let (mut reader, mut writer) = connection.into_split();
     let time = Duration::from_secs_f64(args.seconds);
     let mut found = Found::default();
-    let mut buffer = vec![0; 256 * 1024];
     while found.uploads < args.uploads && started.elapsed() < time {
-        let mut answer = Answer::new();
-        // Outcomes flow while lines are sent: who does not read them is not read from either.
-        let read = async {
-            while !answer.is_whole() {
-                let length = reader.read(&mut buffer).await?;
-                if length == 0 {
-                    return Err(Failure::from("the connection was closed"));
-                }
-                let before = answer.lines;
-                answer.take(&buffer[..length])?;
-                if started.elapsed() < time {
-                    found.lines_in_time += answer.lines - before;
-                }
+        // Outcomes flow while lines are sent: a service does not read from a client that does not.
+        let read = Lines::receive(&mut reader, |lines| {
+            if started.elapsed() < time {
+                found.lines_in_time += lines;
             }
-            Ok(())
-        };
+        });
         let write = async { writer.write_all(request).await.map_err(Failure::from) };
-        tokio::try_join!(read, write)?;
+        let (answer, ()) = tokio::try_join!(read, write)?;
         found.uploads += 1;
-        found.lines += answer.lines;
-        found.failed += answer.others + args.lines as u64 - answer.lines;
+        found.lines += answer.count;
+        found.failed += answer.others + args.lines as u64 - answer.count;
     }
     Ok(found)
 }
