@@ -8,7 +8,7 @@ use faultlab::experiments::{
 };
 
 #[tokio::test]
-async fn resource_limits_lose_nothing_and_do_not_starve_the_journal() {
+async fn system_limits_lose_nothing_and_do_not_starve_the_journal() {
     match measure(Cases::Few, &mut |_| {}).await {
         Ok(limits) => {
             assert_eq!(limits.wrong, Vec::<String>::new());

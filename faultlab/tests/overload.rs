@@ -13,7 +13,7 @@ use faultlab::{
 const SLOW_LINK: Duration = Duration::from_millis(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn overload_stores_what_fits_and_refuses_the_rest_at_once() {
+async fn in_overload_what_fits_is_stored_and_the_rest_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut programs = Programs::built().unwrap();
     // On a machine that is busy with other things, a batch may take a while on this link.

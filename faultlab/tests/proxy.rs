@@ -96,7 +96,7 @@ async fn delayed_bytes_arrive_later() {
 }
 
 #[tokio::test]
-async fn each_connection_has_its_own_delay_that_follows_from_the_seed() {
+async fn each_connection_has_a_wait_that_follows_from_the_seed() {
     let mut orders = Vec::new();
     for _ in 0..2 {
         let Pair { proxy, listener, client, server } = pair().await;
@@ -161,7 +161,7 @@ async fn held_bytes_all_arrive_on_release_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn a_black_hole_swallows_both_directions_and_then_resets() {
+async fn a_black_hole_takes_both_directions_and_the_connection() {
     let Pair { proxy, listener, mut client, mut server } = pair().await;
     proxy.set_mode(Mode::BlackHole);
     say(&mut client, b"x").await;
@@ -201,7 +201,7 @@ async fn dropped_requests_are_lost_while_replies_still_arrive() {
 }
 
 #[tokio::test]
-async fn nothing_follows_lost_bytes_or_a_lost_end_of_stream() {
+async fn nothing_follows_lost_bytes_or_a_lost_end_of_a_stream() {
     let Pair { proxy, listener, mut client, mut server } = pair().await;
     let (mut other, mut other_server) = connect(&proxy, &listener).await;
     proxy.set_mode(Mode::BlackHole);
@@ -217,7 +217,7 @@ async fn nothing_follows_lost_bytes_or_a_lost_end_of_stream() {
 }
 
 #[tokio::test]
-async fn a_half_close_ends_one_direction_and_resets_later_writes() {
+async fn half_a_cut_ends_one_direction_and_resets_its_sender() {
     let Pair { proxy, mut client, mut server, .. } = pair().await;
     proxy.cut(Cut::Half(Direction::Requests));
     assert_eq!(rest(&mut server).await, (Vec::new(), Ok(())));
