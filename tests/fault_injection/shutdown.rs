@@ -96,7 +96,7 @@ async fn all_answered_are_stored(
     }
     cluster.facade.restart().await.unwrap();
     cluster.ready().await.unwrap();
-    let mut logs = client_of(&cluster).logs().await;
+    let mut logs = client_of(cluster).logs().await;
     logs.sort_unstable();
     stored.sort_unstable();
     assert!(logs == stored, "answered {}, stored {}", stored.len(), logs.len());

@@ -12,6 +12,7 @@ use std::{
 use faultlab::{
     checker::{Account, Violation, account, judge},
     history::{History, Record},
+    load::Settled,
 };
 use logging_service::{open_journal, store::ScanLimit};
 use turmoil::Sim;
@@ -23,7 +24,7 @@ use crate::{
     machines::{FACADES, FacadeMachine, LoggingMachine, settings},
     nemesis::Nemesis,
     panics::counted,
-    poster::{Poster, SETTLE_TIMEOUT, Settled, Word},
+    poster::{Poster, SETTLE_TIMEOUT, Word},
     seed::random,
 };
 

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use super::Sent;
+
 /// How many of its latest messages a client considers for a repeat.
 const LATEST_MAX: usize = 256;
 
@@ -12,28 +14,6 @@ const OLDER_MAX: usize = 1024;
 /// How many messages of unknown outcome a client has at once before it repeats them rather than post
 /// new ones. They are all remembered.
 pub(super) const OPEN_MAX: usize = 128;
-
-/// A message this client has sent.
-#[derive(Debug, Clone)]
-pub(super) struct Sent {
-    pub(super) message: String,
-    /// What to repeat it with, if anything.
-    pub(super) key: Option<String>,
-    pub(super) uuid: Option<String>,
-    pub(super) settled: bool,
-    /// Whether an attempt ended in an outcome nobody told.
-    pub(super) uncertain: bool,
-    /// Whether its client lets it be when it is told that surely nothing was stored. A repeat could
-    /// cover up that this was a lie.
-    pub(super) trusting: bool,
-}
-
-impl Sent {
-    /// Whether it can and shall be repeated until there is a receipt.
-    pub(super) const fn is_open(&self) -> bool {
-        !self.settled && self.key.is_some() && (self.uncertain || !self.trusting)
-    }
-}
 
 /// The messages of a client.
 #[derive(Debug, Default)]

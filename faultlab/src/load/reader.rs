@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::Value;
 
-use super::{Client, Run, client::record};
+use super::{Client, Run, record};
 use crate::{
     checker::Violation,
     history::{History, Read, Record, Shown},
