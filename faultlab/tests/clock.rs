@@ -7,7 +7,7 @@ use std::time::Duration;
 use faultlab::experiments::{CannotRun, clock::measure};
 
 #[tokio::test]
-async fn a_clock_that_jumps_by_years_changes_no_order_and_forgets_no_key() {
+async fn clock_jumps_of_years_change_no_order_and_forget_no_key() {
     match measure(Duration::from_millis(150)).await {
         Ok(jumped) => {
             assert_eq!(jumped.wrong, Vec::<String>::new());

@@ -5,7 +5,7 @@ mod support;
 use faultlab::experiments::{CannotRun, limits::measure};
 
 #[tokio::test]
-async fn limits_of_the_operating_system_lose_nothing_and_do_not_starve_the_journal() {
+async fn system_limits_lose_nothing_and_do_not_starve_the_journal() {
     match measure(true, &mut |_| {}).await {
         Ok(limits) => {
             assert_eq!(limits.wrong, Vec::<String>::new());

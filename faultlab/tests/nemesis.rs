@@ -36,7 +36,7 @@ fn one_of_each() -> Vec<Planned> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behind() {
+async fn every_fault_hits_each_of_its_victims_and_is_undone() {
     let plan = one_of_each();
     // Two links for ten faults, one for scatter, two services to kill and to freeze, one more to kill.
     assert_eq!(plan.len(), 26, "{plan:#?}");
@@ -79,7 +79,7 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() {
+async fn a_lost_reply_leaves_a_stored_message_that_a_repeat_finds() {
     let dir = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let edge = cluster.link(Link::Clients);

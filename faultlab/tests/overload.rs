@@ -13,7 +13,7 @@ use faultlab::{
 const SLOW_LINK: Duration = Duration::from_millis(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_overload_the_rest_is_refused_at_once_and_for_sure_and_what_fits_is_stored() {
+async fn in_overload_what_fits_is_stored_and_the_rest_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut programs = Programs::built().unwrap();
     // On a machine that is busy with other things, a batch may take a while on this link.
@@ -38,7 +38,7 @@ async fn in_overload_the_rest_is_refused_at_once_and_for_sure_and_what_fits_is_s
     assert_eq!(overload.without_retry_after, 0);
     // How fast is a matter of the machine here: the clock of `delivery::tests::overload` is steady.
     assert!(overload.refused.quantile(0.5) < Duration::from_secs(2));
-    // The link runs in this process, and shares its processors with everybody.
+    // The link runs in this process, and shares its processors with all others.
     assert!(overload.accepted_per_second() > 0.5 * found.capacity);
     assert!(found.after.count(Fate::Accepted) > 0, "it did not recover");
     assert_eq!(found.audit.violations(), 0, "{}", found.audit);

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn who_trusts_a_refusal_does_not_repeat_unless_an_attempt_is_uncertain() {
+    fn a_trusted_refusal_is_not_repeated_unless_one_is_uncertain() {
         let trusting = Sent { trusting: true, ..sent(1, false) };
         assert!(!trusting.is_open());
         assert!(Sent { uncertain: true, ..trusting }.is_open());
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_is_remembered_in_part_and_every_open_message_in_any_case() {
+    fn a_long_run_keeps_some_messages_and_every_open_one() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut memory = Memory::default();
         for number in 0..20_000 {
