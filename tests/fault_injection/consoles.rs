@@ -1,5 +1,5 @@
-//! The console of a service is not read: its reader has gone, as after `| head -1`, or is blocked, as
-//! by Ctrl-S.
+//! The console of a service is not read: its reader has gone, as after `| head -1`, or is blocked,
+//! as by Ctrl-S.
 
 use std::{
     io::{PipeReader, Write as _, pipe},

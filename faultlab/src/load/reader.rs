@@ -127,7 +127,7 @@ async fn lines(mut response: Response, mut each: impl FnMut(&[u8])) -> bool {
             }
             Ok(None) if rest.is_empty() => return true,
             Ok(None) => {
-                // An answer that calls itself complete has whole lines only: the checker shall see this.
+                // An answer that calls itself complete has whole lines only: the checker shall see it.
                 each(&rest);
                 return true;
             }

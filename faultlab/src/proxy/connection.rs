@@ -75,7 +75,7 @@ impl Fate {
         [&self.requests, &self.replies].iter().any(|way| way.lost_bytes.load(Ordering::Relaxed))
     }
 
-    /// Takes note of the latest cut. A direction that is about to move bytes asks first, so that no byte
+    /// Notes the latest cut. A direction that is about to move bytes asks first, so that no byte
     /// overtakes an order.
     fn latest_cut(&self) -> Result<(), Ending> {
         let Some((number, cut)) = self.orders.borrow().cut else { return Ok(()) };
