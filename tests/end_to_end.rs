@@ -51,7 +51,7 @@ async fn a_posted_message_is_listed_and_found_by_its_uuid() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_gets_the_first_receipt_and_another_message_a_conflict() {
+async fn a_repeated_key_gets_its_receipt_and_other_text_a_conflict() {
     let scratch = Scratch::new("keys");
     let cluster = start_cluster(scratch.path()).await;
     let client = client_of(&cluster);

@@ -18,8 +18,8 @@ use crate::{
     wait::until,
 };
 
-/// How the services are called: each a program and its flags, without those that say where it listens,
-/// whom it calls and where its data is.
+/// How the services are started: each a program and its flags, without those for its address, its
+/// upstreams and its data.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// The facade.

@@ -2,7 +2,7 @@
 //! services, so it cannot share their mistakes. In reading order:
 //!
 //! - [`history`]: what clients did and saw, with times
-//! - [`checker`]: the judge: a pure function of a history and the log as it is in the end
+//! - [`checker`]: a pure function of a history and the log as it is in the end
 //! - [`load`]: concurrent clients that write the history
 //! - [`open_loop`]: load at a constant rate, for capacity, latency and overload
 //! - [`bulk`]: uploads, long reads and many readers, for benchmarks

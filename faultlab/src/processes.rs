@@ -20,7 +20,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::wait::until;
+use crate::{
+    resources::{Resource, Usage},
+    wait::until,
+};
 
 /// From a started program to one that accepts work, a checked journal included.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -71,7 +74,8 @@ pub enum Group {
 /// failed, its last lines are shown.
 ///
 /// A program accepts work from the line `listening addr=<ip:port>` on. Its standard input is a pipe
-/// that ends with this program.
+/// that ends with this program. A future that starts, stops or awaits the program may be dropped: the
+/// program goes on from where it is.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
@@ -216,12 +220,8 @@ impl Process {
     /// # Errors
     /// The operating system does not tell.
     pub fn peak_memory(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-        let kibibytes: Option<u64> = kibibytes.and_then(|count| count.parse().ok());
-        let unknown = || io::Error::other("the system tells no peak of the memory");
-        kibibytes.map(|count| count * 1024).ok_or_else(unknown)
+        let usage = Usage::of(self.id()).map(|usage| usage.of_resource(Resource::Memory));
+        usage.ok_or_else(|| io::Error::other("the system tells no peak of the memory"))
     }
 
     /// Whether it runs; a frozen one does.

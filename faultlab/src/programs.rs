@@ -110,7 +110,7 @@ pub enum ToolError {
 /// [`ToolError::Missing`].
 pub fn tool(name: &str) -> Result<PathBuf, ToolError> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Those for administrators are not in everybody's path.
+    // Those for administrators are not in the path of every user.
     let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut found = directories.map(|directory| directory.join(name));
     found.find(|path| path.is_file()).ok_or_else(|| ToolError::Missing(format!("`{name}`")))

@@ -47,7 +47,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_posts_keeps_reads_and_recovers_without_a_restart() {
+async fn a_full_disk_refuses_posts_keeps_reads_and_recovers() {
     let scratch = Scratch::new("full-disk");
     let Some(disk) = SmallDisk::mount(&scratch.join("disk"), "8m") else {
         not_run("the test of the full disk", "the right to mount a tmpfs: run it as root");

@@ -52,7 +52,7 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     println!("{took:.1?} with {faults:?}: {}", summary(&history, &log, retries));
     keep(seed, &history, &log, scratch.path());
     let mut second = SecondChecker::start().expect("python3");
-    let agreed = second.agreed(scratch.path()).expect("two judges that agree");
+    let agreed = second.agreed(scratch.path()).expect("two checkers that agree");
     assert_eq!(agreed.violations, check(&history, &log), "the kept history is another one");
     let slowest = slowest(&history);
     assert!(violations.is_empty(), "seed {seed}: {} violations: {violations:#?}", violations.len());
@@ -146,7 +146,7 @@ fn summary(history: &History, log: &[Record], retries: usize) -> String {
     )
 }
 
-/// Keeps the history beside the data, for the second judge, and for people if it fails.
+/// Keeps the history beside the data, for the second checker, and for people if it fails.
 fn keep(seed: u64, history: &History, log: &[Record], directory: &Path) {
     let head = Head::new(seed, concat!("oncelog ", env!("CARGO_PKG_VERSION")));
     history.keep(&head, log, directory).expect("a kept history");

@@ -1,4 +1,4 @@
-//! What was answered once is answered again, whoever was restarted in between.
+//! What was answered once is answered again, after restarts of any service in between.
 
 use crate::support::{Scratch, client_of, start_cluster};
 

@@ -96,7 +96,7 @@ async fn all_answered_are_stored(
     }
     cluster.facade.restart().await.unwrap();
     cluster.ready().await.unwrap();
-    let mut logs = client_of(&cluster).logs().await;
+    let mut logs = client_of(cluster).logs().await;
     logs.sort_unstable();
     stored.sort_unstable();
     assert!(logs == stored, "answered {}, stored {}", stored.len(), logs.len());
@@ -125,7 +125,7 @@ fn stuck_reader(facade: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stuck_reader_does_not_hold_up_a_stopping_facade_for_longer_than_the_drain_timeout() {
+async fn a_stuck_reader_does_not_hold_up_a_stopping_facade() {
     let scratch = Scratch::new("facade-stuck");
     let mut cluster = start_cluster(scratch.path()).await;
     let stored = large_log(&client_of(&cluster)).await;
@@ -145,12 +145,12 @@ async fn a_stuck_reader_does_not_hold_up_a_stopping_facade_for_longer_than_the_d
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stuck_stream_does_not_hold_up_a_stopping_log_for_longer_than_the_drain_timeout() {
+async fn a_stuck_stream_does_not_hold_up_a_stopping_log() {
     let scratch = Scratch::new("logging-stuck");
     let mut cluster = start_cluster(scratch.path()).await;
     let stored = large_log(&client_of(&cluster)).await;
     let stuck = stuck_reader(cluster.facade_address());
-    // Its connection stays open, and nobody reads from it or answers.
+    // Its connection stays open, but is neither read nor answered.
     cluster.facade.freeze().unwrap();
 
     let started = Instant::now();
@@ -167,7 +167,7 @@ async fn a_stuck_stream_does_not_hold_up_a_stopping_log_for_longer_than_the_drai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_post_fails_while_the_logging_service_is_restarted_in_good_order() {
+async fn no_post_fails_during_a_restart_of_logging_in_good_order() {
     let scratch = Scratch::new("logging-stop");
     let mut cluster = start_cluster(scratch.path()).await;
     let busy = Arc::new(AtomicBool::new(false));

@@ -25,7 +25,7 @@ const USAGE: Option<i32> = Some(64);
 /// A program that cannot start ends within this time.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every file below `directory` with its content, but for the lock: whose it is may change.
+/// Every file below `directory` with its content, but for the lock: its owner may change.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -64,7 +64,7 @@ async fn exit_code(process: &mut Process) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn a_second_logging_service_on_the_same_data_ends_within_a_second_and_changes_nothing() {
+async fn a_second_log_on_the_same_data_ends_and_changes_nothing() {
     let scratch = Scratch::new("locked");
     let cluster = start_cluster(scratch.path()).await;
     client_of(&cluster).post("mine", None).await.unwrap().expect(200);

@@ -53,7 +53,7 @@ impl Process {
         let asked = CancellationToken::new();
         let stopping = async {
             stop.cancelled().await;
-            // By then what arrived with the word to stop has been dealt with. Who comes first in one
+            // By then what arrived with the word to stop has been dealt with. The order within one
             // moment is up to the dice of the runtime.
             tokio::time::sleep(BEFORE_STOP).await;
             asked.cancel();
@@ -82,7 +82,7 @@ impl Process {
         self.stop.borrow().cancel();
     }
 
-    /// The power of `machine` fails: nobody is told anything.
+    /// The power of `machine` fails: its peers are told nothing.
     pub(crate) fn lose_power(&self, sim: &mut Sim<'_>, machine: &str) {
         self.sockets.end();
         sim.crash(machine);
@@ -231,7 +231,7 @@ pub(crate) fn settings(attempt_timeout: Duration, total_timeout: Duration) -> Se
     Settings {
         listen: ([0, 0, 0, 0], FACADE_PORT).into(),
         logging_url: url(LOGGING, LOGGING_PORT),
-        // Nobody asks it anything here.
+        // It is not asked anything here.
         messages_url: url(LOGGING, 5002),
         attempt_timeout,
         total_timeout,

@@ -6,7 +6,7 @@
 //! - `http`, `client`, `poster`: clients over HTTP, and the history of what they saw
 //! - `links`, `outages`, `nemesis`: what goes wrong
 //! - `panics`: none goes unnoticed
-//! - `run`, `sweep`: one seed, and many; the judge is that of `faultlab`
+//! - `run`, `sweep`: one seed, and many; the checker is that of `faultlab`
 //! - `partitions`: how soon a cut connection is noticed, and how soon it is forgotten
 //!
 //! `ONCELOG_SEEDS=10000 cargo test --release --test simulation seeds -- --nocapture` runs 10,000

@@ -1,4 +1,4 @@
-//! One run: machines, clients and faults out of one seed, and what the judge says of it.
+//! One run: machines, clients and faults out of one seed, and what the checker says of it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,6 +12,7 @@ use std::{
 use faultlab::{
     checker::{Account, Violation, account, check},
     history::{History, Record},
+    load::Settled,
 };
 use logging_service::{open_journal, store::ScanLimit};
 use turmoil::Sim;
@@ -23,7 +24,7 @@ use crate::{
     machines::{FACADES, FacadeMachine, LoggingMachine, settings},
     nemesis::Nemesis,
     panics::counted,
-    poster::{Poster, SETTLE_TIMEOUT, Settled, Word},
+    poster::{Poster, SETTLE_TIMEOUT, Word},
     seed::random,
 };
 
@@ -229,7 +230,7 @@ fn durable_log(logging: &LoggingMachine) -> Result<Vec<Record>, String> {
     }
 }
 
-/// Puts together what the clients saw, and lets the judge judge. One run may be too short to show
+/// Puts together what the clients saw, and checks it. One run may be too short to show
 /// anything; many together may not.
 fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
     for settled in settled.into_values() {

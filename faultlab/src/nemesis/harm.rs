@@ -16,7 +16,7 @@ use crate::{
 pub struct Done {
     /// What kind.
     pub fault: Fault,
-    /// To whom.
+    /// On what.
     pub victim: Victim,
     /// What exactly.
     pub harm: Harm,

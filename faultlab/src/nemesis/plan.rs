@@ -44,7 +44,7 @@ pub struct Planned {
     pub pause: Duration,
     /// What kind.
     pub fault: Fault,
-    /// To whom.
+    /// On what.
     pub victim: Victim,
     /// How long until it is undone.
     pub lasts: Duration,
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_minutes_have_a_thousand_faults_on_every_link_and_service_and_long_freezes() {
+    fn twenty_minutes_have_a_thousand_faults_on_every_victim() {
         let plan = schedule(2026, MINUTE * 20, &Fault::ALL);
         assert!(plan.len() >= 1000, "{} faults", plan.len());
         let victims = [
