@@ -7,7 +7,7 @@ its line is answered.
 import statistics
 
 from bench import alternating, control, running, upload, wrk
-from meters import Meters
+from meters import Meters, cores
 
 TEXT_BYTES, CONTROL_CONNECTIONS = 100, 256
 # Lines of an upload, and connections.
@@ -37,9 +37,8 @@ def measure(lab, quick):
             for point in alternating(number, points):
                 run = uploads(lab, services, *point, seconds)
                 runs[point].append({"to_control": run["rate"] / bare[-1], **run})
-                cores = ", ".join(f"{name} {share:.2f}" for name, share in run["cores"].items())
                 print(f"  round {number + 1} {point[0]:6} lines, {point[1]:2} connections:"
-                      f" {run['rate']:8.0f}/s, control {bare[-1]:.0f}/s; cores: {cores}, load"
+                      f" {run['rate']:8.0f}/s, control {bare[-1]:.0f}/s; cores: {cores(run)}, load"
                       f" {run['load_cores']:.2f}, idle {run['idle_cores']:.2f}; {run['messages_a_flush'] or 0:.0f}"
                       f" a flush; failed {run['failed']}", flush=True)
         service.stop()

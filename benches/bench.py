@@ -1,7 +1,7 @@
 """What the benchmarks share: services to start and to watch, and the load.
 
 Everything listens on loopback. The load is `wrk` with one thread, which keeps each connection busy with
-one request at a time; `oncelog-load` for what wrk cannot do; `oncelog bench` for an open loop.
+one request at a time; `faultlab load` for what wrk cannot do; `oncelog bench` for an open loop.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def logging_service(data, *flags, listen="127.0.0.1:0"):
     return Service(RELEASE / "logging-service", "--listen", listen, "--data-dir", data, *flags)
 
 
-def trio(data, *logging_flags):
+def cluster(data, *logging_flags):
     """The three services: logging, messages, facade."""
     logging = logging_service(data, *logging_flags)
     messages = Service(RELEASE / "messages-service", "--listen", "127.0.0.1:0")
@@ -88,7 +88,7 @@ def trio(data, *logging_flags):
 def running(scratch, *logging_flags):
     """The three services on an empty log, gone at the end."""
     data = Path(tempfile.mkdtemp(dir=scratch))
-    services = trio(data, *logging_flags)
+    services = cluster(data, *logging_flags)
     try:
         yield services
     finally:
@@ -150,7 +150,7 @@ def program(name, *flags):
 
 def upload(addr, lines, connections, seconds, text_bytes=TEXT_BYTES, uploads=None):
     most = [] if uploads is None else ["--uploads", uploads]
-    return program("oncelog-load", "upload", addr, "--lines", lines, "--connections", connections,
+    return program("faultlab", "load", "upload", addr, "--lines", lines, "--connections", connections,
                    "--seconds", seconds, "--text-bytes", text_bytes, *most)
 
 

@@ -5,7 +5,7 @@
     memory      Oncelog, messages in memory only
     quiet       Oncelog, durable; the console shows sizes and ids instead of messages
     journal     Oncelog, durable, as it comes
-    postgres    axum and PostgreSQL, one batch in flight (benches/rivals/postgres)
+    postgres    axum and PostgreSQL, one batch in flight (benches/competitors/postgres)
     postgres-2  the same, two batches in flight
     postgres-tcp, postgres-2-tcp    the same over loopback instead of a Unix socket
 """
@@ -15,7 +15,7 @@ import os
 import statistics
 
 from bench import RELEASE, Service, control, post, running, wrk
-from meters import Meters, tree_cpu_seconds
+from meters import Meters, cores, tree_cpu_seconds
 
 WARM_UP_SECONDS = 1
 
@@ -38,7 +38,7 @@ class Lab:
         for in_flight in (1, 2):
             for tcp in (False, True):
                 name = "postgres" + "-2" * (in_flight == 2) + "-tcp" * tcp
-                self.cases[name] = lambda n=in_flight, tcp=tcp: self.rival(n, tcp)
+                self.cases[name] = lambda n=in_flight, tcp=tcp: self.competitor(n, tcp)
 
     @contextlib.contextmanager
     def control(self):
@@ -63,14 +63,14 @@ class Lab:
             yield facade.addr, {"facade": facade.cpu_seconds, "logging": logging.cpu_seconds}
 
     @contextlib.contextmanager
-    def rival(self, in_flight, tcp):
+    def competitor(self, in_flight, tcp):
         database, service = self.database, None
         database.tcp = tcp
         database.start()
         try:
             database.sql("DROP TABLE IF EXISTS messages")
             service = Service(
-                RELEASE / "oncelog-rival-postgres", "127.0.0.1:0", database.url, in_flight
+                RELEASE / "oncelog-competitor-postgres", "127.0.0.1:0", database.url, in_flight
             )
             server = database.process.pid
             yield service.addr, {
@@ -93,7 +93,7 @@ class Lab:
             missing = before.requests + load.requests + 1 - post(addr)["sequence"]
         run = {"case": case, "connections": connections, **vars(load), **cost}
         if lightened(case):
-            # What is flushed meanwhile belongs to somebody else.
+            # What is flushed meanwhile belongs to other processes.
             run["messages_a_flush"] = run["flushes_per_second"] = run["flush_us"] = None
         if missing > 0:
             run["failed"] += f" {missing} acknowledged messages are missing"
@@ -111,8 +111,7 @@ def median(runs, figure):
 
 def shown(run):
     """A run in one line."""
-    cores = ", ".join(f"{name} {share:.2f}" for name, share in run["cores"].items())
     batch = run["messages_a_flush"]
-    return (f"{run['rate']:9.0f}/s  p50 {run['p50_us']:7.0f} us  p99 {run['p99_us']:7.0f} us  cores: {cores},"
+    return (f"{run['rate']:9.0f}/s  p50 {run['p50_us']:7.0f} us  p99 {run['p99_us']:7.0f} us  cores: {cores(run)},"
             f" wrk {run['load_cores']:.2f}, idle {run['idle_cores']:.2f}, stolen {run['stolen_cores']:.2f}"
             + (f"; {batch:.1f} a flush of {run['flush_us']:.0f} us" if batch else "") + f"  {run['failed']}")

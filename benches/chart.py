@@ -4,7 +4,7 @@ import math
 from html import escape
 
 WIDTH, CHAR = 800, 6.6
-CONTROL, ONCELOG, RIVAL, OTHER, FAINT = "#7b8794", "#2b6cb0", "#c05621", "#2f855a", "#9aa5b1"
+CONTROL, ONCELOG, COMPETITOR, OTHER, FAINT = "#7b8794", "#2b6cb0", "#c05621", "#2f855a", "#9aa5b1"
 
 STYLE = """
   .bg { fill: #fff } text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1f2933 }

@@ -25,8 +25,8 @@ import sys
 
 from bench import alternating
 from cases import Lab, median, shown
-from rivals.postgres import Missing
-from scene import prepare, scene
+from competitors.postgres import Missing
+from environment import environment, prepare
 
 CASES = ["control", "control-all", "memory", "quiet", "journal", "postgres", "postgres-2"]
 CONNECTIONS = [1, 16, 64, 256]
@@ -58,17 +58,17 @@ def summarize(runs, cases, connections):
                     return None
                 return statistics.median(run[figure] / base[figure] for run, base in pairs)
 
-            rivals = [rival for rival in cases if rival.startswith("postgres")]
+            competitors = [competitor for competitor in cases if competitor.startswith("postgres")]
             rows.append({
                 "case": case, "connections": count,
                 **{name: median(of_case, name) for name in
                    ("rate", "p50_us", "p90_us", "p99_us", "cpu_us", "cores", "load_cores", "idle_cores",
                     "stolen_cores", "messages_a_flush", "flush_us")},
                 "rate_to_control": ratio("rate", "control"),
-                # To the fastest of the rivals.
-                "rate_to_postgres": min((ratio("rate", rival) for rival in rivals), default=None),
+                # To the fastest of the competitors.
+                "rate_to_postgres": min((ratio("rate", competitor) for competitor in competitors), default=None),
                 "p50_to_control": ratio("p50_us", "control"),
-                "p50_to_postgres": max((ratio("p50_us", rival) for rival in rivals), default=None),
+                "p50_to_postgres": max((ratio("p50_us", competitor) for competitor in competitors), default=None),
                 "cpu_to_control": None,
             })
     control = {row["connections"]: sum(row["cpu_us"].values()) for row in rows
@@ -83,8 +83,8 @@ def show(rows):
     def factor(value):
         return "-" if value is None else f"{value:.2f}"
 
-    print(f"\n{'conns':>5} {'case':14} {'rate':>9} {'/control':>8} {'/rival':>7} {'p50 us':>8}"
-          f" {'/control':>8} {'/rival':>7} {'p99 us':>8} {'CPU us':>7} {'/control':>8}  of which")
+    print(f"\n{'conns':>5} {'case':14} {'rate':>9} {'/control':>8} {'/postgres':>9} {'p50 us':>8}"
+          f" {'/control':>8} {'/postgres':>9} {'p99 us':>8} {'CPU us':>7} {'/control':>8}  of which")
     last = None
     for row in rows:
         if last not in (None, row["connections"]):
@@ -92,9 +92,9 @@ def show(rows):
         last = row["connections"]
         parts = ", ".join(f"{name} {spent:.1f}" for name, spent in row["cpu_us"].items())
         print(f"{row['connections']:5} {row['case']:14} {row['rate']:9.0f}"
-              f" {factor(row['rate_to_control']):>8} {factor(row['rate_to_postgres']):>7}"
+              f" {factor(row['rate_to_control']):>8} {factor(row['rate_to_postgres']):>9}"
               f" {row['p50_us']:8.0f} {factor(row['p50_to_control']):>8}"
-              f" {factor(row['p50_to_postgres']):>7} {row['p99_us']:8.0f}"
+              f" {factor(row['p50_to_postgres']):>9} {row['p99_us']:8.0f}"
               f" {sum(row['cpu_us'].values()):7.1f} {factor(row['cpu_to_control']):>8}  {parts}")
 
 
@@ -132,9 +132,9 @@ def main():
         unknown = set(given.cases) - set(Lab(None, None).cases)
         if unknown:
             raise Missing(f"no such case: {', '.join(sorted(unknown))}")
-        rival = any(case.startswith("postgres") for case in given.cases)
+        competitor = any(case.startswith("postgres") for case in given.cases)
         settings = dict(setting.split("=", 1) for setting in given.postgres_set)
-        with scene(given.dir, rival, settings) as (lab, _):
+        with environment(given.dir, competitor, settings) as (lab, _):
             found = compare(lab, given.cases, given.connections, given.rounds, given.seconds)
     except Missing as missing:
         print(missing, file=sys.stderr)

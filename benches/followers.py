@@ -1,6 +1,6 @@
 """Readers that follow the log while it is written: what each of them gets, and what they cost the posts.
 
-In each round the same log takes posts as fast as they come, once with nobody reading and once with all
+In each round the same log takes posts as fast as they come, once without readers and once with all
 readers, each on a connection of its own to the logging service, in alternating order. Afterwards every
 reader must come to the end of the log. Sequences are checked by each reader: no gap, no repeat.
 """
@@ -14,15 +14,16 @@ from bench import RELEASE, alternating, last_sequence, running, wrk
 from meters import cpu_seconds
 
 READERS, CONNECTIONS = 200, 256
-PATIENCE_SECONDS = 60
+CATCH_UP_SECONDS_MAX = 60
 
 
 class Followers:
-    """`oncelog-load follow`, which counts what its readers get."""
+    """`faultlab load follow`, which counts what its readers get."""
 
     def __init__(self, addr, readers, after):
         self.process = subprocess.Popen(
-            [RELEASE / "oncelog-load", "follow", addr, "--readers", str(readers), "--after", str(after)],
+            [RELEASE / "faultlab", "load", "follow", addr, "--readers", str(readers),
+             "--after", str(after)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         if "follow" not in self.process.stdout.readline():
@@ -51,7 +52,7 @@ def with_readers(services, readers, seconds):
         found = followers.report(end)
         cpu = cpu_seconds(followers.process.pid) - cpu[0], logging.cpu_seconds() - cpu[1]
         stopped, now = time.monotonic(), found
-        while now["behind"] and not now["broken"] and time.monotonic() < stopped + PATIENCE_SECONDS:
+        while now["behind"] and not now["broken"] and time.monotonic() < stopped + CATCH_UP_SECONDS_MAX:
             time.sleep(0.02)
             now = followers.report(end)
         return {
@@ -79,7 +80,7 @@ def measure(lab, quick):
                     alone = {"rate": load.rate, "p99_us": load.p99_us, "failed": load.failed}
             runs.append({"alone": alone, "followed": run})
             print(f"  round {number + 1}: {alone['rate']:.0f}/s alone, {run['rate']:.0f}/s beside {READERS}"
-                  f" readers, who got {run['delivered_per_second']:.0f} records/s, were {run['lag']['most']}"
+                  f" readers, which got {run['delivered_per_second']:.0f} records/s, were {run['lag']['most']}"
                   f" behind at most and had all {run['caught_up_after_seconds']:.1f} s later"
                   f" ({run['behind']} never; {len(run['broken'])} broken); cores: readers"
                   f" {run['readers_cores']:.2f}, logging {run['logging_cores']:.2f} {run['broken'][:1]}", flush=True)

@@ -14,9 +14,9 @@ GOALS = [
     ("Durable POST, 256 connections: rate to the control's", ">=", 0.80, *compared("rate_to_control", 256)),
     ("Durable POST, 64 connections: rate to the control's", ">=", 0.62, *compared("rate_to_control", 64)),
     ("One connection: p50 to the control's", "<=", 6, *compared("p50_to_control", 1)),
-    ("256 connections: rate to the PostgreSQL rival's", ">=", 1, *compared("rate_to_postgres", 256)),
-    ("64 connections: rate to the rival's", ">=", 1, *compared("rate_to_postgres", 64)),
-    ("One connection: p50 to the rival's", "<=", 1, *compared("p50_to_postgres", 1)),
+    ("256 connections: rate to the PostgreSQL competitor's", ">=", 1, *compared("rate_to_postgres", 256)),
+    ("64 connections: rate to the competitor's", ">=", 1, *compared("rate_to_postgres", 64)),
+    ("One connection: p50 to the competitor's", "<=", 1, *compared("p50_to_postgres", 1)),
     ("256 connections: CPU a message, facade + logging, to the control's a request", "<=", 1.7,
      *compared("cpu_to_control", 256)),
     ("64 connections: the same", "<=", 2.2, *compared("cpu_to_control", 64)),
@@ -45,7 +45,7 @@ GOALS = [
 ]
 
 
-def judged(figures):
+def evaluated(figures):
     """Each goal with what was found, or None if it was not measured, and whether it was reached."""
     for what, sign, goal, part, take in GOALS:
         found = take(figures["parts"][part]) if part in figures["parts"] else None
@@ -67,6 +67,6 @@ def number(value):
 
 
 def show(figures):
-    for what, sign, goal, found, reached in judged(figures):
+    for what, sign, goal, found, reached in evaluated(figures):
         if found is not None:
             print(f"{what:86} {number(found):>8}  goal {sign} {goal:<5} {verdict(reached)}")

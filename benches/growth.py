@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import alternating, fill, last_sequence, logging_service, post, running, trio, wrk
+from bench import alternating, cluster, fill, last_sequence, logging_service, post, running, wrk
 
 CONNECTIONS, MILLION = 256, 1_000_000
 # Hash tables have just doubled at some of them.
@@ -69,13 +69,13 @@ def step(lab, services, data, rounds):
 def measure(lab, quick):
     rows = []
     with tempfile.TemporaryDirectory(dir=lab.scratch) as data:
-        services = list(trio(data))
+        services = list(cluster(data))
         try:
             wrk(services[2].addr, 1, CONNECTIONS)
             sizes = [0, 0.5, 1] if quick else SIZES
             for million in sizes:
                 fill(services[2], last_sequence(services[2].addr), int(million * MILLION))
-                # The last is what is judged.
+                # The last is what is evaluated.
                 rounds = 2 if quick else 15 if million == sizes[-1] else 5
                 rows.append(step(lab, services, data, rounds))
         finally:

@@ -6,7 +6,8 @@
 Takes about 20 minutes; `--quick` takes five, and leaves out what only a large log can show. `--only` takes
 some of the parts; the figures of the others stay as they are:
 
-    compare       every guarantee, the bare control and the PostgreSQL rival at 1, 16, 64 and 256 connections
+    compare       every guarantee, the bare control and the PostgreSQL competitor at 1, 16, 64 and
+                  256 connections
     connections   rate and latency from 1 to 1,024 connections
     sizes         rate and latency from 100 bytes to 1 MiB a message
     latency       percentiles at half of the peak, in an open loop
@@ -30,17 +31,17 @@ import time
 import batch
 import compare
 import curves
+import documents
 import duplicates
 import followers
 import goals
 import growth
 import latency
 import memory
-import papers
 import plots
 import reads
-from rivals.postgres import Missing
-from scene import commit, now, prepare, scene
+from competitors.postgres import Missing
+from environment import commit, environment, now, prepare
 
 PARTS = {
     "compare": compare.measure, "connections": curves.connections, "sizes": curves.sizes,
@@ -48,7 +49,7 @@ PARTS = {
     "reads": reads.measure, "followers": followers.measure, "duplicates": duplicates.measure,
     "memory": memory.measure,
 }
-WITH_RIVAL = {"compare", "connections", "latency"}
+WITH_COMPETITOR = {"compare", "connections", "latency"}
 
 
 def rounded(value):
@@ -61,9 +62,9 @@ def rounded(value):
 
 
 def run(chosen, given):
-    figures = papers.figures() if papers.FIGURES.exists() else {"parts": {}}
+    figures = documents.figures() if documents.FIGURES.exists() else {"parts": {}}
     failed = []
-    with scene(given.dir, bool(WITH_RIVAL & set(chosen))) as (lab, about):
+    with environment(given.dir, bool(WITH_COMPETITOR & set(chosen))) as (lab, about):
         # What is known of the database is kept when it is not started.
         figures["machine"] = {**{name: value for name, value in figures.get("machine", {}).items()
                                  if name.startswith("postgres")},
@@ -83,7 +84,7 @@ def run(chosen, given):
                 "took_seconds": time.monotonic() - started, **found,
             })
             # One part at a time: a later one that cannot run takes nothing away.
-            papers.keep(figures)
+            documents.keep(figures)
             print(f"=== {name}: {time.monotonic() - started:.0f} s", flush=True)
     return figures, failed
 
@@ -106,7 +107,7 @@ def main():
         print(missing, file=sys.stderr)
         sys.exit(2)
     plots.write(figures)
-    papers.write(figures)
+    documents.write(figures)
     goals.show(figures)
     for why in failed:
         print(f"FAILED: {why}", file=sys.stderr)

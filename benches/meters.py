@@ -90,3 +90,8 @@ class Meters:
             "flushes_per_second": synced / seconds if synced is not None else None,
             "flush_us": flush_ms * 1000 / synced if synced else None,
         }
+
+
+def cores(run):
+    """The processors that each service used, as text."""
+    return ", ".join(f"{name} {share:.2f}" for name, share in run["cores"].items())

@@ -7,13 +7,15 @@
 
 import sys
 
-import papers
-from chart import CONTROL, FAINT, ONCELOG, OTHER, RIVAL, Axis, Panel, Picture, bars, linear, logarithmic, short, steps
+import documents
+from chart import (
+    COMPETITOR, CONTROL, FAINT, ONCELOG, OTHER, Axis, Panel, Picture, bars, linear, logarithmic, short, steps,
+)
 
-MEDIA = papers.ROOT / "media"
+MEDIA = documents.ROOT / "media"
 NAMES = {"control": "bare axum handler, stores nothing", "journal": "Oncelog, on disk before it answers",
          "postgres": "axum + PostgreSQL, the same"}
-COLORS = {"control": CONTROL, "journal": ONCELOG, "postgres": RIVAL}
+COLORS = {"control": CONTROL, "journal": ONCELOG, "postgres": COMPETITOR}
 MILLION = 1_000_000
 
 
@@ -80,7 +82,7 @@ def growth(figures):
     rows = part["rows"]
     picture = Picture("As the log grows", below(figures, part, "34-byte messages, 256 connections"), 380)
     picture.legend([("the log that grows", ONCELOG, False), ("an empty log in the same minute", CONTROL, False),
-                    ("after a restart", RIVAL, False), ("goal", OTHER, True)])
+                    ("after a restart", COMPETITOR, False), ("goal", OTHER, True)])
     most = rows[-1]["messages"]
     x = linear(most)
 
@@ -95,18 +97,18 @@ def growth(figures):
     memory = panel(318, "memory of logging-service, MiB", allowed, lambda value: f"{value:g}")
     memory.rise([(0, 64), (most, allowed)], OTHER)
     memory.line([(row["messages"], row["memory_mib"]) for row in rows], ONCELOG)
-    memory.line([(row["messages"], row["memory_mib_after_restart"]) for row in rows], RIVAL)
+    memory.line([(row["messages"], row["memory_mib_after_restart"]) for row in rows], COMPETITOR)
     seconds = max(0.5 * most / MILLION, *(row["first_ack_seconds"] for row in rows))
     restart = panel(576, "restart to first answer, s", seconds, lambda value: f"{value:g}")
     restart.rise([(0, 0), (most, 0.5 * most / MILLION)], OTHER)
-    restart.line([(row["messages"], row["first_ack_seconds"]) for row in rows], RIVAL)
+    restart.line([(row["messages"], row["first_ack_seconds"]) for row in rows], COMPETITOR)
     return picture
 
 
 GUARANTEES = [
     ("bare axum handler", "control", CONTROL), ("once, in order: in memory", "memory", ONCELOG),
     ("+ on disk", "quiet", ONCELOG), ("+ console: as it comes", "journal", ONCELOG),
-    ("axum + PostgreSQL", "postgres", RIVAL), ("the same, two batches", "postgres-2", RIVAL),
+    ("axum + PostgreSQL", "postgres", COMPETITOR), ("the same, two batches", "postgres-2", COMPETITOR),
 ]
 
 
@@ -156,7 +158,7 @@ def message_size(figures):
                       below(figures, part, f"{part['connections']} connections"), 400)
     cases = cases_of(part)
     picture.legend([(NAMES[case], COLORS[case], False) for case in cases])
-    x = steps(sorted({row["bytes"] for row in part["rows"]}), papers.size)
+    x = steps(sorted({row["bytes"] for row in part["rows"]}), documents.size)
 
     def panel(left, head, figure, label=short):
         return Panel(picture, (left, 126, 306, 214), head, x,
@@ -190,13 +192,13 @@ def write(figures):
 
 
 def main():
-    figures = papers.figures()
+    figures = documents.figures()
     if sys.argv[1:] != ["--check"]:
         write(figures)
-        papers.write(figures)
+        documents.write(figures)
         return
-    wanted = drawn(figures) | papers.filled(figures)
-    stale = [str(path.relative_to(papers.ROOT)) for path, text in wanted.items()
+    wanted = drawn(figures) | documents.filled(figures)
+    stale = [str(path.relative_to(documents.ROOT)) for path, text in wanted.items()
              if not path.exists() or path.read_text() != text]
     if stale:
         sys.exit(f"python3 benches/plots.py would change {', '.join(stale)}")

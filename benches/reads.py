@@ -3,7 +3,7 @@
 import statistics
 
 from bench import control, fill, last_sequence, program, running, wrk
-from meters import Meters
+from meters import Meters, cores
 
 RECORDS, CONTROL_CONNECTIONS = 5_000_000, 256
 
@@ -15,7 +15,7 @@ def one_read(lab, services):
         at_rest[name] = service.memory_mib()
         service.forget_peak()
     meters = Meters(lab.scratch, {"facade": facade.cpu_seconds, "logging": logging.cpu_seconds})
-    found = program("oncelog-load", "get", facade.addr)
+    found = program("faultlab", "load", "read", facade.addr)
     cost = meters.since(found["records"])
     grown = {"logging": logging.peak_mib() - at_rest["logging"],
              "facade": facade.peak_mib() - at_rest["facade"]}
@@ -33,10 +33,9 @@ def measure(lab, quick):
             bare.append(wrk(service.addr, 2, CONTROL_CONNECTIONS).rate)
             run = one_read(lab, services)
             runs.append({"to_control": run["rate"] / bare[-1], **run})
-            cores = ", ".join(f"{name} {share:.2f}" for name, share in run["cores"].items())
             print(f"  round {number + 1}: {run['records']} records, {run['rate']:.0f}/s, control"
                   f" {bare[-1]:.0f}/s; grown by {run['grown_mib']['logging']:.1f} and"
-                  f" {run['grown_mib']['facade']:.1f} MiB; cores: {cores}, reader {run['load_cores']:.2f},"
+                  f" {run['grown_mib']['facade']:.1f} MiB; cores: {cores(run)}, reader {run['load_cores']:.2f},"
                   f" idle {run['idle_cores']:.2f}", flush=True)
         service.stop()
 

@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 
 import bench
-import papers
+import documents
 import plots
 from measure import rounded
-from scene import commit, now
+from environment import commit, now
 
 CONNECTIONS, SECONDS, SAMPLES_PER_SECOND = 64, 8, 2999
 
@@ -34,7 +34,7 @@ STEPS = {
         ("find the parts of its head", [["Http1Transaction>::parse"]]),
         ("write the head of the answer", [["Http1Transaction>::encode"], ["write_head"]]),
         ("gRPC and HTTP/2, encode and decode", [["h2::"], ["tonic::"], ["prost::"], ["hyper::client"]]),
-        ("gather, batch, retry layers, wake those who wait", [["oncelog::delivery"]]),
+        ("coalesce, batch, retry layers, wake the waiting requests", [["delivery::"]]),
         ("wait for sockets and timers", [["park_internal"], ["epoll_wait"]]),
         ("body, id, queue, receipt, and the connection's own state", [["TrackedFuture"]]),
     ],
@@ -42,7 +42,7 @@ STEPS = {
         ("fdatasync", [["fdatasync"]]),
         ("write the frame into the page cache", [["pwrite"]]),
         ("console", [["console::"], ["Console"]]),
-        ("deduplicate, make the frame, publish, answer", [["Owner::"], ["Appender"], ["log::Log"]]),
+        ("deduplicate, build the frame, publish, reply", [["logging_service::log"], ["store::journal"]]),
         ("the call's socket", [["writev", "h2"], ["__libc_recv", "h2"]]),
         ("gRPC and HTTP/2, decode and encode", [["h2::"], ["tonic::"], ["prost::"]]),
         ("wait for sockets and for each other", [["park_internal"], ["epoll_wait"], ["futex"], ["recv_timeout"]]),
@@ -52,13 +52,13 @@ REST = "the rest of the runtime and the kernel"
 
 
 def stacks(path):
-    """The functions of each sample, the innermost first."""
+    """The functions of each sample, innermost first."""
     said = subprocess.run(["perf", "script", "-i", path, "-F", "comm,ip,sym"], check=True, capture_output=True,
                           text=True).stdout
     for sample in said.split("\n\n"):
         lines = sample.strip().split("\n")
         if len(lines) > 1:
-            # The name of the thread says as much as a function where it runs one thing alone.
+            # A thread that runs one thing alone is named after it, so its name counts as a function.
             yield [f"{lines[0].strip()}::"] + [line.strip().partition(" ")[2] for line in lines[1:]]
 
 
@@ -77,7 +77,7 @@ def sample(service, path):
 
 
 def measure(scratch):
-    logging, messages, facade = bench.trio(scratch / "data")
+    logging, messages, facade = bench.cluster(scratch / "data")
     bench.wrk(facade.addr, 1, CONNECTIONS)
     services = {"facade": facade, "logging": logging}
     before = {name: service.cpu_seconds() for name, service in services.items()}
@@ -91,8 +91,8 @@ def measure(scratch):
     rows = []
     for name in services:
         counts = collections.Counter(step(STEPS[name], stack) for stack in stacks(scratch / name))
-        a_sample = spent[name] * 1e6 / load.requests / counts.total()
-        rows += [{"service": name, "step": what, "cpu_us": counts[what] * a_sample, "share": counts[what] / counts.total()}
+        total, cpu_us = counts.total(), spent[name] * 1e6 / load.requests
+        rows += [{"service": name, "step": what, "cpu_us": counts[what] * cpu_us / total, "share": counts[what] / total}
                  for what in [what for what, _ in STEPS[name]] + [REST]]
     return {"date": now(), "commit": commit(), "quick": False, "connections": CONNECTIONS, "rate": load.rate,
             "rows": rows, "failed": []}
@@ -114,11 +114,11 @@ def main():
         found = measure(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    figures = papers.figures()
+    figures = documents.figures()
     figures["parts"]["where"] = rounded(found)
-    papers.keep(figures)
+    documents.keep(figures)
     plots.write(figures)
-    papers.write(figures)
+    documents.write(figures)
     for row in found["rows"]:
         print(f"{row['service']:8} {row['cpu_us']:6.2f} us {100 * row['share']:5.1f} %  {row['step']}")
 

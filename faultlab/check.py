@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The second judge of kept runs: tables and queries, where the first one walks over what it counted.
+"""The second checker of kept runs: tables and queries, where the first one walks over what it counted.
 
     python3 faultlab/check.py DIR [DIR ...]
 
@@ -37,7 +37,7 @@ CREATE TABLE log (place INTEGER PRIMARY KEY, sequence INT, uuid TEXT, message TE
 CREATE TABLE chain (count INTEGER PRIMARY KEY, chain INT);
 """
 
-# What each message and each key came to, once all is told.
+# Summaries of each message and each key, after all lines are read.
 SUMMARIES = """
 CREATE INDEX log_message ON log (message);
 CREATE INDEX log_uuid ON log (uuid);
@@ -229,7 +229,7 @@ def load(database, directory):
     database.executescript(SUMMARIES)
 
 
-def judge(directory):
+def check(directory):
     """What is broken, and the figures."""
     database = sqlite3.connect(":memory:")
     load(database, directory)
@@ -254,7 +254,7 @@ def main(arguments):
     worst = 0
     for directory in directories:
         try:
-            verdict = judge(directory)
+            verdict = check(directory)
         except (OSError, ValueError, KeyError, TypeError) as error:
             print(json.dumps({"dir": directory, "error": repr(error)}), flush=True)
             worst = worst or 2

@@ -20,9 +20,9 @@ POST = ["curl", "-s", "-X", "POST", "http://localhost:5000/facade",
 lines, arrived = [], threading.Condition()
 
 
-def show(who, text):
+def show(source, text):
     with arrived:
-        lines.append(f"{who:<17}| {text.rstrip()}")
+        lines.append(f"{source:<17}| {text.rstrip()}")
         arrived.notify_all()
 
 
@@ -31,7 +31,7 @@ def wait_for(*words, count=1, timeout=30):
     with arrived:
         while sum(all(word in line for word in words) for line in lines) < count:
             if not arrived.wait(deadline - time.monotonic()):
-                raise SystemExit(f"waited in vain for {words}:\n" + "\n".join(lines))
+                raise SystemExit(f"timed out waiting for {words}:\n" + "\n".join(lines))
 
 
 def start(name, *flags):

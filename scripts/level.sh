@@ -3,8 +3,8 @@
 #
 #     scripts/level.sh L0    each change: format, lints, documentation, dependencies
 #     scripts/level.sh L1    each change: everything in one process, simulated seeds and fuzzed inputs among it
-#     scripts/level.sh L2    each change: real processes under faults, attacks and overload; ten planted bugs
-#     scripts/level.sh L3    each night, for hours: every planted bug, every system call, power cuts, long fuzzing
+#     scripts/level.sh L2    each change: real processes under faults, attacks and overload; ten seeded bugs
+#     scripts/level.sh L3    each night, for hours: every seeded bug, every system call, power cuts, long fuzzing
 #     scripts/level.sh L4    each release, for many hours: 10,000,000 messages under 10,000 faults
 #
 # An experiment that cannot run here says NOT RUN and fails its level. Tests that cannot say NOT RUN.
@@ -51,15 +51,15 @@ L2() {
         --test fault_injection --test end_to_end --test grpc_from_python --test readme
     part "laboratory" cargo test --locked -p faultlab --tests
     part "command line" cargo test --locked -p oncelog-cli --tests
-    part "planted bugs" python3 faultlab/plants/run.py --quick
+    part "seeded bugs" python3 faultlab/plants/run.py --quick
 }
 
 L3() {
     part "release build" cargo build --quiet --release --locked --workspace --bins
-    part "planted bugs" python3 faultlab/plants/run.py
+    part "seeded bugs" python3 faultlab/plants/run.py
     part "simulation" env ONCELOG_SEEDS=10000 \
         cargo test --release --locked -p oncelog --test simulation seeds -- --nocapture
-    part "two judges" env ONCELOG_CASES=20000 cargo test --locked -p faultlab --test agreement
+    part "two checkers" env ONCELOG_CASES=20000 cargo test --locked -p faultlab --test agreement
     part "fuzzing" fuzz/run all 10
     lab sweep
     lab power-loss --images 1000

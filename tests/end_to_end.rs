@@ -14,7 +14,8 @@ use oncelog::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use support::{Answer, Client, Scratch, Trio, http::send};
+use faultlab::cluster::Cluster;
+use support::{Answer, Client, Scratch, client_of, http::send, start_cluster};
 
 const NDJSON: &str = "application/x-ndjson";
 const UNKNOWN_UUID: &str = "0199c0de-0000-7000-8000-00000000dead";
@@ -22,8 +23,8 @@ const UNKNOWN_UUID: &str = "0199c0de-0000-7000-8000-00000000dead";
 #[tokio::test]
 async fn a_posted_message_is_listed_and_found_by_its_uuid() {
     let scratch = Scratch::new("walk");
-    let trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     let empty = client.get("/facade").await.unwrap().expect(200);
     assert_eq!(empty.json(), json!({ "logs": [], "message": "not implemented yet" }));
 
@@ -50,10 +51,10 @@ async fn a_posted_message_is_listed_and_found_by_its_uuid() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_gets_the_first_receipt_and_another_message_a_conflict() {
+async fn a_repeated_key_gets_its_receipt_and_other_text_a_conflict() {
     let scratch = Scratch::new("keys");
-    let trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     let first = client.post("one coffee", Some("order-7")).await.unwrap().expect(200);
     assert_eq!(first.header("idempotency-replayed"), "");
     for spelling in ["order-7", "\"order-7\""] {
@@ -76,23 +77,23 @@ async fn a_repeated_key_gets_the_first_receipt_and_another_message_a_conflict() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_sent_by_many_clients_at_once_is_stored_once() {
     let scratch = Scratch::new("at-once");
-    let trio = Trio::start(scratch.path()).await;
+    let cluster = start_cluster(scratch.path()).await;
     let posts = (0..64).map(|_| {
-        let client = trio.client();
+        let client = client_of(&cluster);
         tokio::spawn(async move { client.post("rush", Some("rush-hour")).await.unwrap() })
     });
     let answers = futures_util::future::join_all(posts.collect::<Vec<_>>()).await;
     let answers: Vec<Answer> =
         answers.into_iter().map(|answer| answer.unwrap().expect(200)).collect();
     assert!(answers.iter().all(|answer| answer.text == answers[0].text), "{answers:?}");
-    assert_eq!(trio.client().logs().await, ["rush"]);
+    assert_eq!(client_of(&cluster).logs().await, ["rush"]);
 }
 
 #[tokio::test]
 async fn the_log_is_shown_as_lines_as_text_and_by_page() {
     let scratch = Scratch::new("forms");
-    let trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     for number in 1..=5 {
         client.post(&format!("m{number}"), None).await.unwrap().expect(200);
     }
@@ -127,8 +128,8 @@ async fn the_log_is_shown_as_lines_as_text_and_by_page() {
 #[tokio::test]
 async fn a_batch_is_answered_line_by_line_in_order() {
     let scratch = Scratch::new("batch");
-    let trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     client.post("first", Some("known")).await.unwrap().expect(200);
     let upload = [
         r#"{"msg":"a","key":"k1"}"#,
@@ -169,12 +170,12 @@ async fn upload_lines(client: &Client, lines: &[impl AsRef<str>]) -> Vec<Value> 
 #[tokio::test]
 async fn health_and_readiness_are_told() {
     let scratch = Scratch::new("health");
-    let mut trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let mut cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     client.get("/healthz").await.unwrap().expect(200);
     client.get("/readyz").await.unwrap().expect(200);
-    for process in [&mut trio.facade, &mut trio.messages, &mut trio.logging] {
-        assert_eq!(process.terminate().await, Some(0), "{process:?}");
+    for process in [&mut cluster.facade, &mut cluster.messages, &mut cluster.logging] {
+        assert_eq!(process.stop().await.unwrap(), Some(0), "{process:?}");
     }
 }
 
@@ -221,8 +222,8 @@ fn bad_requests() -> Vec<Bad> {
 #[tokio::test]
 async fn bad_requests_are_refused_and_store_nothing() {
     let scratch = Scratch::new("bad");
-    let trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     for (method, path, headers, body, status) in bad_requests() {
         let mut request = client.request(method.clone(), path);
         for (name, value) in headers {
@@ -249,11 +250,11 @@ async fn bad_requests_are_refused_and_store_nothing() {
 #[tokio::test]
 async fn http_and_grpc_show_the_same_log() {
     let scratch = Scratch::new("grpc");
-    let trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     let posted = client.post("over http", Some(UNKNOWN_UUID)).await.unwrap().expect(200).json();
 
-    let mut logging = logging_client(&trio).await;
+    let mut logging = logging_client(&cluster).await;
     let id = uuid::Uuid::parse_str(UNKNOWN_UUID).unwrap().into_bytes().to_vec();
     let lookup = LookupRequest { id: id.clone().into() };
     let stored = logging.lookup(lookup).await.unwrap().into_inner().message.unwrap();
@@ -269,22 +270,22 @@ async fn http_and_grpc_show_the_same_log() {
     assert_eq!(response.receipts[0].sequence, stored.sequence);
     assert_eq!(client.logs().await, ["over http", "over grpc"]);
 
-    let url = format!("http://{}", trio.messages_address);
+    let url = format!("http://{}", cluster.messages_address());
     let mut messages = MessagesServiceClient::connect(url).await.unwrap();
     let text = messages.get_messages(v1::GetMessagesRequest {}).await.unwrap().into_inner().text;
     assert_eq!(text, "not implemented yet");
 }
 
-async fn logging_client(trio: &Trio) -> LoggingServiceClient<tonic::transport::Channel> {
-    LoggingServiceClient::connect(format!("http://{}", trio.logging_address)).await.unwrap()
+async fn logging_client(cluster: &Cluster) -> LoggingServiceClient<tonic::transport::Channel> {
+    LoggingServiceClient::connect(format!("http://{}", cluster.logging_address())).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_log_stays_readable_without_the_messages_service() {
     let scratch = Scratch::new("no-messages");
-    let mut trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
-    assert_eq!(trio.messages.terminate().await, Some(0));
+    let mut cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
+    assert_eq!(cluster.messages.stop().await.unwrap(), Some(0));
     client.post("stored all the same", None).await.unwrap().expect(200);
     assert_eq!(client.records().await.len(), 1);
 }

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use support::{Scratch, Trio, not_run};
+use support::{Scratch, client_of, not_run, start_cluster};
 
 /// The Python that `scripts/python-client.sh` has prepared, or `None`.
 fn python() -> Option<PathBuf> {
@@ -27,8 +27,8 @@ async fn a_python_client_explores_and_uses_the_log_by_reflection() {
         return;
     };
     let scratch = Scratch::new("python");
-    let trio = Trio::start(scratch.path()).await;
-    let addresses = [trio.logging_address.to_string(), trio.messages_address.to_string()];
+    let cluster = start_cluster(scratch.path()).await;
+    let addresses = [cluster.logging_address().to_string(), cluster.messages_address().to_string()];
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/grpc_from_python.py");
     let mut client = Command::new(python);
     // A proxy of the environment must not get between two programs on one machine.
@@ -36,5 +36,5 @@ async fn a_python_client_explores_and_uses_the_log_by_reflection() {
     let output = client.output().unwrap();
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(trio.client().logs().await, ["from Python"]);
+    assert_eq!(client_of(&cluster).logs().await, ["from Python"]);
 }

@@ -43,7 +43,7 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Does what the command says, and tells standard error what went wrong.
+    /// Runs the command, and writes what went wrong to standard error.
     ///
     /// # Errors
     /// The code to exit with.

@@ -5,19 +5,15 @@
 //! - [`send`]: messages to the facade, by argument or line by line
 //! - [`read`]: messages out of the log
 //! - [`journal`]: looks after the files of a stopped logging-service
-//! - [`prove`]: harms a private trio and audits what is left; [`serve`]: one service of it
+//! - [`prove`]: harms a private cluster and audits what is left; [`serve`]: one service of it
 //! - [`mod@bench`]: how fast a facade answers
-//! - `cause`, `progress`, `terminal`: small things they share
+//! - `terminal`: what commands show
 
 #[cfg(feature = "tools")]
 pub mod bench;
-#[cfg(feature = "tools")]
-mod cause;
 mod command;
 #[cfg(feature = "tools")]
 pub mod journal;
-#[cfg(feature = "tools")]
-mod progress;
 #[cfg(feature = "tools")]
 pub mod prove;
 #[cfg(feature = "tools")]

@@ -1,7 +1,7 @@
 //! `oncelog serve`: one service as a process of its own, for `oncelog prove`, which kills it.
 //!
-//! It takes the flags of the service and runs what the service runs. It ends when its standard input
-//! does: whoever started it holds the other end, and must not leave it behind.
+//! It takes the flags of the service and runs what the service runs. It ends at the end of its standard
+//! input: the process that started it holds the other end, and must not leave it behind.
 
 use std::{io, thread};
 
@@ -38,7 +38,7 @@ pub async fn run(command: Command) -> Result<(), Exit> {
 
 fn end_with_standard_input() -> Result<(), Exit> {
     let watch = || {
-        // Nobody sends anything: it is over at its end, and at any error.
+        // Nothing is sent. Its end and any error end the service.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(Exit::Failure as i32);
     };

@@ -1,6 +1,62 @@
-//! Text that is safe to show, and safe to paste.
+//! What commands show on a terminal: results, a line of progress, errors, text that is safe to show and
+//! to paste.
 
-use std::fmt::Write as _;
+use std::{
+    error::Error,
+    fmt::{Display, Write as _},
+    io::{self, IsTerminal as _, Write as _},
+    iter,
+    time::Duration,
+};
+
+use indicatif::ProgressBar;
+use oncelog::process::exit::Exit;
+
+/// How often a [`ProgressLine`] changes.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Prints a line on standard output. A closed pipe is no error.
+///
+/// # Errors
+/// [`Exit::Disk`]: the line could not be written.
+pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The innermost cause of `error`: libraries wrap what the operating system said several times.
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    iter::successors(Some(error), |&error| error.source())
+        .last()
+        .map_or_else(String::new, ToString::to_string)
+}
+
+/// A line of progress on standard error, if that is a terminal. Dropping it clears it.
+pub(crate) struct ProgressLine(Option<ProgressBar>);
+
+impl ProgressLine {
+    pub(crate) fn new() -> Self {
+        Self(io::stderr().is_terminal().then(ProgressBar::new_spinner))
+    }
+
+    /// Replaces the text. To be called every [`INTERVAL`].
+    pub(crate) fn show(&self, text: impl Display) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(text.to_string());
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
 
 /// `bytes` on one line, without anything that could steer a terminal: control characters and bytes
 /// that are no text become escapes.

@@ -7,17 +7,17 @@ mod support;
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use self::support::{nobody, oncelog, run, stderr, stdout, up::Up};
+use self::support::{cluster::Cluster, interrupt, oncelog, run, stderr, stdout, unused_url};
 
-/// Until something that must happen soon has happened.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for something that must happen soon.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn bench(url: &str, args: &[&str]) -> Output {
     oncelog().args(["bench", url]).args(args).output().unwrap()
@@ -36,8 +36,8 @@ fn number(json: &Value, path: &str) -> u64 {
 }
 
 /// The texts in the log.
-fn stored(up: &Up) -> Vec<String> {
-    let read = run(&["read", "--logging-url", &up.logging]);
+fn stored(cluster: &Cluster) -> Vec<String> {
+    let read = run(&["read", "--logging-url", &cluster.logging]);
     assert!(read.status.success(), "{}", stderr(&read));
     stdout(&read).lines().map(str::to_owned).collect()
 }
@@ -65,15 +65,15 @@ fn answering(answer: &'static str) -> String {
 #[test]
 fn a_closed_loop_reports_as_many_messages_as_are_stored() {
     let dir = tempfile::tempdir().unwrap();
-    let up = Up::start(dir.path());
+    let cluster = Cluster::start_in(dir.path());
     let args = ["--connections=4", "--duration=1s", "--warmup=200ms", "--json"];
-    let output = bench(&up.facade, &args);
+    let output = bench(&cluster.facade, &args);
     let found = json(&output);
     assert_eq!(output.status.code(), Some(0), "{found}{}", stderr(&output));
     let acknowledged = number(&found, "/measured/counts/acknowledged");
     let warmup = number(&found, "/warmup/counts/acknowledged");
     assert!(acknowledged > 0 && warmup > 0, "{found}");
-    assert_eq!(stored(&up).len() as u64, acknowledged + warmup, "{found}");
+    assert_eq!(stored(&cluster).len() as u64, acknowledged + warmup, "{found}");
     assert_eq!(number(&found, "/measured/statuses/200"), acknowledged);
     for other in ["not_stored", "unknown", "not_understood", "not_sent"] {
         assert_eq!(number(&found, &format!("/measured/counts/{other}")), 0, "{found}");
@@ -93,13 +93,13 @@ fn a_closed_loop_reports_as_many_messages_as_are_stored() {
 #[test]
 fn an_open_loop_sends_as_much_as_it_was_asked_to() {
     let dir = tempfile::tempdir().unwrap();
-    let up = Up::start(dir.path());
+    let cluster = Cluster::start_in(dir.path());
     let args = ["--rate=100", "--duration=1s", "--warmup=0s", "--json"];
-    let output = bench(&up.facade, &args);
+    let output = bench(&cluster.facade, &args);
     let found = json(&output);
     assert_eq!(output.status.code(), Some(0), "{found}{}", stderr(&output));
     assert_eq!(number(&found, "/measured/counts/sent"), 100, "{found}");
-    assert_eq!(stored(&up).len(), 100, "{found}");
+    assert_eq!(stored(&cluster).len(), 100, "{found}");
     assert!(found["warmup"].is_null() && found["settings"]["loop"] == "open", "{found}");
     assert!(number(&found, "/measured/lateness_us/max") > 0, "{found}");
     let seconds = found["measured"]["seconds"].as_f64().unwrap();
@@ -109,9 +109,9 @@ fn an_open_loop_sends_as_much_as_it_was_asked_to() {
 #[test]
 fn a_person_gets_a_table_and_is_told_that_it_stays_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
-    let up = Up::start(dir.path());
-    // Names may have several addresses, and nobody listens on some of them.
-    let url = up.facade.replace("127.0.0.1", "localhost");
+    let cluster = Cluster::start_in(dir.path());
+    // A name may have several addresses, and some of them may refuse connections.
+    let url = cluster.facade.replace("127.0.0.1", "localhost");
     let args = ["--connections=2", "--duration=200ms", "--warmup=0s", "--size=16KiB"];
     let output = bench(&url, &args);
     let table = stdout(&output);
@@ -122,49 +122,48 @@ fn a_person_gets_a_table_and_is_told_that_it_stays_in_the_log() {
         assert!(table.contains(part), "no {part}: {table}");
     }
     assert!(table.contains("2 connections, each posts when its last answer is there"), "{table}");
-    let texts = stored(&up);
+    let texts = stored(&cluster);
     assert!(!texts.is_empty() && texts.iter().all(|text| text.len() == 16 * 1024));
     assert_eq!(stderr(&output), "");
 }
 
 /// A run that is ended by Ctrl-C once something is stored.
-fn interrupted(up: &Up, args: &[&str]) -> Output {
+fn interrupted(cluster: &Cluster, args: &[&str]) -> Output {
     let mut command = oncelog();
-    command.args(["bench", &up.facade, "--json"]).args(args);
+    command.args(["bench", &cluster.facade, "--json"]).args(args);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (before, deadline) = (stored(up).len(), Instant::now() + PATIENCE);
-    while stored(up).len() <= before {
+    let (before, deadline) = (stored(cluster).len(), Instant::now() + TIMEOUT);
+    while stored(cluster).len() <= before {
         assert!(Instant::now() < deadline, "nothing is posted");
     }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&child);
     child.wait_with_output().unwrap()
 }
 
 #[test]
 fn ctrl_c_ends_it_early_and_shows_what_was_measured() {
     let dir = tempfile::tempdir().unwrap();
-    let up = Up::start(dir.path());
+    let cluster = Cluster::start_in(dir.path());
     // Most of the connections wait for messages that are due long after the end.
-    let output = interrupted(&up, &["--rate=40", "--duration=1h", "--warmup=0s"]);
+    let output = interrupted(&cluster, &["--rate=40", "--duration=1h", "--warmup=0s"]);
     let found = json(&output);
     assert_eq!(output.status.code(), Some(0), "{found}{}", stderr(&output));
     assert_eq!(found["interrupted"], true);
     let acknowledged = number(&found, "/measured/counts/acknowledged");
     assert!(acknowledged > 0, "{found}");
-    assert_eq!(stored(&up).len() as u64, acknowledged, "{found}");
+    assert_eq!(stored(&cluster).len() as u64, acknowledged, "{found}");
 
-    let output = interrupted(&up, &["--rate=40", "--warmup=1h"]);
+    let output = interrupted(&cluster, &["--rate=40", "--warmup=1h"]);
     let found = json(&output);
     assert_eq!(output.status.code(), Some(1), "{found}");
     let warmup = number(&found, "/warmup/counts/acknowledged");
     assert!(warmup > 0 && found["measured"].is_null(), "{found}");
-    assert_eq!(stored(&up).len() as u64, acknowledged + warmup, "{found}");
+    assert_eq!(stored(&cluster).len() as u64, acknowledged + warmup, "{found}");
     assert!(stderr(&output).starts_with("nothing was measured"), "{}", stderr(&output));
 }
 
 #[test]
-fn answers_that_no_facade_would_give_are_counted_and_nothing_is_called_stored() {
+fn answers_of_other_servers_are_counted_and_never_as_stored() {
     for (answer, count) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "not_understood"),
         ("SSH-2.0-server\r\n\r\n", "not_understood"),
@@ -182,8 +181,8 @@ fn answers_that_no_facade_would_give_are_counted_and_nothing_is_called_stored() 
 }
 
 #[test]
-fn where_nobody_listens_nothing_is_measured() {
-    let url = nobody();
+fn without_a_facade_nothing_is_measured() {
+    let url = unused_url();
     for args in [&["--json"][..], &[]] {
         let output = bench(&url, args);
         assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));

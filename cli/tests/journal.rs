@@ -60,7 +60,7 @@ fn a_sound_journal_is_verified_and_needs_no_repair() {
 }
 
 #[test]
-fn a_damaged_journal_is_repaired_only_on_a_persons_word_and_keeps_a_backup() {
+fn a_repair_needs_consent_and_keeps_a_backup() {
     let dir = tempfile::tempdir().unwrap();
     journal(dir.path());
     damage(dir.path());

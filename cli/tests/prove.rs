@@ -9,24 +9,15 @@ use std::{
     process::Output,
 };
 
-use faultlab::checker::{Invariant, SecondJudge};
+use faultlab::checker::{Invariant, SecondChecker};
 
-use self::support::{oncelog, stderr, stdout};
+use self::support::{figure, oncelog, stderr, stdout};
 
 /// A run of a few seconds in a directory of its own.
 fn prove(dir: &Path, args: &[&str]) -> Output {
     let mut command = oncelog();
     command.arg("prove").args(args).current_dir(dir).env("TMPDIR", dir);
     command.output().unwrap()
-}
-
-/// The figure in the row that begins with `name`.
-#[track_caller]
-fn figure(table: &str, name: &str) -> usize {
-    let row = table.lines().find(|line| line.trim_start().starts_with(name));
-    let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
-    let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
-    value.replace(',', "").parse().unwrap()
 }
 
 fn kept(dir: &Path) -> Vec<PathBuf> {
@@ -50,17 +41,17 @@ fn the_journal_keeps_its_promises_under_faults_of_every_kind() {
     assert_eq!(figure(&table, "above their cap"), 0, "{table}");
     let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("Every acknowledged message is stored"));
-    // The kept run is judged again, by two judges.
+    // The kept run is checked again, by two checkers.
     let kept_run = dir.path().join("kept");
     assert_eq!(kept(dir.path()), [&*kept_run], "something else was left behind");
-    let verdict = SecondJudge::start().unwrap().agreed(&kept_run).unwrap();
+    let verdict = SecondChecker::start().unwrap().agreed(&kept_run).unwrap();
     assert_eq!(verdict.violations, []);
     assert_eq!(verdict.account.acknowledged, figure(&table, "acknowledged"));
     assert!(kept_run.join("logging-service.log").is_file() && kept_run.join("logging").is_dir());
 }
 
 #[test]
-fn a_store_that_forgets_is_found_out_and_the_evidence_is_kept() {
+fn a_store_that_forgets_is_caught_and_the_evidence_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let args = ["--seed=1", "--duration=3s", "--clients=4", "--faults=kill", "--store=memory"];
     let output = prove(dir.path(), &args);
@@ -76,12 +67,12 @@ fn a_store_that_forgets_is_found_out_and_the_evidence_is_kept() {
     {
         assert!(evidence.join(file).is_file(), "{file} is not kept");
     }
-    let verdict = SecondJudge::start().unwrap().agreed(evidence).unwrap();
+    let verdict = SecondChecker::start().unwrap().agreed(evidence).unwrap();
     assert!(verdict.broken().contains(&Invariant::I1), "{verdict:?}");
 }
 
 #[test]
-fn the_directory_for_data_is_the_one_asked_for_and_it_says_if_that_is_no_disk() {
+fn data_is_in_the_given_directory_with_a_warning_if_in_memory() {
     let dir = tempfile::tempdir().unwrap();
     let run = ["--seed=1", "--duration=90ms", "--clients=1", "--dir"];
     let output = prove(dir.path(), &[&run[..], &["/dev/shm"]].concat());

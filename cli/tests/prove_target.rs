@@ -1,4 +1,4 @@
-//! `oncelog prove --target` judges a deployment that it did not start.
+//! `oncelog prove --target` checks a deployment that it did not start.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
@@ -10,12 +10,12 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use faultlab::checker::SecondJudge;
+use faultlab::checker::SecondChecker;
 
 use self::support::{
-    liar::{self, Lie},
-    nobody, oncelog, stderr, stdout,
-    up::Up,
+    byzantine::{self, Fault},
+    cluster::Cluster,
+    figure, oncelog, stderr, stdout, unused_url,
 };
 
 /// A run of about a second.
@@ -24,15 +24,6 @@ async fn audit(dir: &Path, target: &str, args: &[&str]) -> Output {
     command.args(["prove", "--duration=1s", "--clients=4", "--rate=600", "--target", target]);
     command.args(args).current_dir(dir).env("TMPDIR", dir);
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
-}
-
-/// The figure in the row that begins with `name`.
-#[track_caller]
-fn figure(table: &str, name: &str) -> u64 {
-    let row = table.lines().find(|line| line.trim_start().starts_with(name));
-    let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
-    let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
-    value.replace(',', "").parse().unwrap()
 }
 
 /// Posts until `stop`; some of it twice, and some of it no text that a person would write.
@@ -52,10 +43,10 @@ async fn write_on(url: &str, stop: &AtomicBool, written: &AtomicU64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone() {
+async fn a_shared_deployment_is_checked_by_its_own_messages_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let up = Up::start(dir.path());
-    let url = up.facade.clone();
+    let cluster = Cluster::start_in(dir.path());
+    let url = cluster.facade.clone();
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let audits = async {
         // The same seed again posts other messages: the first ones are still there.
@@ -67,7 +58,7 @@ async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone()
         outputs
     };
     let (outputs, ()) = tokio::join!(audits, write_on(&url, &stop, &written));
-    assert!(written.load(Ordering::Relaxed) > 20, "nobody else wrote");
+    assert!(written.load(Ordering::Relaxed) > 20, "no other client wrote");
     for output in outputs {
         let table = stdout(&output);
         assert_eq!(output.status.code(), Some(0), "{table}{}", stderr(&output));
@@ -82,46 +73,46 @@ async fn a_deployment_that_others_write_to_is_judged_by_the_own_messages_alone()
         assert_eq!(figure(&table, "stored"), figure(&table, "acknowledged"), "{table}");
         assert!(table.contains(&url) && !table.contains("faults"), "{table}");
     }
-    // The kept run is judged again, by two judges: records of others are no gaps.
-    let verdict = SecondJudge::start().unwrap().agreed(&dir.path().join("kept")).unwrap();
+    // The kept run is checked again, by two checkers: records of others are no gaps.
+    let verdict = SecondChecker::start().unwrap().agreed(&dir.path().join("kept")).unwrap();
     assert_eq!(verdict.violations, []);
     let page = std::fs::read_to_string(dir.path().join("oncelog-prove.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("is stored exactly once"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_facade_that_lies_is_found_out_whatever_the_lie() {
-    let lies = [
-        (Lie::Forgets, "lost"),
-        (Lie::Doubles, "doubled"),
-        (Lie::ForgetsKeys, "doubled"),
-        (Lie::SharesKeys, "doubled"),
-        (Lie::ChangesReceipts, "doubled"),
-        (Lie::ShowsItBackwards, "reordered"),
-        (Lie::DeniesIt, "untrue or missing answers"),
+async fn a_byzantine_facade_is_caught_whatever_it_does() {
+    let faults = [
+        (Fault::Forgets, "lost"),
+        (Fault::Doubles, "doubled"),
+        (Fault::ForgetsKeys, "doubled"),
+        (Fault::SharesKeys, "doubled"),
+        (Fault::ChangesReceipts, "doubled"),
+        (Fault::Reorders, "reordered"),
+        (Fault::DeniesStored, "untrue or missing answers"),
     ];
-    let audits = lies.map(|(lie, broken)| async move {
+    let audits = faults.map(|(fault, broken)| async move {
         let dir = tempfile::tempdir().unwrap();
-        let output = audit(dir.path(), &liar::start(lie).await, &["--seed=3"]).await;
+        let output = audit(dir.path(), &byzantine::start(fault).await, &["--seed=3"]).await;
         let table = stdout(&output);
-        assert_eq!(output.status.code(), Some(1), "{lie:?}: {table}{}", stderr(&output));
-        assert!(figure(&table, broken) > 0, "{lie:?}: {table}");
+        assert_eq!(output.status.code(), Some(1), "{fault:?}: {table}{}", stderr(&output));
+        assert!(figure(&table, broken) > 0, "{fault:?}: {table}");
         let kept = stderr(&output);
         let kept = Path::new(kept.trim().rsplit(' ').next().unwrap());
-        assert!(kept.join("history.jsonl").is_file(), "{lie:?}: no evidence in {kept:?}");
+        assert!(kept.join("history.jsonl").is_file(), "{fault:?}: no evidence in {kept:?}");
     });
     let honest = async {
         let dir = tempfile::tempdir().unwrap();
-        let output = audit(dir.path(), &liar::start(Lie::None).await, &["--seed=3"]).await;
+        let output = audit(dir.path(), &byzantine::start(Fault::None).await, &["--seed=3"]).await;
         assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     };
     tokio::join!(futures_util::future::join_all(audits), honest);
 }
 
 #[tokio::test]
-async fn where_no_oncelog_is_nothing_is_judged() {
+async fn without_an_oncelog_nothing_is_checked() {
     let dir = tempfile::tempdir().unwrap();
-    let output = audit(dir.path(), &nobody(), &[]).await;
+    let output = audit(dir.path(), &unused_url(), &[]).await;
     assert_eq!(output.status.code(), Some(69), "{}", stdout(&output));
     assert!(stderr(&output).contains("cannot audit http://127"), "{}", stderr(&output));
     assert!(stderr(&output).contains("refused"), "{}", stderr(&output));
@@ -138,7 +129,7 @@ async fn where_no_oncelog_is_nothing_is_judged() {
 async fn flags_about_private_services_make_no_sense_with_a_target() {
     let dir = tempfile::tempdir().unwrap();
     for flag in ["--faults=kill", "--store=memory", "--dir=."] {
-        let output = audit(dir.path(), &nobody(), &[flag]).await;
+        let output = audit(dir.path(), &unused_url(), &[flag]).await;
         assert_eq!(output.status.code(), Some(64), "{flag}: {}", stdout(&output));
         assert!(stderr(&output).contains("--target"), "{}", stderr(&output));
     }

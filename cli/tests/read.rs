@@ -6,13 +6,14 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    process::{Command, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use self::support::{
+    interrupt,
     logging::{self, End},
-    nobody, oncelog, run, stderr, stdout,
+    oncelog, run, stderr, stdout, unused_url,
 };
 
 fn bodies(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -71,21 +72,19 @@ async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "a");
     assert_eq!(lines.next().unwrap().unwrap(), "b");
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_it_while_nobody_takes_its_output() {
+async fn ctrl_c_ends_it_while_its_output_pipe_is_full() {
     let longer_than_a_pipe: &str = "x".repeat(1_000_000).leak();
     let url = logging::start(bodies(&[longer_than_a_pipe]), End::Well).await;
     let mut child =
         oncelog().args(["read", "--logging-url", &url]).stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    interrupt(&child);
     let deadline = Instant::now() + Duration::from_secs(10);
     let ended = loop {
         match child.try_wait().unwrap() {
@@ -120,7 +119,7 @@ async fn a_service_that_is_not_ready_says_why() {
 
 #[test]
 fn no_service_is_one_clear_sentence() {
-    let url = nobody();
+    let url = unused_url();
     let output = run(&["read", "--logging-url", &url]);
     assert_eq!(output.status.code(), Some(69));
     let expected = format!("cannot reach the logging service at {url}/: Connection refused");

@@ -8,11 +8,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use self::support::{facade::Facade, nobody, oncelog, run, stderr, stdout};
+use self::support::{facade::Facade, interrupt, oncelog, run, stderr, stdout, unused_url};
 
 fn send(facade: &Facade, args: &[&str]) -> Output {
     run(&[&["send", "--url", &facade.url], args].concat())
@@ -23,6 +23,13 @@ fn send_input(facade: &Facade, args: &[&str], input: &[u8]) -> Output {
     file.write_all(input).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
     oncelog().args(["send", "--url", &facade.url]).args(args).stdin(file).output().unwrap()
+}
+
+/// Starts `oncelog send` with pipes.
+fn spawn_send(url: &str, args: &[&str]) -> Child {
+    let mut command = oncelog();
+    command.args(["send", "--url", url]).args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +44,7 @@ async fn a_message_is_sent_under_a_new_key_which_is_its_uuid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_gets_the_same_receipt_and_another_message_a_refusal() {
+async fn a_used_key_gets_its_receipt_and_refuses_another_message() {
     let facade = Facade::start().await;
     let first = send(&facade, &["--key", "order \"7\"".replace(' ', "-").as_str(), "hello"]);
     let again = send(&facade, &["--key", "order-\"7\"", "hello"]);
@@ -117,13 +124,7 @@ async fn a_line_that_cannot_be_sent_is_named_and_the_others_are_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_come_while_the_input_is_open_and_after_a_pause() {
     let facade = Facade::start().await;
-    let mut child = oncelog()
-        .args(["send", "--url", &facade.url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn_send(&facade.url, &[]);
     let mut input = child.stdin.take().unwrap();
     let mut receipts = BufReader::new(child.stdout.take().unwrap()).lines();
     for sequence in 1..=2 {
@@ -150,10 +151,12 @@ async fn after_a_broken_upload_the_printed_commands_complete_it() {
     let broken = Facade::start_that_breaks_at(2).await;
     let output = send_input(&broken, &[], b"a\nb\nit's c\nd\n");
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stdout(&output).lines().count(), 2);
+    // An answer that is under way when the connection breaks may be lost with it.
+    let acknowledged = stdout(&output).lines().count();
+    assert!(acknowledged <= 2, "{output:?}");
     let log = stderr(&output);
     assert!(log.contains("the connection to the facade broke: "), "{log}");
-    assert!(log.contains("2 stored, 0 duplicates, 0 failed, "), "{log}");
+    assert!(log.contains(&format!("{acknowledged} stored, 0 duplicates, 0 failed, ")), "{log}");
 
     // The commands store what is missing, also when they are run twice.
     let directory = Path::new(env!("CARGO_BIN_EXE_oncelog")).parent().unwrap();
@@ -165,7 +168,7 @@ async fn after_a_broken_upload_the_printed_commands_complete_it() {
     }
     let texts = broken.texts();
     assert_eq!(texts[..3], ["a", "b", "it's c"]);
-    let sent = 2 + commands.len();
+    let sent = acknowledged + commands.len();
     assert_eq!(texts.len(), sent);
     if sent < 4 {
         assert!(log.contains(&format!("tail -n +{} FILE", sent + 1)), "{log}");
@@ -173,7 +176,7 @@ async fn after_a_broken_upload_the_printed_commands_complete_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_broken_upload_under_a_prefix_the_input_can_be_sent_again() {
+async fn after_a_broken_upload_with_a_prefix_the_input_can_be_resent() {
     let broken = Facade::start_that_breaks_at(2).await;
     let output = send_input(&broken, &["--key-prefix", "p"], b"a\nb\nc\nd\n");
     assert_eq!(output.status.code(), Some(1));
@@ -188,14 +191,7 @@ fn ctrl_c_names_what_is_under_way() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     for args in [&["--key", "k-1", "hello"][..], &[]] {
-        let mut child = oncelog()
-            .args(["send", "--url", &url])
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = spawn_send(&url, args);
         child.stdin.as_mut().unwrap().write_all(b"hello\n").unwrap();
         let (mut connection, _) = silent.accept().unwrap();
         let mut request = Vec::new();
@@ -204,8 +200,7 @@ fn ctrl_c_names_what_is_under_way() {
             let bytes = connection.read(&mut chunk).unwrap();
             request.extend_from_slice(&chunk[..bytes]);
         }
-        let id = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        interrupt(&child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let log = stderr(&output);
@@ -215,15 +210,9 @@ fn ctrl_c_names_what_is_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_nobody_reads_do_not_stop_the_sending() {
+async fn receipts_into_a_closed_pipe_do_not_stop_the_sending() {
     let facade = Facade::start().await;
-    let mut child = oncelog()
-        .args(["send", "--url", &facade.url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn_send(&facade.url, &[]);
     drop(child.stdout.take());
     child.stdin.take().unwrap().write_all(b"a\nb\nc\n").unwrap();
     assert!(child.wait().unwrap().success());
@@ -235,7 +224,7 @@ async fn receipts_nobody_reads_do_not_stop_the_sending() {
 
 #[test]
 fn no_facade_is_one_clear_sentence() {
-    let url = nobody();
+    let url = unused_url();
     let output = run(&["send", "--url", &url, "hello"]);
     assert_eq!(output.status.code(), Some(69));
     let expected = format!("cannot reach the facade at {url}/: Connection refused (os error 111)");
@@ -244,13 +233,8 @@ fn no_facade_is_one_clear_sentence() {
 
 #[test]
 fn no_facade_for_lines_tells_where_to_go_on() {
-    let url = nobody();
-    let mut child = oncelog()
-        .args(["send", "--url", &url])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let url = unused_url();
+    let mut child = spawn_send(&url, &[]);
     child.stdin.take().unwrap().write_all(b"\na\nb\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(69));

@@ -4,82 +4,41 @@
 
 mod support;
 
-use std::{
-    io::{BufRead as _, BufReader, Lines},
-    net::TcpListener,
-    process::{Child, ChildStdout, Command, Stdio},
-};
+use std::net::TcpListener;
 
-use self::support::{oncelog, run, stderr, stdout};
-
-/// The trio; it ends even if the test fails.
-struct Trio {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    facade: String,
-    logging: String,
-}
-
-impl Trio {
-    fn start(args: &[&str]) -> Self {
-        let mut child = oncelog()
-            .args(["up", "--facade-listen=127.0.0.1:0", "--logging-listen=127.0.0.1:0"])
-            .arg("--messages-listen=127.0.0.1:0")
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut url = |service: &str| {
-            let line = lines.next().unwrap().unwrap();
-            let addr = line.strip_prefix(&format!("{service}-service listening addr=")).unwrap();
-            format!("http://{addr}")
-        };
-        let (facade, logging, _) = (url("facade"), url("logging"), url("messages"));
-        Self { child, lines, facade, logging }
-    }
-}
-
-impl Drop for Trio {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use self::support::{cluster::Cluster, interrupt, oncelog, run, stderr, stdout};
 
 #[test]
 fn what_is_sent_can_be_read_and_ctrl_c_ends_it_well() {
-    let mut trio = Trio::start(&["--store", "memory"]);
+    let mut cluster = Cluster::start(&["--store", "memory"]);
     for _ in 0..2 {
-        let sent = run(&["send", "--url", &trio.facade, "--key", "k", "hello"]);
+        let sent = run(&["send", "--url", &cluster.facade, "--key", "k", "hello"]);
         assert!(sent.status.success(), "{}", stderr(&sent));
         assert!(stdout(&sent).starts_with("1 "));
     }
-    let read = run(&["read", "--logging-url", &trio.logging]);
+    let read = run(&["read", "--logging-url", &cluster.logging]);
     assert_eq!(stdout(&read), "hello\n", "{}", stderr(&read));
-    assert_eq!(trio.lines.next().unwrap().unwrap(), "Logged message: hello");
+    assert_eq!(cluster.lines.next().unwrap().unwrap(), "Logged message: hello");
 
-    let id = trio.child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
-    assert_eq!(trio.child.wait().unwrap().code(), Some(0));
+    interrupt(&cluster.child);
+    assert_eq!(cluster.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn lines_go_through_the_trio_and_an_input_can_be_repeated() {
-    let trio = Trio::start(&["--store", "memory", "--hide-bodies"]);
+fn lines_go_through_the_cluster_and_an_input_can_be_repeated() {
+    let cluster = Cluster::start(&["--store", "memory", "--hide-bodies"]);
     let input = tempfile::NamedTempFile::new().unwrap();
     let lines: String = (0..2000).map(|n| format!("message {n}\n")).collect();
     std::fs::write(input.path(), &lines).unwrap();
     for summary in ["2,000 stored, 0 duplicates", "0 stored, 2,000 duplicates"] {
         let sent = oncelog()
-            .args(["send", "--url", &trio.facade, "--key-prefix", "p"])
+            .args(["send", "--url", &cluster.facade, "--key-prefix", "p"])
             .stdin(std::fs::File::open(input.path()).unwrap())
             .output()
             .unwrap();
         assert_eq!(stderr(&sent), format!("{summary}, 0 failed\n"));
     }
-    let read = run(&["read", "--logging-url", &trio.logging]);
+    let read = run(&["read", "--logging-url", &cluster.logging]);
     let stored = stdout(&read);
     let (mut stored, mut sent): (Vec<_>, Vec<_>) =
         (stored.lines().collect(), lines.lines().collect());
@@ -92,28 +51,28 @@ fn lines_go_through_the_trio_and_an_input_can_be_repeated() {
 fn what_was_acknowledged_is_there_after_a_kill_and_stored_once() {
     let data = tempfile::tempdir().unwrap();
     let flags = ["--data-dir", data.path().to_str().unwrap()];
-    let send = |trio: &Trio| {
-        let sent = run(&["send", "--url", &trio.facade, "--key", "k", "hello"]);
+    let send = |cluster: &Cluster| {
+        let sent = run(&["send", "--url", &cluster.facade, "--key", "k", "hello"]);
         assert!(sent.status.success(), "{}", stderr(&sent));
         stdout(&sent)
     };
-    let mut trio = Trio::start(&flags);
-    let receipt = send(&trio);
-    trio.child.kill().unwrap();
-    trio.child.wait().unwrap();
+    let mut cluster = Cluster::start(&flags);
+    let receipt = send(&cluster);
+    cluster.child.kill().unwrap();
+    cluster.child.wait().unwrap();
 
-    let trio = Trio::start(&flags);
-    assert_eq!(send(&trio), receipt);
-    let read = run(&["read", "--logging-url", &trio.logging]);
+    let cluster = Cluster::start(&flags);
+    assert_eq!(send(&cluster), receipt);
+    let read = run(&["read", "--logging-url", &cluster.logging]);
     assert_eq!(stdout(&read), "hello\n");
     assert!(data.path().join("logging").is_dir());
 }
 
 #[test]
-fn a_failing_service_ends_the_trio_with_its_exit_code() {
+fn a_failing_service_ends_the_cluster_with_its_exit_code() {
     let data = tempfile::tempdir().unwrap();
     let flags = ["--data-dir", data.path().to_str().unwrap()];
-    let _holds_the_directory = Trio::start(&flags);
+    let _holds_the_directory = Cluster::start(&flags);
     let ports = ["--facade-listen", "--logging-listen", "--messages-listen"];
     let ports: Vec<_> = ports.iter().flat_map(|flag| [flag, "127.0.0.1:0"]).collect();
     let output = run(&[&["up"], &flags[..], &ports].concat());

@@ -3,7 +3,7 @@
 //! # The format of a kept run
 //!
 //! A kept run is a directory with two files of JSON lines. They are a contract: what was kept once can
-//! be judged for ever, so a line of format 1 never changes its meaning. All times are microseconds on
+//! be checked for ever, so a line of format 1 never changes its meaning. All times are microseconds on
 //! one monotonic clock, from the start of the run.
 //!
 //! `history.jsonl`: each line is an object with one member, whose name says what the line is.
@@ -26,7 +26,7 @@
 //! `records` in place of `shown`; the log is one JSON array in `log.json`. It can still be read.
 //!
 //! The text of a message is its identity and its content at once: no two messages of a run have the same,
-//! so a text that comes back altered is one that nobody sent.
+//! so a text that comes back altered is one that was never sent.
 
 mod kept;
 mod shown;
@@ -71,7 +71,7 @@ pub enum Outcome {
     },
     /// Surely not stored by this attempt.
     NotStored,
-    /// Nobody told: a timeout, a broken connection, a server error.
+    /// Not known: a timeout, a broken connection, a server error.
     Unknown,
     /// The key is in use by another message.
     Conflict,

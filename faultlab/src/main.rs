@@ -1,29 +1,42 @@
-//! Runs the experiments that take longer than a test, and says whether their goals were reached.
+//! Runs the experiments that take longer than a test, and says whether their goals were reached, and
+//! the load of the benchmarks.
 //!
-//! Exit codes: 0 all goals were reached, 1 one was missed, 2 it could not run here, 64 wrong usage.
+//! Exit codes: 0 all goals were reached, 1 one was missed or the load failed, 2 it could not run here,
+//! 64 wrong usage.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
-use faultlab::experiments::Experiment;
+use faultlab::{bulk::Bulk, experiments::Experiment};
+use tokio::runtime::Builder;
 
-/// Harm the built services on purpose, and measure what comes of it.
+/// Harm or load the built services on purpose, and measure what comes of it.
 #[derive(Debug, Parser)]
-struct Cli {
+enum Cli {
+    #[command(flatten)]
+    Experiment(Experiment),
+    /// Load the services as the benchmarks do, and print what came of it as JSON
     #[command(subcommand)]
-    experiment: Experiment,
+    Load(Bulk),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let usage = if error.use_stderr() { 64 } else { 0 };
-            // Without anybody to read it, the code still says it.
+            // Without a reader of the output, the code still says it.
             let _ = error.print();
-            return usage.into();
+            return Ok(usage.into());
         }
     };
-    cli.experiment.run().await
+    let mut runtime = match cli {
+        Cli::Experiment(_) => Builder::new_multi_thread(),
+        Cli::Load(_) => Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
+    Ok(match cli {
+        Cli::Experiment(experiment) => runtime.block_on(experiment.run()),
+        Cli::Load(load) => runtime.block_on(load.run()),
+    })
 }

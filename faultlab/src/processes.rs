@@ -1,6 +1,7 @@
 //! Real programs: started, killed, frozen and started again.
 
 use std::{
+    collections::VecDeque,
     ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, BufRead as _, BufReader, Read},
@@ -9,24 +10,32 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{sync::oneshot, time::timeout};
 
+use crate::{
+    resources::{Resource, Usage},
+    wait::until,
+};
+
 /// From a started program to one that accepts work, a checked journal included.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// From the request to stop to the end.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often a stopping program is looked at.
-const STOP_POLL: Duration = Duration::from_millis(10);
+/// From the end of a program to the end of its output, which its own children may keep open.
+const OUTPUT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Lines of standard output that are kept, and lines of each stream that a failed test shows.
+const LINES_KEPT: usize = 60;
 
 /// Why a program does not run.
 #[derive(Debug, thiserror::Error)]
@@ -51,22 +60,63 @@ pub enum ProcessError {
     },
 }
 
-/// A program that runs, or was killed and can be started again. Dropping it kills it.
+/// The process group of a started program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Group {
+    /// The group of this program: Ctrl-C ends both.
+    #[default]
+    Shared,
+    /// A group of its own: Ctrl-C reaches this program alone, which then stops the other one.
+    Own,
+}
+
+/// A program that runs, or was killed and can be started again. Dropping it kills it; if a test has
+/// failed, its last lines are shown.
 ///
-/// It is asked for nothing but to print `listening addr=<ip:port>` once it accepts work. Its
-/// standard input is a pipe, so that it can tell when whoever started it is gone.
+/// A program accepts work from the line `listening addr=<ip:port>` on. Its standard input is a pipe
+/// that ends with this program. A future that starts, stops or awaits the program may be dropped: the
+/// program goes on from where it is.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
     command: Vec<OsString>,
+    group: Group,
     log: PathBuf,
-    child: Child,
+    /// Where its own lines begin in the log, to which an earlier process may have written.
+    log_start: usize,
     pid: Arc<AtomicU32>,
+    life: Life,
+}
+
+/// From one start of the program to its end.
+#[derive(Debug)]
+struct Life {
+    child: Child,
+    listening: Option<oneshot::Receiver<SocketAddr>>,
+    stdout: Arc<Mutex<VecDeque<String>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Process {
-    /// Starts `command`, with its log lines appended to a file in `dir`, and returns once it accepts
-    /// work. It sees no environment, so that no setting of the person here reaches it.
+    /// Starts `command` and returns at once. Its standard error is appended to the file `name`.log in
+    /// `dir`. It gets no environment, so that no setting of the caller reaches it.
+    ///
+    /// # Errors
+    /// [`ProcessError::System`]: it could not be started.
+    pub fn spawn(
+        name: &'static str,
+        command: Vec<OsString>,
+        dir: &Path,
+        group: Group,
+    ) -> Result<Self, ProcessError> {
+        let log = dir.join(format!("{name}.log"));
+        let log_start = fs::metadata(&log).map_or(0, |log| log.len() as usize);
+        let life = Life::start(&command, &log, group).map_err(|error| system(name, error))?;
+        let pid = Arc::new(AtomicU32::new(life.child.id()));
+        Ok(Self { name, command, group, log, log_start, pid, life })
+    }
+
+    /// As [`Process::spawn`], and returns once the program accepts work.
     ///
     /// # Errors
     /// [`ProcessError`]: it does not run.
@@ -74,12 +124,10 @@ impl Process {
         name: &'static str,
         command: Vec<OsString>,
         dir: &Path,
+        group: Group,
     ) -> Result<(Self, SocketAddr), ProcessError> {
-        let log = dir.join(format!("{name}.log"));
-        let (child, listening) = launch(&command, &log).map_err(|error| system(name, error))?;
-        let pid = Arc::new(AtomicU32::new(child.id()));
-        let mut process = Self { name, command, log, child, pid };
-        let address = process.up(listening).await?;
+        let mut process = Self::spawn(name, command, dir, group)?;
+        let address = process.listening().await?;
         Ok((process, address))
     }
 
@@ -89,18 +137,16 @@ impl Process {
     /// As [`Process::start`].
     pub async fn restart(&mut self) -> Result<SocketAddr, ProcessError> {
         self.kill()?;
-        let (child, listening) =
-            launch(&self.command, &self.log).map_err(|error| system(self.name, error))?;
-        self.child = child;
-        self.pid.store(self.child.id(), Ordering::Relaxed);
-        self.up(listening).await
+        self.life = Life::start(&self.command, &self.log, self.group)
+            .map_err(|error| system(self.name, error))?;
+        self.pid.store(self.id(), Ordering::Relaxed);
+        self.listening().await
     }
 
-    async fn up(
-        &mut self,
-        listening: oneshot::Receiver<SocketAddr>,
-    ) -> Result<SocketAddr, ProcessError> {
-        if let Ok(Ok(address)) = timeout(START_TIMEOUT, listening).await {
+    async fn listening(&mut self) -> Result<SocketAddr, ProcessError> {
+        if let Some(listening) = self.life.listening.take()
+            && let Ok(Ok(address)) = timeout(START_TIMEOUT, listening).await
+        {
             return Ok(address);
         }
         // It closed its output: it is about to end, if it has not ended yet.
@@ -111,7 +157,7 @@ impl Process {
     /// The number the operating system knows it by.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.life.child.id()
     }
 
     /// Ends it as a power switch would end the process (SIGKILL). Returns once it is gone.
@@ -119,18 +165,32 @@ impl Process {
     /// # Errors
     /// The operating system refused.
     pub fn kill(&mut self) -> Result<(), ProcessError> {
-        let killed = self.child.kill().and_then(|()| self.child.wait());
+        let killed = self.life.child.kill().and_then(|()| self.life.child.wait());
         killed.map(|_| ()).map_err(|error| system(self.name, error))
     }
 
-    /// Asks it to stop in good order (SIGTERM), and kills it if it takes too long.
+    /// Asks it to stop in good order (SIGTERM), and kills it if it takes too long. Returns its exit
+    /// code, or `None` if it was killed.
     ///
     /// # Errors
     /// The operating system refused.
-    pub async fn stop(&mut self) -> Result<(), ProcessError> {
-        self.signal(Signal::TERM)?;
-        self.ended(STOP_TIMEOUT).await?;
-        self.kill()
+    pub async fn stop(&mut self) -> Result<Option<i32>, ProcessError> {
+        self.end_by(Signal::TERM).await
+    }
+
+    /// As [`Process::stop`], as Ctrl-C would (SIGINT).
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub async fn interrupt(&mut self) -> Result<Option<i32>, ProcessError> {
+        self.end_by(Signal::INT).await
+    }
+
+    async fn end_by(&mut self, signal: Signal) -> Result<Option<i32>, ProcessError> {
+        self.signal(signal)?;
+        let status = self.ended(STOP_TIMEOUT).await?;
+        self.kill()?;
+        Ok(status.and_then(|status| status.code()))
     }
 
     /// Stops it from running, as a long pause of the machine would (SIGSTOP).
@@ -145,7 +205,7 @@ impl Process {
     ///
     /// # Errors
     /// The operating system refused.
-    pub fn thaw(&self) -> Result<(), ProcessError> {
+    pub fn resume(&self) -> Result<(), ProcessError> {
         self.signal(Signal::CONT)
     }
 
@@ -160,12 +220,8 @@ impl Process {
     /// # Errors
     /// The operating system does not tell.
     pub fn peak_memory(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-        let kibibytes: Option<u64> = kibibytes.and_then(|count| count.parse().ok());
-        let unknown = || io::Error::other("the system tells no peak of the memory");
-        kibibytes.map(|count| count * 1024).ok_or_else(unknown)
+        let usage = Usage::of(self.id()).map(|usage| usage.of_resource(Resource::Memory));
+        usage.ok_or_else(|| io::Error::other("the system tells no peak of the memory"))
     }
 
     /// Whether it runs; a frozen one does.
@@ -173,7 +229,7 @@ impl Process {
     /// # Errors
     /// The operating system refused.
     pub fn runs(&mut self) -> Result<bool, ProcessError> {
-        let status = self.child.try_wait().map_err(|error| system(self.name, error))?;
+        let status = self.life.child.try_wait().map_err(|error| system(self.name, error))?;
         Ok(status.is_none())
     }
 
@@ -182,26 +238,80 @@ impl Process {
     /// # Errors
     /// The operating system refused.
     pub async fn ended(&mut self, within: Duration) -> Result<Option<ExitStatus>, ProcessError> {
-        let ended = timeout(within, async {
-            while self.runs()? {
-                tokio::time::sleep(STOP_POLL).await;
-            }
-            self.child.wait().map_err(|error| system(self.name, error))
-        });
-        ended.await.map_or(Ok(None), |status| status.map(Some))
+        let ended = until(within, async || self.life.child.try_wait().transpose()).await;
+        let status = ended.transpose().map_err(|error| system(self.name, error))?;
+        if status.is_some() {
+            // Its last lines may still be on their way.
+            until(OUTPUT_TIMEOUT, async || self.life.reader.is_finished().then_some(())).await;
+        }
+        Ok(status)
+    }
+
+    /// Its last lines on standard output since its last start.
+    #[must_use]
+    pub fn stdout(&self) -> Vec<String> {
+        lock(&self.life.stdout).iter().cloned().collect()
+    }
+
+    /// Its lines on standard error so far, those before a restart included.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<String> {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let own = String::from_utf8_lossy(log.get(self.log_start..).unwrap_or_default());
+        own.lines().map(str::to_owned).collect()
+    }
+
+    /// Its lines on standard error that contain `part`.
+    #[must_use]
+    pub fn stderr_with(&self, part: &str) -> Vec<String> {
+        self.stderr().into_iter().filter(|line| line.contains(part)).collect()
     }
 
     fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
-        kill_process(Pid::from_child(&self.child), signal)
+        kill_process(Pid::from_child(&self.life.child), signal)
             .map_err(|error| system(self.name, error.into()))
+    }
+
+    #[allow(clippy::print_stderr)] // For the reader of a failed test.
+    fn show(&self) {
+        for (stream, lines) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
+            let first = lines.len().saturating_sub(LINES_KEPT);
+            eprintln!("--- {} {stream}, the last of {} lines", self.name, lines.len());
+            lines[first..].iter().for_each(|line| eprintln!("{line}"));
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.life.child.kill();
+        let _ = self.life.child.wait();
+        if thread::panicking() {
+            self.show();
+        }
+    }
+}
+
+impl Life {
+    fn start(command: &[OsString], log: &Path, group: Group) -> io::Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        let (program, args) = command
+            .split_first()
+            .ok_or_else(|| io::Error::other("there is no program to start"))?;
+        let mut command = Command::new(program);
+        command.args(args).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        if group == Group::Own {
+            command.process_group(0);
+        }
+        let mut child = command.spawn()?;
+        let (tell, listening) = oneshot::channel();
+        let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let stdout = Arc::default();
+        let kept = Arc::clone(&stdout);
+        let reader = thread::Builder::new().spawn(move || read(output, tell, &kept))?;
+        Ok(Self { child, listening: Some(listening), stdout, reader })
     }
 }
 
@@ -209,38 +319,28 @@ fn system(name: &'static str, error: io::Error) -> ProcessError {
     ProcessError::System { name, error }
 }
 
-fn launch(command: &[OsString], log: &Path) -> io::Result<(Child, oneshot::Receiver<SocketAddr>)> {
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
-    let (program, args) =
-        command.split_first().ok_or_else(|| io::Error::other("there is no program to start"))?;
-    let mut child = Command::new(program)
-        .args(args)
-        .env_clear()
-        // Ctrl-C is for whoever started this, who then stops the services.
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()?;
-    let (tell, listening) = oneshot::channel();
-    if let Some(stdout) = child.stdout.take() {
-        thread::Builder::new().spawn(move || watch(stdout, tell))?;
-    }
-    Ok((child, listening))
+fn lock(lines: &Mutex<VecDeque<String>>) -> MutexGuard<'_, VecDeque<String>> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads the output to its end, so that a full pipe never stops a service.
-fn watch(stdout: impl Read, tell: oneshot::Sender<SocketAddr>) {
+fn read(stdout: impl Read, tell: oneshot::Sender<SocketAddr>, kept: &Mutex<VecDeque<String>>) {
     let mut tell = Some(tell);
-    let mut lines = BufReader::new(stdout);
+    let mut output = BufReader::new(stdout);
     let mut line = Vec::new();
-    while matches!(lines.read_until(b'\n', &mut line), Ok(1..)) {
-        let text = String::from_utf8_lossy(&line);
-        let address = text.strip_prefix("listening addr=").map(str::trim_end);
-        if let Some(address) = address.and_then(|address| address.parse().ok())
+    while matches!(output.read_until(b'\n', &mut line), Ok(1..)) {
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let address = text.strip_prefix("listening addr=").and_then(|address| address.parse().ok());
+        let mut lines = lock(kept);
+        if lines.len() == LINES_KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(text);
+        drop(lines);
+        if let Some(address) = address
             && let Some(tell) = tell.take()
         {
-            // Nobody waits any more if it took too long.
+            // The receiver is gone if the start took too long.
             let _ = tell.send(address);
         }
         line.clear();

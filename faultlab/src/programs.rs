@@ -1,7 +1,7 @@
 //! Builds the services once and finds them.
 //!
 //! Cargo tells a program where the others of its own package are, but not those of other packages. So
-//! whoever runs services asks the same Cargo to build them beside itself, which takes no time if they
+//! an experiment or test asks the same Cargo to build them beside itself, which takes no time if they
 //! are fresh.
 
 use std::{
@@ -11,11 +11,58 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{experiments::CannotRun, trio::Programs};
+use crate::{cluster::Programs, processes::Group};
 
-/// The packages with a program that an experiment may start.
-const PACKAGES: [&str; 4] =
-    ["facade-service", "logging-service", "messages-service", "oncelog-cli"];
+/// A program of the workspace that an experiment or test may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The facade.
+    Facade,
+    /// The logging service.
+    Logging,
+    /// The messages service.
+    Messages,
+    /// The command line.
+    Cli,
+}
+
+impl Program {
+    const ALL: [Self; 4] = [Self::Facade, Self::Logging, Self::Messages, Self::Cli];
+
+    /// The package that holds it, as in `cargo run -p`.
+    #[must_use]
+    pub const fn package(self) -> &'static str {
+        match self {
+            Self::Facade => "facade-service",
+            Self::Logging => "logging-service",
+            Self::Messages => "messages-service",
+            Self::Cli => "oncelog-cli",
+        }
+    }
+
+    /// The name of the executable.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cli => "oncelog",
+            Self::Facade | Self::Logging | Self::Messages => self.package(),
+        }
+    }
+
+    /// The program in `cargo run -p <package>`.
+    #[must_use]
+    pub fn of_package(package: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|program| program.package() == package)
+    }
+
+    /// The executable, built.
+    ///
+    /// # Errors
+    /// As [`directory`].
+    pub fn path(self) -> io::Result<PathBuf> {
+        Ok(directory()?.join(self.name()))
+    }
+}
 
 /// The directory that all programs of the workspace are in, built with the profile of this program
 /// or test.
@@ -36,26 +83,37 @@ impl Programs {
     /// # Errors
     /// As [`directory`].
     pub fn built() -> io::Result<Self> {
-        let directory = directory()?;
-        let program = |name: &str| vec![directory.join(name).into_os_string()];
+        let command = |program: Program| Ok::<_, io::Error>(vec![program.path()?.into_os_string()]);
         Ok(Self {
-            facade: program("facade-service"),
-            logging: program("logging-service"),
-            messages: program("messages-service"),
+            facade: command(Program::Facade)?,
+            logging: command(Program::Logging)?,
+            messages: command(Program::Messages)?,
+            group: Group::Shared,
         })
     }
+}
+
+/// Why a program of the operating system does not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// This machine lacks something.
+    #[error("it needs {0}")]
+    Missing(String),
+    /// It could not be started.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// The program `name` of the operating system.
 ///
 /// # Errors
-/// [`CannotRun::Missing`].
-pub fn tool(name: &str) -> Result<PathBuf, CannotRun> {
+/// [`ToolError::Missing`].
+pub fn tool(name: &str) -> Result<PathBuf, ToolError> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Those for administrators are not in everybody's path.
+    // Those for administrators are not in the path of every user.
     let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut found = directories.map(|directory| directory.join(name));
-    found.find(|path| path.is_file()).ok_or_else(|| CannotRun::Missing(format!("`{name}`")))
+    found.find(|path| path.is_file()).ok_or_else(|| ToolError::Missing(format!("`{name}`")))
 }
 
 fn build() -> io::Result<PathBuf> {
@@ -75,8 +133,8 @@ fn build() -> io::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or_else(strange)?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--bins", "--profile", profile, "--target-dir"]).arg(target);
-    for package in PACKAGES {
-        cargo.args(["-p", package]);
+    for program in Program::ALL {
+        cargo.args(["-p", program.package()]);
     }
     let status = cargo.current_dir(root).status()?;
     if status.success() {

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_use_of_a_running_process_is_seen_and_a_gone_one_uses_nothing() {
+    async fn a_running_process_is_measured_and_a_gone_one_uses_nothing() {
         let me = std::process::id();
         let services = vec![
             ("this", Arc::new(AtomicU32::new(me))),

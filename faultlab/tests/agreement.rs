@@ -1,4 +1,4 @@
-//! Two judges that share no line agree on hundreds of histories, good and spoiled at random.
+//! Two checkers that share no line agree on hundreds of histories, good and spoiled at random.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, env};
 
 use fastrand::Rng;
 use faultlab::{
-    checker::{Invariant, SecondJudge, verdict, verdict_of_part},
+    checker::{Invariant, Scope, SecondChecker, verdict},
     history::{Attempt, Head, Healed, History, Lookup, Micros, Outcome, Peak, Read, Record, Shown},
 };
 
@@ -184,10 +184,10 @@ impl Model {
 }
 
 #[test]
-fn both_judges_say_the_same_of_hundreds_of_spoiled_histories() {
+fn both_checkers_agree_on_hundreds_of_spoiled_histories() {
     let first_seed = env::var("ONCELOG_SEED").map_or(0, |seed| seed.parse().unwrap());
     let cases = env::var("ONCELOG_CASES").map_or(CASES, |cases| cases.parse().unwrap());
-    let mut judge = SecondJudge::start().unwrap();
+    let mut checker = SecondChecker::start().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut caught = BTreeSet::new();
     let mut good = 0;
@@ -201,16 +201,17 @@ fn both_judges_say_the_same_of_hundreds_of_spoiled_histories() {
         let head = Head { part, ..Head::new(seed, "model") };
         history.keep(&head, &log, dir.path()).unwrap();
         let agreed =
-            judge.agreed(dir.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        let judged = if part { verdict_of_part } else { verdict };
-        assert_eq!(agreed, judged(&history, &log), "seed {seed}: the kept run is another one");
+            checker.agreed(dir.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let scope = if part { Scope::OwnRecords } else { Scope::WholeLog };
+        let verdict = verdict(&history, &log, scope);
+        assert_eq!(agreed, verdict, "seed {seed}: the kept run is another one");
         let broken = agreed.broken();
         assert!(spoiled > 0 || broken.is_empty(), "seed {seed}: {:?}", agreed.violations);
         good += usize::from(broken.is_empty());
         caught.extend(broken);
     }
     // Every rule was broken somewhere; damaged data is not in a history.
-    let judged = Invariant::ALL.into_iter().filter(|invariant| *invariant != Invariant::I13);
-    assert_eq!(caught, judged.collect(), "the cases do not cover all invariants");
+    let checked = Invariant::ALL.into_iter().filter(|invariant| *invariant != Invariant::I13);
+    assert_eq!(caught, checked.collect(), "the cases do not cover all invariants");
     assert!(good > 0, "nothing was found good");
 }

@@ -1,16 +1,16 @@
-//! Every attack in small, beside clients that behave.
+//! Every attack in small, beside well-behaved clients.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use std::time::Duration;
 
 use faultlab::{
+    cluster::Programs,
     experiments::attack::{
         abuse::Attack,
-        assault::{Assault, Finding},
         grpc, http,
+        scenario::{Results, Scenario},
     },
-    trio::Programs,
 };
 
 /// How long it all takes.
@@ -22,49 +22,53 @@ const ABUSERS: usize = 3;
 /// More than the services take here, and far less than abusers could make them take.
 const RESIDENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
-async fn attack(attacks: &[Attack]) -> Finding {
+async fn attack(attacks: &[Attack]) -> Results {
     let attacks = attacks.iter().map(|attack| (*attack, ABUSERS)).collect();
-    let assault = Assault { attacks, time: TIME, open_files: None };
-    assault.run(Programs::built().unwrap()).await.unwrap()
+    let scenario = Scenario { attacks, time: TIME, open_files: None };
+    scenario.run(Programs::built().unwrap()).await.unwrap()
 }
 
-/// Good clients were served all the time, and abusers who are to be dropped soon were dropped.
-fn assert_withstood(finding: &Finding) {
+/// Good clients were served all the time, and abusers that are to be dropped soon were dropped.
+fn assert_withstood(finding: &Results) {
     let failures: Vec<_> = finding.failures().collect();
     assert!(failures.is_empty(), "{failures:?}");
     assert_served(finding);
 }
 
 /// Good clients were served, if not with each post.
-fn assert_served(finding: &Finding) {
+fn assert_served(finding: &Results) {
     assert!(finding.steady.acknowledged() > 20, "{finding:?}");
-    assert!(finding.newcomers.acknowledged() > 0, "{finding:?}");
+    assert!(finding.new_clients.acknowledged() > 0, "{finding:?}");
     assert!(finding.recovered.is_some());
     assert!(finding.resident_bytes() < RESIDENT_BYTES_MAX, "{finding:?}");
-    for (attack, fate) in &finding.fates {
-        assert!(fate.dropped + fate.held > 0, "{} did not take place: {fate:?}", attack.name);
+    for (attack, connections) in &finding.connections {
+        assert!(
+            connections.dropped + connections.held > 0,
+            "{} did not take place: {connections:?}",
+            attack.name
+        );
         if attack.dropped_within.is_some_and(|within| within < TIME) {
-            assert!(fate.dropped > 0, "{}: {fate:?}", attack.name);
+            assert!(connections.dropped > 0, "{}: {connections:?}", attack.name);
         }
     }
 }
 
 #[tokio::test]
-async fn the_facade_serves_good_clients_beside_every_abuser_of_its_port() {
+async fn the_facade_serves_good_clients_beside_every_abuser() {
     assert_withstood(&attack(http::ATTACKS).await);
 }
 
 #[tokio::test]
-async fn the_logging_service_serves_the_facade_beside_every_abuser_of_its_port() {
+async fn the_logging_service_serves_the_facade_beside_every_abuser() {
     assert_withstood(&attack(grpc::ATTACKS).await);
 }
 
 #[tokio::test]
-async fn services_with_few_files_serve_good_clients_beside_many_idle_ones() {
-    // There are fewer places than abusers: idle connections of good clients have to make way, too, and a
+async fn services_with_few_files_serve_clients_beside_many_idle_ones() {
+    // There are fewer slots than abusers: idle connections of good clients have to make way, too, and a
     // post that meets the end of its connection fails.
     let attacks = [http::IDLE, grpc::IDLE].map(|attack| (attack, 100)).into();
-    let assault = Assault { attacks, time: TIME, open_files: Some(64) };
-    let finding = assault.run(Programs::built().unwrap()).await.unwrap();
+    let scenario = Scenario { attacks, time: TIME, open_files: Some(64) };
+    let finding = scenario.run(Programs::built().unwrap()).await.unwrap();
     assert_served(&finding);
 }

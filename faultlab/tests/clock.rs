@@ -4,17 +4,17 @@ mod support;
 
 use std::time::Duration;
 
-use faultlab::experiments::{CannotRun, clock::measure};
+use faultlab::experiments::{NotRun, clock::measure};
 
 #[tokio::test]
-async fn a_clock_that_jumps_by_years_changes_no_order_and_forgets_no_key() {
+async fn clock_jumps_of_years_change_no_order_and_forget_no_key() {
     match measure(Duration::from_millis(150)).await {
         Ok(jumped) => {
             assert_eq!(jumped.wrong, Vec::<String>::new());
             assert!(jumped.account.acknowledged > 0 && jumped.account.absorbed > 0);
             assert!(jumped.seen, "the services never saw the clock jump");
         }
-        Err(error @ CannotRun::Missing(_)) => support::not_run(&error),
+        Err(error @ NotRun::Missing(_)) => support::not_run(&error),
         Err(error) => panic!("{error}"),
     }
 }

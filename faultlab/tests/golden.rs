@@ -1,4 +1,4 @@
-//! A run that was kept once is judged as it was then, whatever has become of the judges since.
+//! A run that was kept once is checked as it was then, however the checkers have changed since.
 //!
 //! `golden/format-1` was kept by `oncelog prove`: `kept` with a journal, `forgotten` with a store that
 //! forgets. `golden/format-0/kept` is the same run as the format before had it. They are never written
@@ -13,7 +13,7 @@ use std::{
 };
 
 use faultlab::{
-    checker::{Account, SecondJudge, Verdict},
+    checker::{Account, SecondChecker, Verdict},
     history::{History, Kept},
 };
 
@@ -21,9 +21,9 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// What both judges say.
+/// What both checkers say.
 fn agreed(name: &str) -> Verdict {
-    SecondJudge::start().unwrap().agreed(&golden(name)).unwrap()
+    SecondChecker::start().unwrap().agreed(&golden(name)).unwrap()
 }
 
 fn broken(verdict: &Verdict) -> Vec<&'static str> {
@@ -86,13 +86,13 @@ fn a_spoiled_log_of_each_format_is_still_noticed() {
         let spoiled = log.replacen("client 0 message 0\"", "client 0 message zero\"", 1);
         assert_ne!(log, spoiled);
         fs::write(dir.path().join(file), spoiled).unwrap();
-        let verdict = SecondJudge::start().unwrap().agreed(dir.path()).unwrap();
+        let verdict = SecondChecker::start().unwrap().agreed(dir.path()).unwrap();
         assert_eq!(broken(&verdict), ["I1", "I3", "I4", "I8"], "{format}");
     }
 }
 
 #[test]
-fn a_newer_format_and_a_broken_line_are_refused_by_both_judges() {
+fn a_newer_format_and_a_bad_line_are_refused_by_both_checkers() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("log.jsonl"), "").unwrap();
     for (line, reason) in [
@@ -105,7 +105,7 @@ fn a_newer_format_and_a_broken_line_are_refused_by_both_judges() {
         let error = events.next().unwrap().unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
         assert!(History::read_json_lines(format!("{line}\n").as_bytes()).is_err());
-        assert!(SecondJudge::start().unwrap().verdict(dir.path()).is_err(), "{line}");
+        assert!(SecondChecker::start().unwrap().verdict(dir.path()).is_err(), "{line}");
     }
 }
 

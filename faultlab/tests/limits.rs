@@ -2,16 +2,19 @@
 
 mod support;
 
-use faultlab::experiments::{CannotRun, limits::measure};
+use faultlab::experiments::{
+    NotRun,
+    limits::{Cases, measure},
+};
 
 #[tokio::test]
-async fn limits_of_the_operating_system_lose_nothing_and_do_not_starve_the_journal() {
-    match measure(true, &mut |_| {}).await {
+async fn system_limits_lose_nothing_and_do_not_starve_the_journal() {
+    match measure(Cases::Few, &mut |_| {}).await {
         Ok(limits) => {
             assert_eq!(limits.wrong, Vec::<String>::new());
             assert!(limits.goals().reached());
         }
-        Err(error @ CannotRun::Missing(_)) => support::not_run(&error),
+        Err(error @ NotRun::Missing(_)) => support::not_run(&error),
         Err(error) => panic!("{error}"),
     }
 }

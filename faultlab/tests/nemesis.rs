@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use faultlab::{
-    checker::judge,
+    checker::check,
+    cluster::{Cluster, Programs},
     load::{Client, Poster, Run, read, read_records},
     nemesis::{Fault, Link, Planned, Victim, harm, schedule},
     proxy::Mode,
-    trio::{Programs, Trio},
 };
 use futures_util::future::join_all;
 
@@ -36,20 +36,20 @@ fn one_of_each() -> Vec<Planned> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behind() {
+async fn every_fault_hits_each_of_its_victims_and_is_undone() {
     let plan = one_of_each();
     // Two links for ten faults, one for scatter, two services to kill and to freeze, one more to kill.
     assert_eq!(plan.len(), 26, "{plan:#?}");
     let dir = tempfile::tempdir().unwrap();
-    let mut trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let run = Run::start();
-    let client = trio.remote_client();
+    let client = cluster.remote_client();
     let posters = (0..CLIENTS).map(|name| Poster::new(name, client.clone(), &run, 1).work());
     let mut done = Vec::new();
     let nemesis = async {
-        harm(&mut trio, &plan, Duration::from_secs(120), &run, &mut done).await.unwrap();
-        // Nothing but the end of each fault makes them well.
-        trio.ready().await.unwrap();
+        harm(&mut cluster, &plan, Duration::from_secs(120), &run, &mut done).await.unwrap();
+        // The end of each fault alone restores them.
+        cluster.ready().await.unwrap();
         let acknowledged = run.acknowledged();
         while run.acknowledged() < acknowledged + 20 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -64,11 +64,11 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
         assert_eq!(settled.unresolved, []);
         history.merge(settled.history);
     }
-    trio.renew_facade().await.unwrap();
-    trio.ready().await.unwrap();
-    let (read, log) = read_records(&trio.client(), &run).await.unwrap();
+    cluster.renew_facade().await.unwrap();
+    cluster.ready().await.unwrap();
+    let (read, log) = read_records(&cluster.client(), &run).await.unwrap();
     assert!(read.complete);
-    assert_eq!(judge(&history, &log), []);
+    assert_eq!(check(&history, &log), []);
     assert_eq!(done.len(), plan.len());
     for (done, planned) in done.iter().zip(&plan) {
         assert_eq!((done.fault, done.victim), (planned.fault, planned.victim));
@@ -79,10 +79,10 @@ async fn every_fault_can_be_done_to_each_of_its_victims_and_leaves_nothing_behin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() {
+async fn a_lost_reply_leaves_a_stored_message_that_a_repeat_finds() {
     let dir = tempfile::tempdir().unwrap();
-    let trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
-    let edge = trio.link(Link::Clients);
+    let cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let edge = cluster.link(Link::Clients);
     edge.set_mode(Mode::DropReplies);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = |address| {
@@ -93,7 +93,7 @@ async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() 
     let lost = tokio::spawn(post(edge.address()));
     let run = Run::start();
     let stored = tokio::time::timeout(Duration::from_secs(20), async {
-        while read(&trio.client(), &run).await.unwrap().shown.count() == 0 {
+        while read(&cluster.client(), &run).await.unwrap().shown.count() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -102,36 +102,36 @@ async fn a_lost_reply_to_a_client_leaves_a_stored_message_that_a_repeat_finds() 
     assert!(lost.await.unwrap().is_err(), "a reply came through");
     let again = post(edge.address()).await.unwrap();
     assert_eq!(again.headers()["idempotency-replayed"], "true");
-    assert_eq!(read(&trio.client(), &run).await.unwrap().shown.count(), 1);
+    assert_eq!(read(&cluster.client(), &run).await.unwrap().shown.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn posts_go_on_without_the_messages_service() {
     let dir = tempfile::tempdir().unwrap();
-    let mut trio = Trio::start(Programs::built().unwrap(), dir.path()).await.unwrap();
+    let mut cluster = Cluster::start(Programs::built().unwrap(), dir.path()).await.unwrap();
     let mut plan = schedule(1, Duration::from_secs(60), &[Fault::KillMessages]);
     plan.truncate(1);
     plan[0].at = Duration::ZERO;
     plan[0].lasts = Duration::from_secs(1);
     assert_eq!(plan[0].victim, Victim::Messages);
     let run = Run::start();
-    let client: Client = trio.client();
+    let client: Client = cluster.client();
     let poster = Poster::new(0, client, &run, 1).work();
     let mut done = Vec::new();
     let nemesis = async {
-        harm(&mut trio, &plan, Duration::from_secs(60), &run, &mut done).await.unwrap();
+        harm(&mut cluster, &plan, Duration::from_secs(60), &run, &mut done).await.unwrap();
         run.stop();
     };
     let (poster, ()) = tokio::join!(poster, nemesis);
     let history = poster.settle(Duration::from_secs(10), 1).await.history;
-    let (_, log) = read_records(&trio.client(), &run).await.unwrap();
+    let (_, log) = read_records(&cluster.client(), &run).await.unwrap();
     assert!(log.len() > 10, "{} messages in a second", log.len());
     // Back on another port, it is found again.
-    let url = format!("http://{}/facade", trio.link(Link::Clients).address());
+    let url = format!("http://{}/facade", cluster.link(Link::Clients).address());
     let shown = reqwest::get(url).await.unwrap().text().await.unwrap();
     assert!(shown.contains("not implemented yet"), "{}", &shown[shown.len() - 100..]);
     // It has no fault to show, so that is all that may be wrong.
-    let violations = judge(&history, &log);
+    let violations = check(&history, &log);
     let vacuous = |violation: &faultlab::checker::Violation| {
         violation.promise() == faultlab::checker::Promise::NotVacuous
     };

@@ -2,14 +2,14 @@
 
 mod support;
 
-use faultlab::experiments::{CannotRun, power_loss::sample};
+use faultlab::experiments::{NotRun, power_loss::sample};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_on_the_disk_when_the_power_is_cut() {
     let (real, control) = match sample(4, 2).await {
         Ok(images) => images,
         // A container without loop devices, or a person without rights.
-        Err(error @ CannotRun::Missing(_)) => return support::not_run(&error),
+        Err(error @ NotRun::Missing(_)) => return support::not_run(&error),
         Err(error) => panic!("{error}"),
     };
     assert_eq!(real.wrong, Vec::<String>::new());

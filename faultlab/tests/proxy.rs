@@ -96,7 +96,7 @@ async fn delayed_bytes_arrive_later() {
 }
 
 #[tokio::test]
-async fn each_connection_waits_in_its_own_way_and_the_same_seed_gives_the_same_waits() {
+async fn each_connection_has_a_wait_that_follows_from_the_seed() {
     let mut orders = Vec::new();
     for _ in 0..2 {
         let Pair { proxy, listener, client, server } = pair().await;
@@ -161,7 +161,7 @@ async fn held_bytes_all_arrive_on_release_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn a_black_hole_swallows_both_directions_and_the_connection_dies_with_it() {
+async fn a_black_hole_takes_both_directions_and_the_connection() {
     let Pair { proxy, listener, mut client, mut server } = pair().await;
     proxy.set_mode(Mode::BlackHole);
     say(&mut client, b"x").await;
@@ -201,7 +201,7 @@ async fn dropped_requests_are_lost_while_replies_still_arrive() {
 }
 
 #[tokio::test]
-async fn nothing_follows_lost_bytes_and_the_end_of_a_stream_is_lost_like_them() {
+async fn nothing_follows_lost_bytes_or_a_lost_end_of_a_stream() {
     let Pair { proxy, listener, mut client, mut server } = pair().await;
     let (mut other, mut other_server) = connect(&proxy, &listener).await;
     proxy.set_mode(Mode::BlackHole);
@@ -217,7 +217,7 @@ async fn nothing_follows_lost_bytes_and_the_end_of_a_stream_is_lost_like_them() 
 }
 
 #[tokio::test]
-async fn half_a_cut_ends_one_direction_and_resets_whoever_still_sends_into_it() {
+async fn half_a_cut_ends_one_direction_and_resets_its_sender() {
     let Pair { proxy, mut client, mut server, .. } = pair().await;
     proxy.cut(Cut::Half(Direction::Requests));
     assert_eq!(rest(&mut server).await, (Vec::new(), Ok(())));
@@ -260,7 +260,7 @@ async fn a_reset_comes_after_the_very_byte_it_was_ordered_for() {
             }
         };
         assert_eq!(end, ErrorKind::ConnectionReset, "after {after_bytes}");
-        // A reset may overtake bytes that nobody has read yet, but never lets more through.
+        // A reset may overtake bytes that are not read yet, but never lets more through.
         assert!(passed.len() as u64 <= after_bytes, "{passed:?} after {after_bytes}");
         assert!(b"0123456789".starts_with(&passed));
         assert_eq!(rest(&mut client).await.1, Err(ErrorKind::ConnectionReset));

@@ -1,10 +1,10 @@
-//! A long run is judged in little room and time. The big version is `faultlab scale`.
+//! A long run is checked in little room and time. The big version is `faultlab scale`.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use std::time::Duration;
 
-use faultlab::experiments::scale::{first_judge, make_up, second_judge};
+use faultlab::experiments::scale::{first_checker, make_up, second_checker};
 
 const ATTEMPTS: u64 = 20_000;
 
@@ -15,14 +15,14 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 const BYTES_MAX: u64 = 100 * 1024 * 1024;
 
 #[test]
-fn a_long_run_is_judged_by_both_in_little_room() {
+fn both_checkers_check_a_long_run_in_little_memory() {
     let dir = tempfile::tempdir().unwrap();
     make_up(ATTEMPTS, dir.path()).unwrap();
-    let (verdict, first) = first_judge(dir.path()).unwrap();
+    let (verdict, first) = first_checker(dir.path()).unwrap();
     assert_eq!(verdict.violations, []);
     assert_eq!(verdict.account.attempts as u64, ATTEMPTS);
     assert!(verdict.account.absorbed > 0 && verdict.account.uncertain > 0);
-    let (second_verdict, second) = second_judge(dir.path()).unwrap();
+    let (second_verdict, second) = second_checker(dir.path()).unwrap();
     second_verdict.agreed(verdict).unwrap();
     assert!(first.time < TIME_MAX && second.time < TIME_MAX, "{first:?} {second:?}");
     assert!(first.memory < BYTES_MAX, "{first:?}");

@@ -16,16 +16,16 @@ use std::{
 use fastrand::Rng;
 use oncelog_fuzz::{TARGETS, Target, mutate::mutate, target};
 
-/// Random changes of one target's corpus. All targets together take seven times as long.
-const WHILE: Duration = Duration::from_millis(1200);
+/// For random changes of one target's corpus. All targets together take seven times as long.
+const DURATION: Duration = Duration::from_millis(1200);
 
 /// How many, at most: the same for the same seed, unless the machine is slow.
 const CASES_MAX: u64 = 20_000;
 
 /// No case takes this long, unless it never ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const CASE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How much memory a case takes can be told of one at a time only.
+/// The memory of a case can be measured only if it runs alone.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -70,7 +70,7 @@ fn run_all(target: Target, seed: u64, begins: &mpsc::Sender<Case>) -> Result<u64
     }
     let mut rng = Rng::with_seed(seed);
     let (begun, mut cases) = (Instant::now(), 0);
-    while begun.elapsed() < WHILE && cases < CASES_MAX {
+    while begun.elapsed() < DURATION && cases < CASES_MAX {
         let [input, other] = [(); 2].map(|()| &corpus[rng.usize(0..corpus.len())].1);
         let changed = mutate(&mut rng, input, other);
         cases += 1;
@@ -87,7 +87,7 @@ fn fuzz(name: &str) {
     let running = thread::spawn(move || run_all(target, seed, &begins));
     let mut last = Case::default();
     loop {
-        match begun.recv_timeout(PATIENCE) {
+        match begun.recv_timeout(CASE_TIMEOUT) {
             Ok(case) => last = case,
             Err(RecvTimeoutError::Timeout) => panic!("{}", keep(target, &last, "hangs in")),
             Err(RecvTimeoutError::Disconnected) => break,
@@ -105,7 +105,7 @@ fn files_of_any_content_are_recovered_or_refused() {
 }
 
 #[test]
-fn a_changed_journal_gives_back_what_was_stored_or_says_what_is_damaged() {
+fn a_changed_journal_returns_what_was_stored_or_names_damage() {
     fuzz("journal_edits");
 }
 

@@ -1,4 +1,4 @@
-//! Nobody reads the console of a service: its reader has gone, as after `| head -1`, or is held up,
+//! The console of a service is not read: its reader has gone, as after `| head -1`, or is blocked,
 //! as by Ctrl-S.
 
 use std::{
@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use faultlab::{cluster::free_address, programs::Program};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Client, Program, eventually, port::free_address};
+use crate::support::{Client, eventually};
 
-/// A pipe that nobody reads any more: each write to it fails.
+/// A pipe without a reader: each write to it fails.
 fn unread() -> Stdio {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
@@ -20,7 +21,7 @@ fn unread() -> Stdio {
 }
 
 /// A pipe that is full, so that each write to it waits as long as the reader is there.
-fn held_up() -> (PipeReader, Stdio) {
+fn blocked() -> (PipeReader, Stdio) {
     const PIPE_BYTES: usize = 64 * 1024;
     let (reader, mut writer) = pipe().unwrap();
     writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
@@ -42,16 +43,16 @@ fn start_unread(program: Program, args: &[&str]) -> Killed {
 }
 
 fn start(program: Program, args: &[&str], stdout: Stdio, stderr: Stdio) -> Killed {
-    let mut command = Command::new(program.path());
+    let mut command = Command::new(program.path().unwrap());
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     Killed(command.spawn().unwrap())
 }
 
 #[tokio::test]
-async fn a_service_whose_console_nobody_reads_works_and_retries() {
-    let (listen, nobody) = (free_address(), format!("http://{}", free_address()));
+async fn a_service_with_an_unread_console_works_and_retries() {
+    let (listen, absent) = (free_address().unwrap(), format!("http://{}", free_address().unwrap()));
     let timeouts = ["--attempt-timeout", "200ms", "--total-timeout", "1s"];
-    let args = ["--listen", &listen.to_string(), "--logging-url", &nobody];
+    let args = ["--listen", &listen.to_string(), "--logging-url", &absent];
     let args = [&args[..], &timeouts].concat();
     let mut facade = start_unread(Program::Facade, &args);
     let client = Client::new(listen);
@@ -68,15 +69,15 @@ async fn a_service_whose_console_nobody_reads_works_and_retries() {
 }
 
 #[test]
-fn a_service_that_cannot_tell_anybody_why_it_ends_still_ends_with_the_right_code() {
+fn a_service_without_a_console_ends_with_the_right_code() {
     let mut logging = start_unread(Program::Logging, &["--listen", "nonsense"]);
     assert_eq!(logging.0.wait().unwrap().code(), Some(64));
 }
 
 #[tokio::test]
-async fn a_service_whose_console_is_held_up_stops_all_the_same() {
-    let listen = free_address();
-    let (_reader, stderr) = held_up();
+async fn a_service_with_a_blocked_console_stops_all_the_same() {
+    let listen = free_address().unwrap();
+    let (_reader, stderr) = blocked();
     let args = ["--listen", &listen.to_string()];
     let mut messages = start(Program::Messages, &args, Stdio::null(), stderr);
     eventually("a service", Duration::from_secs(20), async || TcpStream::connect(listen).ok())

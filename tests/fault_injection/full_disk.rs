@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File},
     io::Write,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use crate::support::{Answer, Client, Scratch, Trio, eventually, not_run};
+use crate::support::{Answer, Client, Scratch, client_of, eventually, not_run, start_cluster_with};
 
 /// From freed space to appends that work again.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,14 +47,16 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_posts_keeps_reads_and_recovers_without_a_restart() {
+async fn a_full_disk_refuses_posts_keeps_reads_and_recovers() {
     let scratch = Scratch::new("full-disk");
     let Some(disk) = SmallDisk::mount(&scratch.join("disk"), "8m") else {
         not_run("the test of the full disk", "the right to mount a tmpfs: run it as root");
         return;
     };
-    let mut trio = Trio::start_with(&disk.0, &[], &["--segment-size", "1MiB"]).await;
-    let client = trio.client();
+    // The log of a service is no part of its data.
+    symlink(&disk.0, scratch.join("logging")).unwrap();
+    let mut cluster = start_cluster_with(scratch.path(), &[], &["--segment-size", "1MiB"]).await;
+    let client = client_of(&cluster);
     let mut stored = vec!["first".to_owned()];
     client.post("first", None).await.unwrap().expect(200);
     let filler = disk.fill();
@@ -82,13 +85,13 @@ async fn a_full_disk_refuses_posts_keeps_reads_and_recovers_without_a_restart() 
     })
     .await;
     stored.push("space is back".to_owned());
-    trio.ready().await;
+    cluster.ready().await.unwrap();
     assert!(client.logs().await == stored, "what was acknowledged is gone with the space");
-    trio.logging.kill_hard();
-    trio.logging.restart().await;
-    trio.ready().await;
+    cluster.logging.kill().unwrap();
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
     assert!(client.logs().await == stored, "what was acknowledged is not what is stored");
-    drop(trio);
+    drop(cluster);
 }
 
 /// Posts until one is not stored; what is stored before goes to `stored`.

@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
 use faultlab::{
-    checker::{SecondJudge, Violation, account, judge},
+    checker::{SecondChecker, Violation, account, check},
+    cluster::Cluster,
     history::{Head, History, Record},
-    load::{Client, Poster, Run, read_on, read_records},
+    load::{Poster, Run, read_on, read_records},
+    nemesis::{Done, Fault, Victim, harm, kills},
 };
 
-use crate::{
-    nemesis::{Fault, harm, plan},
-    support::{Scratch, Trio},
-};
+use crate::support::{Scratch, start_cluster_with};
 
 const CLIENTS: usize = 8;
 
@@ -38,68 +37,82 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     let seed = setting("ONCELOG_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed} (repeat with ONCELOG_SEED={seed})");
     let scratch = Scratch::new("kills");
-    let mut trio = Trio::start_with(scratch.path(), &TIMEOUTS, &[]).await;
+    let mut cluster = start_cluster_with(scratch.path(), &TIMEOUTS, &[]).await;
     let run = Run::start();
 
-    let (mut history, faults) = Box::pin(under_fire(&mut trio, &run, seed)).await;
-    let (log, again) = Box::pin(audit(&mut trio, &run, &mut history)).await;
+    let (mut history, faults) = Box::pin(under_fire(&mut cluster, &run, seed)).await;
+    let (log, again) = Box::pin(audit(&mut cluster, &run, &mut history)).await;
 
-    let mut violations = judge(&history, &log);
+    let mut violations = check(&history, &log);
     if again != log {
         violations.push(Violation::NotAPrefix { sequence: 0 });
     }
-    println!("{}", summary(&history, &log, &faults, &trio, run.origin().elapsed()));
+    let retries = cluster.facade.stderr_with("retrying attempt=").len();
+    let took = run.origin().elapsed();
+    println!("{took:.1?} with {faults:?}: {}", summary(&history, &log, retries));
     keep(seed, &history, &log, scratch.path());
-    let mut second = SecondJudge::start().expect("python3");
-    let agreed = second.agreed(scratch.path()).expect("two judges that agree");
-    assert_eq!(agreed.violations, judge(&history, &log), "the kept history is another one");
+    let mut second = SecondChecker::start().expect("python3");
+    let agreed = second.agreed(scratch.path()).expect("two checkers that agree");
+    assert_eq!(agreed.violations, check(&history, &log), "the kept history is another one");
     let slowest = slowest(&history);
     assert!(violations.is_empty(), "seed {seed}: {} violations: {violations:#?}", violations.len());
     assert!(slowest < REQUEST_TIME_MAX, "seed {seed}: a request took {slowest:?}");
-    assert!(faults[&Fault::KillLogging] >= 20, "too few kills: {faults:?}");
+    let kills = faults[&(Fault::Kill.name(), Victim::Logging.to_string())];
+    assert!(kills >= 20, "too few kills: {faults:?}");
 }
 
-fn client(trio: &Trio) -> Client {
-    Client::new(trio.facade_address).expect("a client")
-}
+/// How often each fault hit each victim.
+type Faults = BTreeMap<(&'static str, String), usize>;
 
 /// Clients post and read until the nemesis is through; then half of what is unknown is settled.
-async fn under_fire(trio: &mut Trio, run: &Run, seed: u64) -> (History, BTreeMap<Fault, usize>) {
-    let client = client(trio);
+async fn under_fire(cluster: &mut Cluster, run: &Run, seed: u64) -> (History, Faults) {
+    let client = cluster.client();
     let posters = (0..CLIENTS).map(|name| Poster::new(name, client.clone(), run, seed).work());
     let posters = futures_util::future::join_all(posters);
     let reader = read_on(client.clone(), run, seed, READ_PAUSE_MAX);
     let nemesis = async {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let kills = setting("ONCELOG_KILLS").map_or(LOGGING_KILLS, |kills| kills as usize);
-        let plan = plan(kills, &mut rng);
-        let done = harm(trio, &plan, LONG_OUTAGE, &mut rng).await;
+        let logging = setting("ONCELOG_KILLS").map_or(LOGGING_KILLS, |kills| kills as usize);
+        let plan = kills(seed, logging, LONG_OUTAGE);
+        let mut done = Vec::new();
+        harm(cluster, &plan, Duration::MAX, run, &mut done).await.expect("services that come up");
         run.stop();
         done
     };
-    let (posters, mut history, faults) = tokio::join!(posters, reader, nemesis);
+    let (posters, mut history, done) = tokio::join!(posters, reader, nemesis);
     for poster in posters {
         // Every second one, so that both kinds are left for the audit.
         let settled = poster.settle(SETTLE_TIMEOUT, 2).await;
         assert!(settled.unresolved.is_empty(), "{:#?}", settled.unresolved);
         history.merge(settled.history);
     }
-    (history, faults)
+    (history, count(&done))
+}
+
+fn count(done: &[Done]) -> Faults {
+    let mut faults = Faults::new();
+    for Done { fault, victim, .. } in done {
+        *faults.entry((fault.name(), victim.to_string())).or_default() += 1;
+    }
+    faults
 }
 
 /// The whole log after a clean stop of everything that could still deliver, and once more after
 /// a kill.
-async fn audit(trio: &mut Trio, run: &Run, history: &mut History) -> (Vec<Record>, Vec<Record>) {
-    assert_eq!(trio.facade.terminate().await, Some(0));
-    assert_eq!(trio.logging.terminate().await, Some(0));
-    trio.logging.restart().await;
-    trio.facade.restart().await;
-    trio.ready().await;
-    let (first, log) = read_records(&client(trio), run).await.expect("a read");
-    trio.logging.kill_hard();
-    trio.logging.restart().await;
-    trio.ready().await;
-    let (second, again) = read_records(&client(trio), run).await.expect("a read");
+async fn audit(
+    cluster: &mut Cluster,
+    run: &Run,
+    history: &mut History,
+) -> (Vec<Record>, Vec<Record>) {
+    assert_eq!(cluster.facade.stop().await.unwrap(), Some(0));
+    assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
+    cluster.logging.restart().await.unwrap();
+    cluster.facade.restart().await.unwrap();
+    cluster.ready().await.unwrap();
+    let (first, log) = read_records(&cluster.client(), run).await.expect("a read");
+    cluster.logging.kill().unwrap();
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
+    let (second, again) = read_records(&cluster.client(), run).await.expect("a read");
     history.reads.extend([first, second]);
     (log, again)
 }
@@ -109,17 +122,10 @@ fn slowest(history: &History) -> Duration {
     Duration::from_micros(times.max().unwrap_or(0))
 }
 
-fn summary(
-    history: &History,
-    log: &[Record],
-    faults: &BTreeMap<Fault, usize>,
-    trio: &Trio,
-    took: Duration,
-) -> String {
+fn summary(history: &History, log: &[Record], retries: usize) -> String {
     let account = account(history, log);
-    let retries = trio.facade.stderr_with("retrying attempt=").len();
     format!(
-        "{took:.1?} with {faults:?}: {} posts, {} messages acknowledged, {} repeats absorbed, \
+        "{} posts, {} messages acknowledged, {} repeats absorbed, \
          {} surely not stored, {} unknown ({} messages stayed unknown: {} stored, {} not), \
          {} conflicts, {} refused, {retries} retries by the facade; {} stored, read {} times, \
          looked up {} times; slowest request {:.1?}",
@@ -140,7 +146,7 @@ fn summary(
     )
 }
 
-/// Keeps the history beside the data, for the second judge, and for people if it fails.
+/// Keeps the history beside the data, for the second checker, and for people if it fails.
 fn keep(seed: u64, history: &History, log: &[Record], directory: &Path) {
     let head = Head::new(seed, concat!("oncelog ", env!("CARGO_PKG_VERSION")));
     history.keep(&head, log, directory).expect("a kept history");

@@ -1,7 +1,7 @@
 //! Real processes, real kills: what is promised holds whatever ends when.
 //!
-//! - `nemesis`, `kills`: concurrent clients while services are killed at random; the clients, their
-//!   history and its judge are those of `faultlab`
+//! - `kills`: concurrent clients while services are killed at random; the clients, their history, its
+//!   checker and the nemesis are those of `faultlab`
 //! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`: one fault each
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
@@ -9,7 +9,6 @@
 mod consoles;
 mod full_disk;
 mod kills;
-mod nemesis;
 mod outages;
 mod restarts;
 mod shutdown;

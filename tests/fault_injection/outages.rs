@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use crate::support::{Scratch, Trio, eventually};
+use crate::support::{Scratch, client_of, eventually, start_cluster, start_cluster_with};
 
 #[tokio::test]
 async fn a_post_during_an_outage_succeeds_once_logging_is_back() {
     let scratch = Scratch::new("outage");
-    let mut trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
+    let mut cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
     client.post("before", None).await.unwrap().expect(200);
-    assert_eq!(trio.logging.terminate().await, Some(0));
+    assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
 
     let waiting = tokio::spawn(async move { client.post("during", Some("the-key")).await });
     eventually("three retry lines", Duration::from_secs(10), async || {
-        (trio.facade.stderr_with("retrying attempt=").len() >= 3).then_some(())
+        (cluster.facade.stderr_with("retrying attempt=").len() >= 3).then_some(())
     })
     .await;
     assert!(!waiting.is_finished(), "answered while nothing could be stored");
-    trio.logging.restart().await;
+    cluster.logging.restart().await.unwrap();
     let answer = waiting.await.unwrap().unwrap().expect(200);
     assert_eq!(answer.json()["sequence"], 2);
 
-    assert_eq!(trio.client().logs().await, ["before", "during"]);
-    let lines = trio.facade.stderr_with("retrying attempt=");
+    assert_eq!(client_of(&cluster).logs().await, ["before", "during"]);
+    let lines = cluster.facade.stderr_with("retrying attempt=");
     for (attempt, line) in (2..).zip(&lines) {
         assert!(is_retry_line(line, attempt), "an operator cannot read this: {line}");
     }
@@ -39,25 +39,25 @@ fn is_retry_line(line: &str, attempt: usize) -> bool {
 }
 
 #[tokio::test]
-async fn an_outage_longer_than_the_total_timeout_is_answered_honestly_and_in_time() {
+async fn a_long_outage_is_answered_honestly_and_in_time() {
     let scratch = Scratch::new("long-outage");
     let timeouts = ["--attempt-timeout", "200ms", "--total-timeout", "1s"];
-    let mut trio = Trio::start_with(scratch.path(), &timeouts, &[]).await;
-    let client = trio.client();
+    let mut cluster = start_cluster_with(scratch.path(), &timeouts, &[]).await;
+    let client = client_of(&cluster);
 
     // Frozen, the service may have taken what it was sent: only "unknown" is honest.
-    trio.logging.freeze();
+    cluster.logging.freeze().unwrap();
     let unknown = client.post("frozen", None).await.unwrap().expect(504).json();
     assert_eq!((&unknown["status"], &unknown["stored"]), (&"failure".into(), &"unknown".into()));
     let uuid = unknown["uuid"].as_str().unwrap();
-    trio.logging.thaw();
-    trio.ready().await;
+    cluster.logging.resume().unwrap();
+    cluster.ready().await.unwrap();
     let settled = client.post("frozen", Some(uuid)).await.unwrap().expect(200).json();
     assert_eq!(settled["uuid"], uuid);
 
     // Gone, and known to be gone, it cannot have taken anything. An attempt on a connection that
     // breaks under it would be unknown.
-    trio.logging.kill_hard();
+    cluster.logging.kill().unwrap();
     eventually("the facade to notice", Duration::from_secs(20), async || {
         let answer = client.get("/readyz").await.ok()?;
         (answer.status == 503).then_some(())
@@ -68,17 +68,17 @@ async fn an_outage_longer_than_the_total_timeout_is_answered_honestly_and_in_tim
     assert!(started.elapsed() < Duration::from_secs(5), "waited {:?}", started.elapsed());
     assert_eq!(gone.clone().expect(503).json()["stored"], "no");
     assert!(!gone.header("retry-after").is_empty(), "{gone:?}");
-    trio.logging.restart().await;
-    trio.ready().await;
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
     assert_eq!(client.logs().await, ["frozen"]);
 }
 
 #[tokio::test]
 async fn readiness_tells_what_is_missing_and_comes_back() {
     let scratch = Scratch::new("readiness");
-    let mut trio = Trio::start(scratch.path()).await;
-    let client = trio.client();
-    trio.logging.kill_hard();
+    let mut cluster = start_cluster(scratch.path()).await;
+    let client = client_of(&cluster);
+    cluster.logging.kill().unwrap();
     let reason = eventually("an unready facade", Duration::from_secs(10), async || {
         let answer = client.get("/readyz").await.ok()?;
         (answer.status == 503).then_some(answer.text)
@@ -86,6 +86,6 @@ async fn readiness_tells_what_is_missing_and_comes_back() {
     .await;
     assert!(reason.contains("logging"), "{reason}");
     client.get("/healthz").await.unwrap().expect(200);
-    trio.logging.restart().await;
-    trio.ready().await;
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
 }

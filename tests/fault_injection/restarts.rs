@@ -1,29 +1,29 @@
-//! What was answered once is answered again, whoever was restarted in between.
+//! What was answered once is answered again, after restarts of any service in between.
 
-use crate::support::{Scratch, Trio};
+use crate::support::{Scratch, client_of, start_cluster};
 
 #[tokio::test]
 async fn the_same_key_gets_the_same_receipt_after_ten_restarts() {
     let scratch = Scratch::new("restarts");
-    let mut trio = Trio::start(scratch.path()).await;
+    let mut cluster = start_cluster(scratch.path()).await;
     let keys = ["order-7", "0199c0de-0000-7000-8000-00000000abcd"];
     let mut receipts = Vec::new();
     for key in keys {
-        let client = trio.client();
+        let client = client_of(&cluster);
         receipts.push(client.post(&format!("for {key}"), Some(key)).await.unwrap().expect(200));
     }
 
     for round in 1..=10 {
         if round % 2 == 0 {
-            trio.logging.kill_hard();
+            cluster.logging.kill().unwrap();
         } else {
-            assert_eq!(trio.logging.terminate().await, Some(0));
+            assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
         }
-        trio.logging.restart().await;
-        trio.facade.kill_hard();
-        trio.facade.restart().await;
-        trio.ready().await;
-        let client = trio.client();
+        cluster.logging.restart().await.unwrap();
+        cluster.facade.kill().unwrap();
+        cluster.facade.restart().await.unwrap();
+        cluster.ready().await.unwrap();
+        let client = client_of(&cluster);
         client.post(&format!("new in round {round}"), None).await.unwrap().expect(200);
         for (key, receipt) in keys.iter().zip(&receipts) {
             let repeat = client.post(&format!("for {key}"), Some(key)).await.unwrap().expect(200);
@@ -33,5 +33,5 @@ async fn the_same_key_gets_the_same_receipt_after_ten_restarts() {
         }
     }
 
-    assert_eq!(trio.client().logs().await.len(), keys.len() + 10);
+    assert_eq!(client_of(&cluster).logs().await.len(), keys.len() + 10);
 }

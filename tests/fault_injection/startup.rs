@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::symlink,
@@ -9,7 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Process, Program, Scratch, Trio, port::free_address, trio::logging_args};
+use faultlab::{
+    processes::{Group, Process},
+    programs::Program,
+};
+
+use crate::support::{Scratch, client_of, eventually, start_cluster};
 
 const DAMAGED: Option<i32> = Some(65);
 const LOCKED: Option<i32> = Some(75);
@@ -19,7 +25,7 @@ const USAGE: Option<i32> = Some(64);
 /// A program that cannot start ends within this time.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every file below `directory` with its content, but for the lock: whose it is may change.
+/// Every file below `directory` with its content, but for the lock: its owner may change.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -33,22 +39,42 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn logging_on(data_dir: &Path) -> Process {
-    Process::spawn(Program::Logging, logging_args(free_address(), data_dir, &[]))
+/// Starts `program` with its console lines in a new directory of `scratch`.
+fn spawn<A: Into<OsString>>(
+    scratch: &Scratch,
+    program: Program,
+    args: impl IntoIterator<Item = A>,
+) -> Process {
+    let mut command = vec![program.path().unwrap().into_os_string()];
+    command.extend(args.into_iter().map(Into::into));
+    let directory = tempfile::Builder::new().disable_cleanup(true).tempdir_in(scratch.path());
+    Process::spawn(program.name(), command, directory.unwrap().path(), Group::Shared).unwrap()
+}
+
+/// Starts a logging service with its journal in `data_dir`.
+fn logging_on(scratch: &Scratch, data_dir: &Path) -> Process {
+    let args: [OsString; 4] =
+        ["--listen".into(), "127.0.0.1:0".into(), "--data-dir".into(), data_dir.into()];
+    spawn(scratch, Program::Logging, args)
+}
+
+/// The exit code of a program that ends by itself.
+async fn exit_code(process: &mut Process) -> Option<i32> {
+    process.ended(END_TIMEOUT).await.unwrap().expect("its end in time").code()
 }
 
 #[tokio::test]
-async fn a_second_logging_service_on_the_same_data_ends_within_a_second_and_changes_nothing() {
+async fn a_second_log_on_the_same_data_ends_and_changes_nothing() {
     let scratch = Scratch::new("locked");
-    let trio = Trio::start(scratch.path()).await;
-    trio.client().post("mine", None).await.unwrap().expect(200);
-    let data_dir = &trio.data_dir;
+    let cluster = start_cluster(scratch.path()).await;
+    client_of(&cluster).post("mine", None).await.unwrap().expect(200);
+    let data_dir = cluster.data_dir();
     // The owner may still be marking the end of its last batch.
     let before = settled_files(data_dir).await;
 
     let started = Instant::now();
-    let mut second = logging_on(data_dir);
-    assert_eq!(second.exit_code(END_TIMEOUT).await, LOCKED);
+    let mut second = logging_on(&scratch, data_dir);
+    assert_eq!(exit_code(&mut second).await, LOCKED);
     let took = started.elapsed();
     assert!(took < Duration::from_secs(1), "it took {took:?}");
     let name = data_dir.to_str().unwrap();
@@ -56,15 +82,15 @@ async fn a_second_logging_service_on_the_same_data_ends_within_a_second_and_chan
     assert!(second.stdout().is_empty(), "{:?}", second.stdout());
 
     assert!(files(data_dir) == before, "the second service changed files");
-    trio.client().post("still mine", None).await.unwrap().expect(200);
+    client_of(&cluster).post("still mine", None).await.unwrap().expect(200);
 }
 
 /// Starts another service on `data_dir`, which must end at once without any change.
-async fn is_refused(data_dir: &Path) {
+async fn is_refused(scratch: &Scratch, data_dir: &Path) {
     let before = settled_files(data_dir).await;
     let started = Instant::now();
-    let mut second = logging_on(data_dir);
-    assert_eq!(second.exit_code(END_TIMEOUT).await, LOCKED, "{:?}", second.stderr());
+    let mut second = logging_on(scratch, data_dir);
+    assert_eq!(exit_code(&mut second).await, LOCKED, "{:?}", second.stderr());
     let took = started.elapsed();
     assert!(took < Duration::from_secs(1), "it took {took:?}");
     assert!(files(data_dir) == before, "the second service changed files");
@@ -73,32 +99,32 @@ async fn is_refused(data_dir: &Path) {
 #[tokio::test]
 async fn another_path_to_the_same_data_is_the_same_data() {
     let scratch = Scratch::new("locked-path");
-    let trio = Trio::start(scratch.path()).await;
-    trio.client().post("mine", None).await.unwrap().expect(200);
+    let cluster = start_cluster(scratch.path()).await;
+    client_of(&cluster).post("mine", None).await.unwrap().expect(200);
     let other_path = scratch.join("elsewhere");
-    symlink(&trio.data_dir, &other_path).unwrap();
-    is_refused(&other_path).await;
-    trio.client().post("still mine", None).await.unwrap().expect(200);
+    symlink(cluster.data_dir(), &other_path).unwrap();
+    is_refused(&scratch, &other_path).await;
+    client_of(&cluster).post("still mine", None).await.unwrap().expect(200);
 }
 
 #[tokio::test]
 async fn a_frozen_owner_keeps_its_data_and_a_killed_one_frees_it() {
     let scratch = Scratch::new("frozen");
-    let mut trio = Trio::start(scratch.path()).await;
-    trio.client().post("mine", None).await.unwrap().expect(200);
-    settled_files(&trio.data_dir).await;
-    trio.logging.freeze();
-    is_refused(&trio.data_dir).await;
-    trio.logging.thaw();
-    trio.client().post("still mine", None).await.unwrap().expect(200);
-    settled_files(&trio.data_dir).await;
+    let mut cluster = start_cluster(scratch.path()).await;
+    client_of(&cluster).post("mine", None).await.unwrap().expect(200);
+    settled_files(cluster.data_dir()).await;
+    cluster.logging.freeze().unwrap();
+    is_refused(&scratch, cluster.data_dir()).await;
+    cluster.logging.resume().unwrap();
+    client_of(&cluster).post("still mine", None).await.unwrap().expect(200);
+    settled_files(cluster.data_dir()).await;
 
-    trio.logging.freeze();
-    is_refused(&trio.data_dir).await;
-    trio.logging.kill_hard();
-    trio.logging.restart().await;
-    trio.ready().await;
-    assert_eq!(trio.client().logs().await, ["mine", "still mine"]);
+    cluster.logging.freeze().unwrap();
+    is_refused(&scratch, cluster.data_dir()).await;
+    cluster.logging.kill().unwrap();
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
+    assert_eq!(client_of(&cluster).logs().await, ["mine", "still mine"]);
 }
 
 /// The files once two looks at them agree.
@@ -118,12 +144,15 @@ async fn settled_files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[tokio::test]
 async fn a_killed_owner_frees_its_data() {
     let scratch = Scratch::new("freed");
-    let mut trio = Trio::start(scratch.path()).await;
-    trio.client().post("kept", None).await.unwrap().expect(200);
-    trio.logging.kill_hard();
-    let args = logging_args(free_address(), &trio.data_dir, &[]);
-    let (mut next, _) = Process::start(Program::Logging, args).await;
-    assert_eq!(next.terminate().await, Some(0));
+    let mut cluster = start_cluster(scratch.path()).await;
+    client_of(&cluster).post("kept", None).await.unwrap().expect(200);
+    cluster.logging.kill().unwrap();
+    let mut next = logging_on(&scratch, cluster.data_dir());
+    eventually("a log that is opened", END_TIMEOUT, async || {
+        next.stdout().iter().any(|line| line.starts_with("listening")).then_some(())
+    })
+    .await;
+    assert_eq!(next.stop().await.unwrap(), Some(0));
 }
 
 #[tokio::test]
@@ -132,14 +161,12 @@ async fn a_taken_port_is_named_and_ends_every_service() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address: SocketAddr = taken.local_addr().unwrap();
     for program in [Program::Facade, Program::Logging, Program::Messages] {
-        let args = match program {
-            Program::Logging => logging_args(address, &scratch.join("data"), &[]),
-            Program::Facade | Program::Messages | Program::Cli => {
-                vec!["--listen".into(), address.to_string().into()]
-            }
-        };
-        let mut process = Process::spawn(program, args);
-        assert_eq!(process.exit_code(END_TIMEOUT).await, UNAVAILABLE, "{}", program.name());
+        let mut args: Vec<OsString> = vec!["--listen".into(), address.to_string().into()];
+        if program == Program::Logging {
+            args.extend(["--data-dir".into(), scratch.join("data").into()]);
+        }
+        let mut process = spawn(&scratch, program, args);
+        assert_eq!(exit_code(&mut process).await, UNAVAILABLE, "{}", program.name());
         let lines = process.stderr_with(&address.to_string());
         assert!(!lines.is_empty(), "{} does not name the address", program.name());
     }
@@ -147,6 +174,7 @@ async fn a_taken_port_is_named_and_ends_every_service() {
 
 #[tokio::test]
 async fn wrong_settings_are_all_named_in_one_run() {
+    let scratch = Scratch::new("settings");
     let cases: [(Program, &[&str]); 3] = [
         (
             Program::Facade,
@@ -162,31 +190,35 @@ async fn wrong_settings_are_all_named_in_one_run() {
         (Program::Messages, &["--listen=nowhere"]),
     ];
     for (program, flags) in cases {
-        let mut process = Process::spawn(program, flags.iter().copied());
-        assert_eq!(process.exit_code(END_TIMEOUT).await, USAGE, "{}", program.name());
+        let mut process = spawn(&scratch, program, flags.iter().copied());
+        assert_eq!(exit_code(&mut process).await, USAGE, "{}", program.name());
         for flag in flags {
             let (name, value) = flag.split_once('=').unwrap();
             let named = |line: &String| line.contains(name) && line.contains(value);
             assert!(process.stderr().iter().any(named), "{flag}: {:?}", process.stderr());
         }
     }
-    let mut unknown = Process::spawn(Program::Facade, ["--no-such-flag"]);
-    assert_eq!(unknown.exit_code(END_TIMEOUT).await, USAGE);
-    let mut help = Process::spawn(Program::Facade, ["--help"]);
-    assert_eq!(help.exit_code(END_TIMEOUT).await, Some(0));
+    let mut unknown = spawn(&scratch, Program::Facade, ["--no-such-flag"]);
+    assert_eq!(exit_code(&mut unknown).await, USAGE);
+    let mut help = spawn(&scratch, Program::Facade, ["--help"]);
+    assert_eq!(exit_code(&mut help).await, Some(0));
     assert!(help.stdout().iter().any(|line| line.contains("LOGGING_URL")), "{:?}", help.stdout());
 }
 
 #[tokio::test]
 async fn damage_in_the_middle_of_the_journal_is_named_and_left_alone() {
     let scratch = Scratch::new("damaged");
-    let mut trio = Trio::start(scratch.path()).await;
+    let mut cluster = start_cluster(scratch.path()).await;
     for number in 0..20 {
-        trio.client().post(&format!("message number {number}"), None).await.unwrap().expect(200);
+        client_of(&cluster)
+            .post(&format!("message number {number}"), None)
+            .await
+            .unwrap()
+            .expect(200);
     }
-    assert_eq!(trio.logging.terminate().await, Some(0));
+    assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
 
-    let healthy = files(&trio.data_dir);
+    let healthy = files(cluster.data_dir());
     let is_segment = |path: &&PathBuf| path.extension().is_some_and(|end| end == "segment");
     let segment = healthy.keys().find(is_segment).expect("a segment file").clone();
     let mut bytes = healthy[&segment].clone();
@@ -194,19 +226,19 @@ async fn damage_in_the_middle_of_the_journal_is_named_and_left_alone() {
     let place = bytes.windows(text.len()).position(|window| window == text).expect("its record");
     bytes[place] ^= 1;
     fs::write(&segment, &bytes).unwrap();
-    let damaged = files(&trio.data_dir);
+    let damaged = files(cluster.data_dir());
 
-    let mut refused = logging_on(&trio.data_dir);
-    assert_eq!(refused.exit_code(END_TIMEOUT).await, DAMAGED);
+    let mut refused = logging_on(&scratch, cluster.data_dir());
+    assert_eq!(exit_code(&mut refused).await, DAMAGED);
     let name = segment.file_name().unwrap().to_str().unwrap();
     let names_place = |line: &String| {
         line.contains(name) && line.contains("offset") && line.chars().any(|c| c.is_ascii_digit())
     };
     assert!(refused.stderr().iter().any(names_place), "{:?}", refused.stderr());
-    assert!(files(&trio.data_dir) == damaged, "a refused start changed files");
+    assert!(files(cluster.data_dir()) == damaged, "a refused start changed files");
 
     fs::write(&segment, &healthy[&segment]).unwrap();
-    trio.logging.restart().await;
-    trio.ready().await;
-    assert_eq!(trio.client().logs().await.len(), 20);
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
+    assert_eq!(client_of(&cluster).logs().await.len(), 20);
 }

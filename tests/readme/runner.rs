@@ -8,10 +8,15 @@ use std::{
     time::Duration,
 };
 
+use faultlab::{
+    processes::{Group, Process},
+    programs::{Program, tool},
+};
+
 use crate::{
     pattern::{is_on_line, matches},
     script::Step,
-    support::{Client, Process, Program, Scratch, eventually},
+    support::{Client, Scratch, eventually},
 };
 
 /// The ports the README names.
@@ -73,7 +78,8 @@ impl Runner {
                 if program == Program::Cli {
                     self.ready().await;
                     let command = command.split_once(" -- ").map_or("", |(_, args)| args);
-                    let oncelog = format!("{} {command}", program.path().display());
+                    let oncelog =
+                        format!("{} {command}", program.path().expect("the program").display());
                     self.shell(line, &oncelog, shown, wait);
                 } else {
                     self.stop(Program::Cli).await;
@@ -92,8 +98,13 @@ impl Runner {
     }
 
     fn start(&mut self, program: Program, args: &[&str]) {
-        let args = args.iter().map(Into::into).collect();
-        let process = Process::spawn_in(program, args, Some(self.scratch.path().to_path_buf()));
+        let path = program.path().expect("the program");
+        let directory = self.scratch.path();
+        let mut command =
+            vec![tool("env").expect("env").into(), "-C".into(), directory.into(), path.into()];
+        command.extend(args.iter().map(Into::into));
+        let process = Process::spawn(program.name(), command, directory, Group::Shared);
+        let process = process.expect("a running program");
         self.running.push((program, process));
     }
 
@@ -122,7 +133,7 @@ impl Runner {
     async fn stop(&mut self, program: Program) {
         while let Some(at) = self.running.iter().position(|(running, _)| *running == program) {
             let (_, mut process) = self.running.remove(at);
-            assert_eq!(process.interrupt().await, Some(0), "{program:?}");
+            assert_eq!(process.interrupt().await.unwrap(), Some(0), "{program:?}");
             self.stopped.push((program, process));
         }
     }
@@ -137,7 +148,7 @@ impl Runner {
     async fn start_again(&mut self, program: Program) {
         let at = self.stopped.iter().rposition(|(stopped, _)| *stopped == program);
         let (_, mut process) = self.stopped.remove(at.expect("it was stopped before"));
-        process.restart().await;
+        process.restart().await.expect("its next start");
         self.running.push((program, process));
         for (line, child) in self.unanswered.drain(..) {
             check(line, &child.wait_with_output().expect("its end"), None);

@@ -1,6 +1,6 @@
 //! The README as a list of steps.
 
-use crate::support::Program;
+use faultlab::programs::Program;
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

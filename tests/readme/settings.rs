@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use crate::{document, support::Program};
+use faultlab::programs::Program;
+
+use crate::document;
 
 /// A row: service, flag, variable and, if the table names it, default.
 type Setting = (Program, String, String, Option<String>);
@@ -23,7 +25,8 @@ fn table() -> Vec<Setting> {
 }
 
 fn help(program: Program) -> String {
-    let output = Command::new(program.path()).arg("--help").output().expect("help");
+    let output =
+        Command::new(program.path().expect("the program")).arg("--help").output().expect("help");
     // It is wrapped to the width of a terminal.
     let text = String::from_utf8(output.stdout).expect("text");
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -37,7 +37,7 @@ pub(crate) struct Answer {
 pub(crate) enum NoAnswer {
     /// There was no connection to send it on.
     NotSent,
-    /// It was sent, and nobody told what became of it.
+    /// It was sent, and no answer told what became of it.
     Lost,
 }
 

@@ -55,7 +55,7 @@ impl Process {
         let asked = CancellationToken::new();
         let stopping = async {
             stop.cancelled().await;
-            // By then what arrived with the word to stop has been dealt with. Who comes first in one
+            // By then what arrived with the word to stop has been dealt with. The order within one
             // moment is up to the dice of the runtime.
             tokio::time::sleep(BEFORE_STOP).await;
             asked.cancel();
@@ -84,7 +84,7 @@ impl Process {
         self.stop.borrow().cancel();
     }
 
-    /// The power of `machine` fails: nobody is told anything.
+    /// The power of `machine` fails: its peers are told nothing.
     pub(crate) fn lose_power(&self, sim: &mut Sim<'_>, machine: &str) {
         self.sockets.end();
         sim.crash(machine);
@@ -93,7 +93,7 @@ impl Process {
 
 /// The machine of the logging service.
 pub(crate) struct LoggingMachine {
-    pub(crate) process: Process,
+    pub(crate) process: Rc<Process>,
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: SimulatedClock,
     /// Says that the journal is damaged, which no fault of a run may bring about.
@@ -108,7 +108,7 @@ impl LoggingMachine {
     pub(crate) fn start(sim: &mut Sim<'_>, seed: u64, events: &Events) -> Rc<Self> {
         let mut random = random(seed, "logging machine");
         let machine = Rc::new(Self {
-            process: Process::default(),
+            process: Rc::default(),
             disk: SimulatedDisk::new(),
             clock: SimulatedClock::at(Duration::from_secs(1_700_000_000)),
             damaged: Cell::new(false),
@@ -173,7 +173,7 @@ pub(crate) struct FacadeMachine {
     seed: u64,
     starts: Cell<u64>,
     settings: Settings,
-    pub(crate) process: Process,
+    pub(crate) process: Rc<Process>,
     events: Events,
 }
 
@@ -191,7 +191,7 @@ impl FacadeMachine {
             seed,
             starts: Cell::new(0),
             settings,
-            process: Process::default(),
+            process: Rc::default(),
             events: events.clone(),
         });
         let started = Rc::clone(&machine);
@@ -237,7 +237,7 @@ pub(crate) fn settings(attempt_timeout: Duration, total_timeout: Duration) -> Se
     Settings {
         listen: ([0, 0, 0, 0], FACADE_PORT).into(),
         logging_url: url(LOGGING, LOGGING_PORT),
-        // Nobody asks it anything here.
+        // It is not asked anything here.
         messages_url: url(LOGGING, 5002),
         attempt_timeout,
         total_timeout,

@@ -22,7 +22,7 @@ pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 #[test]
-fn a_panic_that_nobody_waits_for_is_counted() {
+fn a_panic_in_a_detached_task_is_counted() {
     let ((), none) = counted(|| ());
     let ((), one) = counted(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -116,7 +116,7 @@ fn run_until(sim: &mut Sim<'_>, events: &Events, done: impl Fn(Duration) -> bool
 }
 
 #[test]
-fn a_partition_is_noticed_by_keepalive_and_forgotten_soon_after_it_is_mended() {
+fn a_partition_is_noticed_by_keepalive_and_soon_forgotten() {
     let seeds = 0..seeds().end.div_ceil(ONE_IN);
     for partition in [Partition::TwoWay, Partition::Requests, Partition::Answers] {
         let figures: Vec<Figures> = seeds.clone().map(|seed| measure(partition, seed)).collect();

@@ -4,7 +4,8 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use faultlab::{
     checker::Violation,
-    history::{Attempt, History, Lookup, Outcome},
+    history::{History, Lookup},
+    load::{Exchange, Sent, Settled},
 };
 use tokio::time::{Instant, sleep};
 use uuid::Builder;
@@ -25,29 +26,7 @@ pub(crate) const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(crate) struct Word {
     /// The faults are over: settle what is open.
-    pub(crate) healed: Cell<bool>,
-}
-
-/// A message this client has sent.
-#[derive(Debug, Clone)]
-struct Sent {
-    message: String,
-    /// What to repeat it with, if anything.
-    key: Option<String>,
-    uuid: Option<String>,
-    settled: bool,
-    /// Whether an attempt ended in an outcome nobody told.
-    uncertain: bool,
-    /// Whether the client lets it be when it is told that surely nothing was stored: who does not
-    /// trust that answer, and repeats, would never notice that it was wrong.
-    trusting: bool,
-}
-
-impl Sent {
-    /// Whether the client would still like to see it stored.
-    fn is_open(&self) -> bool {
-        !self.settled && (self.uncertain || !self.trusting)
-    }
+    pub(crate) restored: Cell<bool>,
 }
 
 /// A client with a connection to each facade.
@@ -60,13 +39,6 @@ pub(crate) struct Poster {
     history: History,
 }
 
-/// What a client has seen in all.
-pub(crate) struct Settled {
-    pub(crate) history: History,
-    /// The messages it could not settle in time.
-    pub(crate) unresolved: Vec<Violation>,
-}
-
 impl Poster {
     /// A client whose every choice follows from `seed` and its name.
     pub(crate) fn new(seed: u64, name: usize, timeout: Duration, think_max: Duration) -> Self {
@@ -77,7 +49,7 @@ impl Poster {
 
     /// Works until the faults are over, then settles.
     pub(crate) async fn run(mut self, word: Rc<Word>) -> Settled {
-        while !word.healed.get() {
+        while !word.restored.get() {
             match self.random.u8(0..100) {
                 0..40 => self.post_new(true).await,
                 40..55 => self.post_new(false).await,
@@ -95,7 +67,7 @@ impl Poster {
 
     async fn settle(mut self) -> Settled {
         let deadline = Instant::now() + SETTLE_TIMEOUT;
-        let open = self.sent.iter().filter(|sent| sent.is_open() && sent.key.is_some());
+        let open = self.sent.iter().filter(|sent| sent.is_open());
         let mut unresolved = Vec::new();
         for mut sent in open.cloned().collect::<Vec<_>>() {
             self.post(&mut sent).await;
@@ -119,14 +91,13 @@ impl Poster {
     /// Through both facades at the same time.
     async fn post_new_twice_at_once(&mut self) {
         let mut sent = self.new_message(true);
-        let spelled = [self.spell(&sent), self.spell(&sent)];
+        let spelled = [sent.spell(&mut self.random), sent.spell(&mut self.random)];
         let [one, other] = &mut self.clients;
         let (one, other) = tokio::join!(
             attempt(one, &sent, spelled[0].as_deref()),
             attempt(other, &sent, spelled[1].as_deref())
         );
-        self.note(&mut sent, one);
-        self.note(&mut sent, other);
+        self.history.attempts.extend([one, other].map(|exchange| sent.note(exchange)));
         self.sent.push(sent);
     }
 
@@ -179,42 +150,18 @@ impl Poster {
         // Now and then one that fills blocks of the disk.
         let length = if self.random.u8(0..8) == 0 { self.random.usize(0..3000) } else { 0 };
         let message = format!("client {} message {number}{}", self.name, ".".repeat(length));
-        let key = keyed.then_some(key);
-        let trusting = self.random.bool();
-        Sent { message, key, uuid: None, settled: false, uncertain: false, trusting }
-    }
-
-    /// The key in one of the ways to write it.
-    fn spell(&mut self, sent: &Sent) -> Option<String> {
-        let key = sent.key.as_ref()?;
-        let upper = uuid::Uuid::try_parse(key).is_ok() && self.random.bool();
-        let key = if upper { key.to_uppercase() } else { key.clone() };
-        Some(if self.random.bool() { format!("\"{key}\"") } else { key })
+        Sent::new(message, keyed.then_some(key), self.random.bool())
     }
 
     async fn post(&mut self, sent: &mut Sent) {
-        let spelled = self.spell(sent);
-        let attempt = attempt(self.any_client(), sent, spelled.as_deref()).await;
-        self.note(sent, attempt);
-    }
-
-    fn note(&mut self, sent: &mut Sent, (attempt, uuid): (Attempt, Option<String>)) {
-        sent.settled |= matches!(attempt.outcome, Outcome::Acknowledged { .. });
-        sent.uncertain |= attempt.outcome == Outcome::Unknown;
-        // The id in a failed answer is the key to repeat it with.
-        sent.key = sent.key.take().or_else(|| uuid.clone());
-        sent.uuid = uuid.or_else(|| sent.uuid.take());
-        self.history.attempts.push(attempt);
+        let spelled = sent.spell(&mut self.random);
+        let exchange = attempt(self.any_client(), sent, spelled.as_deref()).await;
+        self.history.attempts.push(sent.note(exchange));
     }
 }
 
-async fn attempt(
-    client: &mut Client,
-    sent: &Sent,
-    spelled: Option<&str>,
-) -> (Attempt, Option<String>) {
+async fn attempt(client: &mut Client, sent: &Sent, spelled: Option<&str>) -> Exchange {
     let invoked = now();
     let posted = client.post(&sent.message, spelled).await;
-    let (message, key) = (sent.message.clone(), sent.key.clone());
-    (Attempt { message, key, invoked, ended: now(), outcome: posted.outcome }, posted.uuid)
+    (invoked, posted, now())
 }

@@ -1,4 +1,4 @@
-//! One run: machines, clients and faults out of one seed, and what the judge says of it.
+//! One run: machines, clients and faults out of one seed, and what the checker says of it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,8 +10,9 @@ use std::{
 };
 
 use faultlab::{
-    checker::{Account, Violation, account, judge},
+    checker::{Account, Violation, account, check},
     history::{History, Record},
+    load::Settled,
 };
 use logging_service::{open_journal, store::ScanLimit};
 use turmoil::Sim;
@@ -23,7 +24,7 @@ use crate::{
     machines::{FACADES, FacadeMachine, LoggingMachine, settings},
     nemesis::Nemesis,
     panics::counted,
-    poster::{Poster, SETTLE_TIMEOUT, Settled, Word},
+    poster::{Poster, SETTLE_TIMEOUT, Word},
     seed::random,
 };
 
@@ -114,19 +115,16 @@ fn run_unguarded(seed: u64) -> Run {
     start_clients(&mut sim, seed, &plan, &word, &results);
 
     let mut nemesis =
-        Nemesis::new(seed, Rc::clone(&logging), facades.into(), &plan.latency, &events);
+        Nemesis::new(seed, Rc::clone(&logging), facades, &plan.latency, plan.faults, &events);
     let end = plan.faults + 4 * SETTLE_TIMEOUT;
     let mut wrong = Vec::new();
     while !results.audited.get() {
         let now = sim.elapsed();
         events.set_now(now);
-        // First, or new harm would cover what follows from old.
-        nemesis.follow_up(&mut sim);
-        if now < plan.faults {
-            nemesis.step(&mut sim);
-        } else if !word.healed.replace(true) {
-            nemesis.heal(&mut sim);
+        if now >= plan.faults && !word.restored.replace(true) {
+            nemesis.restore();
         }
+        nemesis.step(&mut sim);
         logging.clock.advance(plan.tick);
         if let Err(error) = sim.step() {
             wrong.push(format!("a host failed: {error}"));
@@ -232,7 +230,7 @@ fn durable_log(logging: &LoggingMachine) -> Result<Vec<Record>, String> {
     }
 }
 
-/// Puts together what the clients saw, and lets the judge judge. One run may be too short to show
+/// Puts together what the clients saw, and checks it. One run may be too short to show
 /// anything; many together may not.
 fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
     for settled in settled.into_values() {
@@ -245,7 +243,7 @@ fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
         let (shown, stored) = (last.shown.count(), run.log.len());
         run.wrong.push(format!("the last read shows {shown} records, the disk has {stored}"));
     }
-    let violations = judge(&run.history, &run.log);
+    let violations = check(&run.history, &run.log);
     let proven = |violation: &&Violation| !matches!(violation, Violation::Vacuous { .. });
     run.wrong.extend(violations.iter().filter(proven).map(|violation| format!("{violation:?}")));
     run.account = account(&run.history, &run.log);

@@ -31,8 +31,8 @@ impl Sockets {
         Socket(slot)
     }
 
-    /// Ends all of them, the oldest first. On its host this tells the peers; from outside nobody is
-    /// told anything, as when the power fails.
+    /// Ends all of them, the oldest first. On its host this tells the peers; from outside they are
+    /// told nothing, as when the power fails.
     pub(crate) fn end(&self) {
         for socket in self.0.lock().unwrap().drain(..) {
             if let Some(slot) = socket.upgrade() {

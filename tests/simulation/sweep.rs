@@ -120,7 +120,7 @@ fn report(run: &Run) -> String {
     format!("seed {seed}:\n  {wrong}\n  kept: {dir}\n  {}\n", again(seed))
 }
 
-/// Keeps all of a run. `faultlab check` judges it again.
+/// Keeps all of a run. `faultlab check` checks it again.
 pub(crate) fn keep(run: &Run) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join("simulation")

@@ -1,12 +1,9 @@
-//! Starts the built programs as real processes and talks to them as a stranger would: over HTTP and
-//! gRPC. Nothing in here knows how a service works inside.
+//! Talks to the built programs as a client would: over HTTP and gRPC. Nothing in here knows how a
+//! service works inside. The programs are started by `faultlab`.
 //!
-//! - [`programs`]: builds the programs once and finds them
-//! - [`process`]: one running program: its lines, its signals, its end
-//! - [`trio`]: the three services, wired
 //! - [`http`]: one request to the facade, and what came back
 //! - [`scratch`]: directories that outlive a failure
-//! - [`wait`]: waiting for a state, with a deadline
+//! - [`eventually`]: waits for a state, with a deadline
 //! - [`not_run`]: a test that cannot run here says so
 
 // Each test binary uses its own part of this module.
@@ -15,24 +12,54 @@
 use std::{
     env,
     io::{Write, stderr},
+    path::Path,
+    time::Duration,
+};
+
+use faultlab::{
+    cluster::{Cluster, Programs},
+    wait::until,
 };
 
 pub(crate) mod http;
-pub(crate) mod port;
-pub(crate) mod process;
-pub(crate) mod programs;
 pub(crate) mod scratch;
-pub(crate) mod trio;
-pub(crate) mod wait;
 
 pub(crate) use self::{
     http::{Answer, Client},
-    process::Process,
-    programs::Program,
     scratch::Scratch,
-    trio::Trio,
-    wait::eventually,
 };
+
+/// Starts the three services with what they keep in `directory`, and returns once the facade is ready.
+pub(crate) async fn start_cluster(directory: &Path) -> Cluster {
+    start_cluster_with(directory, &[], &[]).await
+}
+
+/// As [`start_cluster`], with more flags for the facade and the logging service.
+pub(crate) async fn start_cluster_with(
+    directory: &Path,
+    facade: &[&str],
+    logging: &[&str],
+) -> Cluster {
+    let mut programs = Programs::built().expect("the programs, built");
+    programs.facade.extend(facade.iter().map(Into::into));
+    programs.logging.extend(["--store", "journal"].iter().chain(logging).map(Into::into));
+    Cluster::start_direct(programs, directory).await.expect("the services run")
+}
+
+/// A client of the facade.
+pub(crate) fn client_of(cluster: &Cluster) -> Client {
+    Client::new(cluster.facade_address())
+}
+
+/// Looks until `look` finds something. Panics with `what` once `within` is over.
+pub(crate) async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    look: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let found = until(within, look).await;
+    found.unwrap_or_else(|| panic!("waited {within:?} in vain for {what}"))
+}
 
 /// Says loudly that `test` does not run for lack of `need`. In CI, where all needs can be met, this
 /// is a failure.

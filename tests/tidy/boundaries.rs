@@ -1,4 +1,4 @@
-//! Who may know what.
+//! Which part may know what.
 
 use crate::tree::{Source, file, files, product};
 
@@ -91,13 +91,13 @@ fn only_the_edge_and_delivery_speak_http_statuses() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// A judge that shares code with the accused shares their mistakes.
+/// A checker that shares code with what it checks shares its mistakes.
 #[test]
 fn the_fault_laboratory_knows_nothing_of_the_services() {
     let manifest = file("faultlab/Cargo.toml");
-    for accused in ["oncelog", "facade-service", "logging-service", "messages-service"] {
-        let found = manifest.lines().find(|line| line.starts_with(accused));
-        assert_eq!(found, None, "faultlab depends on {accused}");
+    for product in ["oncelog", "facade-service", "logging-service", "messages-service"] {
+        let found = manifest.lines().find(|line| line.starts_with(product));
+        assert_eq!(found, None, "faultlab depends on {product}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `oncelog bench` is asked for.
+//! The arguments of `oncelog bench`.
 
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::send::DEFAULT_URL;
 /// The JSON around the text of a message: `{"msg":""}`.
 const JSON_AROUND_BYTES: u64 = 10;
 
-/// More connections than this the facade would not keep.
+/// The facade keeps no more connections than this.
 const CONNECTIONS: RangeInclusive<usize> = 1..=oncelog::net::CONNECTIONS_MAX;
 
-/// Messages a second. More than this no single generator sends.
+/// Messages a second. One generator sends no more than this.
 const RATES: RangeInclusive<u32> = 1..=1_000_000;
 
 /// The fate of each message is remembered: an hour may take a few hundred megabytes.
@@ -60,7 +60,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The same, understood.
+/// The parsed arguments.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) url: Uri,

@@ -11,11 +11,11 @@ use indicatif::HumanCount;
 use oncelog::limits;
 use tokio_util::sync::CancellationToken;
 
-use super::{args::Settings, found::Found};
-use crate::progress::{INTERVAL, MovingLine};
+use super::{args::Settings, report::Report};
+use crate::terminal::{INTERVAL, ProgressLine};
 
-/// How late a message may be sent in an open loop. Below that it only counts as slow: whoever is due
-/// has to be a part of the figures, however long it waits for a connection.
+/// How late a message may be sent in an open loop. Below that it only counts as slow: every message that
+/// is due has to be a part of the figures, however long it waits for a connection.
 const LATENESS_MAX: Duration = Duration::from_secs(10);
 
 /// Longer than any facade takes, unless it hangs.
@@ -29,7 +29,7 @@ pub(super) async fn run(
     settings: Settings,
     target: SocketAddr,
     stop: &CancellationToken,
-) -> io::Result<Found> {
+) -> io::Result<Report> {
     let plan = |duration, first| Plan {
         text_bytes: settings.size,
         first,
@@ -51,12 +51,12 @@ pub(super) async fn run(
         Some(phase("measuring", &plan(settings.duration, first), stop).await?)
     };
     let interrupted = stop.is_cancelled();
-    Ok(Found { settings, target, warmup, measured, interrupted })
+    Ok(Report { settings, target, warmup, measured, interrupted })
 }
 
 /// Runs `plan`, and shows how far it is.
 async fn phase(name: &str, plan: &Plan, stop: &CancellationToken) -> io::Result<Measured> {
-    let line = MovingLine::new();
+    let line = ProgressLine::new();
     let mut running = plan.start().await?;
     let started = Instant::now();
     let mut shown = (started, 0);

@@ -2,17 +2,13 @@
 //!
 //! - [`Args`]: how to load it, and for how long
 //! - `load`: warm-up and measurement, with a line that moves meanwhile
-//! - `found`: the figures, as a table or as JSON
+//! - `report`: the figures, as a table or as JSON
 
 mod args;
-mod found;
 mod load;
+mod report;
 
-use std::{
-    fmt::Display,
-    io::{self, Write as _},
-    net::SocketAddr,
-};
+use std::{fmt::Display, io, net::SocketAddr};
 
 use http::Uri;
 use oncelog::{
@@ -22,7 +18,8 @@ use oncelog::{
 use tokio::{net, time::timeout};
 
 pub use self::args::Args;
-use self::{args::Settings, found::Found};
+use self::{args::Settings, report::Report};
+use crate::terminal::print;
 
 /// Loads the facade, and prints the figures. Ctrl-C ends it early; what was measured until then is
 /// printed.
@@ -42,38 +39,34 @@ pub async fn run(args: Args) -> Result<(), Exit> {
     if !settings.json {
         print(format_args!("every message is new and stays in the log of {url}"))?;
     }
-    let found = load::run(settings, target, &stop).await;
-    let found: Found = found.map_err(|error| unreachable(&error))?;
-    if found.settings.json {
-        let json = serde_json::to_string(&found.to_json());
+    let report = load::run(settings, target, &stop).await;
+    let report: Report = report.map_err(|error| unreachable(&error))?;
+    if report.settings.json {
+        let json = serde_json::to_string(&report.to_json());
         print(json.map_err(|error| Exit::Failure.because(error))?)?;
     } else {
-        print(format_args!("\n{found}"))?;
+        print(format_args!("\n{report}"))?;
     }
-    match found.shortfall() {
+    match report.shortfall() {
         Some(why) => Err(Exit::Failure.because(why)),
         None => Ok(()),
     }
 }
 
-/// The first of its addresses that takes a connection: a name may have several.
-async fn reach(url: &Uri) -> Result<SocketAddr, String> {
+/// The first address of the host that accepts a connection: a name may have several.
+async fn reach(url: &Uri) -> io::Result<SocketAddr> {
     let authority = url.authority().map_or("", |authority| authority.as_str());
-    let addresses = net::lookup_host(authority).await.map_err(|error| error.to_string())?;
-    let mut reason = "this name has no address".to_owned();
+    let addresses = net::lookup_host(authority).await?;
+    let mut reason = io::Error::other("this name has no address");
     for address in addresses {
         match timeout(limits::CONNECT_TIMEOUT, net::TcpStream::connect(address)).await {
             Ok(Ok(_)) => return Ok(address),
-            Ok(Err(error)) => reason = error.to_string(),
-            Err(_) => reason = format!("no connection within {:?}", limits::CONNECT_TIMEOUT),
+            Ok(Err(error)) => reason = error,
+            Err(_) => {
+                let late = format!("no connection within {:?}", limits::CONNECT_TIMEOUT);
+                reason = io::Error::new(io::ErrorKind::TimedOut, late);
+            }
         }
     }
     Err(reason)
-}
-
-fn print(text: impl Display) -> Result<(), Exit> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

@@ -2,13 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal as _, Write};
 
-/// What a person said.
+/// A person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Consent {
     Given,
     Refused,
-    /// There is nobody to ask.
-    NobodyToAsk,
+    /// Standard input is no terminal.
+    NoTerminal,
 }
 
 /// Asks `question` on the terminal; anything but a clear yes is a no.
@@ -17,7 +17,7 @@ pub(super) enum Consent {
 /// The terminal could not be read or written.
 pub(super) fn ask(question: &str) -> io::Result<Consent> {
     if !io::stdin().is_terminal() {
-        return Ok(Consent::NobodyToAsk);
+        return Ok(Consent::NoTerminal);
     }
     ask_on(io::stdin().lock(), io::stderr(), question)
 }

@@ -3,7 +3,7 @@
 mod confirm;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -19,19 +19,20 @@ use logging_service::store::journal::{
 use oncelog::process::exit::Exit;
 
 use self::confirm::{Consent, ask};
+use crate::terminal::print;
 
 /// Looks after the journal on disk.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Read the whole journal and list all damage; changes nothing
-    Verify(VerifyArgs),
+    Verify(JournalArgs),
     /// Explain what can be kept of a damaged journal, and keep it
     Repair(RepairArgs),
 }
 
-/// Which journal to check.
+/// Which journal.
 #[derive(Debug, clap::Args)]
-pub struct VerifyArgs {
+pub struct JournalArgs {
     /// Directory of the journal
     #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
     data_dir: PathBuf,
@@ -40,9 +41,8 @@ pub struct VerifyArgs {
 /// Which journal to repair.
 #[derive(Debug, clap::Args)]
 pub struct RepairArgs {
-    /// Directory of the journal
-    #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    journal: JournalArgs,
 
     /// Repair without asking
     // No environment variable: consent is given for one repair, not for all.
@@ -62,8 +62,8 @@ pub fn run(command: Command) -> Result<(), Exit> {
     }
 }
 
-fn verify_journal(args: VerifyArgs) -> Result<(), Exit> {
-    let disk = open(args.data_dir)?;
+fn verify_journal(args: JournalArgs) -> Result<(), Exit> {
+    let disk = open(args)?;
     let bar = Bar::new();
     let report = verify(&disk, &mut |progress| bar.show(progress));
     bar.finish();
@@ -73,7 +73,7 @@ fn verify_journal(args: VerifyArgs) -> Result<(), Exit> {
 }
 
 fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
-    let disk = open(args.data_dir)?;
+    let disk = open(args.journal)?;
     let bar = Bar::new();
     let plan = repair::plan(Arc::new(disk), &mut |progress| bar.show(progress));
     bar.finish();
@@ -90,7 +90,7 @@ fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
     match consent {
         Consent::Given => apply(plan),
         Consent::Refused => Err(Exit::Damaged.because("nothing was changed")),
-        Consent::NobodyToAsk => {
+        Consent::NoTerminal => {
             Err(Exit::Damaged.because("nothing was changed; --yes repairs without asking"))
         }
     }
@@ -117,7 +117,7 @@ fn apply(plan: RepairPlan) -> Result<(), Exit> {
     print("The journal is repaired. logging-service can be started.")
 }
 
-fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
+fn open(JournalArgs { data_dir: dir }: JournalArgs) -> Result<RealDisk, Exit> {
     // Never creates the directory: a mistyped one must not look like a sound, empty journal.
     RealDisk::open_existing(&dir)
         .map_err(|error| Exit::Disk.because(format_args!("cannot open {}: {error}", dir.display())))
@@ -125,13 +125,6 @@ fn open(dir: PathBuf) -> Result<RealDisk, Exit> {
 
 fn failed(error: OpenError) -> Exit {
     error.exit().because(error)
-}
-
-fn print(text: impl std::fmt::Display) -> Result<(), Exit> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// A progress bar on standard error, if that is a terminal.

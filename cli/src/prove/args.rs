@@ -1,10 +1,10 @@
-//! What `oncelog prove` is asked for.
+//! The arguments of `oncelog prove`.
 
 use std::{path::PathBuf, time::Duration};
 
 use faultlab::{
     nemesis::Fault,
-    report::{Asked, Subject},
+    report::{Parameters, Subject},
 };
 use logging_service::settings::StoreKind;
 use oncelog::process::settings::{Checks, WrongSettings};
@@ -66,9 +66,9 @@ pub struct Args {
     report: PathBuf,
 }
 
-/// The same, understood.
+/// The parsed arguments.
 pub(super) struct Settings {
-    pub(super) asked: Asked,
+    pub(super) parameters: Parameters,
     /// Time between two requests of a client.
     pub(super) gap: Duration,
     pub(super) faults: Vec<Fault>,
@@ -107,7 +107,7 @@ impl TryFrom<Args> for Settings {
                 let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
                 let gap = clients as f64 / f64::from(rate.max(1));
                 Ok(Self {
-                    asked: Asked { seed, duration, clients, subject },
+                    parameters: Parameters { seed, duration, clients, subject },
                     gap: if rate == 0 { Duration::ZERO } else { Duration::from_secs_f64(gap) },
                     faults,
                     dir: args.dir,

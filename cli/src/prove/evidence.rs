@@ -1,4 +1,4 @@
-//! Where a private trio keeps its data, and what is kept of a run that failed.
+//! Where a private cluster keeps its data, and what is kept of a run that failed.
 
 use std::{
     env,
@@ -21,16 +21,16 @@ const FAULTS_FILE: &str = "faults.txt";
 const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// Where a run has its data, logs and history.
-pub(super) enum Place {
-    /// Wiped out in the end, unless somebody has to look into it.
+pub(super) enum RunDir {
+    /// Removed in the end, unless it holds evidence.
     Temporary(TempDir),
-    /// Left as it is.
+    /// Parameters for by a flag. It stays.
     Asked(PathBuf),
 }
 
-impl Place {
-    /// `keep`, as a new directory: what is left of another run would be mixed up with this one. Or one
-    /// in `parent`, or where temporary files are.
+impl RunDir {
+    /// Creates `keep`, which must not exist: the files of two runs must not be mixed. Without it, a new
+    /// directory in `parent`, or among the temporary files.
     pub(super) fn new(parent: Option<PathBuf>, keep: Option<PathBuf>) -> io::Result<Self> {
         let said = |dir: &Path, error| io::Error::other(format!("{}: {error}", dir.display()));
         if let Some(dir) = keep {
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 pub(super) struct Outcome {
     pub(super) report: Report,
     pub(super) seed: u64,
@@ -69,7 +69,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Keeps what was seen in `dir`.
+    /// Writes history, log and faults into `dir`.
     pub(super) fn keep(&self, dir: &Path) -> io::Result<()> {
         let program = concat!("oncelog ", env!("CARGO_PKG_VERSION"));
         let head = Head { part: self.part, ..Head::new(self.seed, program) };
@@ -84,7 +84,7 @@ impl Outcome {
 
 /// Whether what is synced in `dir` is on no disk.
 pub(super) fn is_in_memory(dir: &Path) -> bool {
-    // Nobody knows, then.
+    // Then it is not known.
     let Ok(found) = rustix::fs::statfs(dir) else { return false };
     MEMORY_FILE_SYSTEMS.iter().any(|magic| i128::from(found.f_type) == i128::from(*magic))
 }

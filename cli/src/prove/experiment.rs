@@ -1,20 +1,21 @@
 //! Load and faults, then healing, resolving and reading.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use faultlab::{
+    cluster::{Cluster, ClusterError, Programs},
     history::{Healed, History, Micros, Read, Record},
     load::{Poster, Run, read_on, read_records},
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
-    report::{Asked, Report},
+    report::{Parameters, Report},
     resources::Caps,
-    trio::{Programs, Trio, TrioError},
 };
 use futures_util::future::join_all;
+use oncelog::process::exit::Exit;
 use tokio_util::sync::CancellationToken;
 
-use super::{evidence::Outcome, progress};
+use super::{evidence::Outcome, show_progress};
 
 /// From the end of the faults to receipts for all that was unknown.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,27 +28,36 @@ const READS: u32 = 20;
 
 /// What to do.
 pub(super) struct Experiment {
-    pub(super) asked: Asked,
+    pub(super) parameters: Parameters,
     pub(super) gap: Duration,
     pub(super) faults: Vec<Fault>,
 }
 
-/// Why there is nothing to judge.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// Whether the services had been harmed: then not to come up again is a broken promise.
-    pub(super) began: bool,
-    reason: String,
+/// Why there is nothing to check.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExperimentError {
+    /// The services did not start. Nothing was harmed.
+    #[error(transparent)]
+    NotStarted(ClusterError),
+    /// The services failed after they had been harmed, which is a broken promise.
+    #[error(transparent)]
+    Failed(ClusterError),
+    /// They run, and the log cannot be read.
+    #[error("the log could not be read after the faults were over")]
+    Unreadable,
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
+impl ExperimentError {
+    pub(super) const fn exit(&self) -> Exit {
+        match self {
+            Self::NotStarted(_) => Exit::Unavailable,
+            Self::Failed(_) | Self::Unreadable => Exit::Failure,
+        }
     }
 }
 
-fn broken(error: impl Into<TrioError>) -> Failure {
-    Failure { began: true, reason: error.into().to_string() }
+fn failed(error: impl Into<ClusterError>) -> ExperimentError {
+    ExperimentError::Failed(error.into())
 }
 
 impl Experiment {
@@ -57,17 +67,16 @@ impl Experiment {
         programs: Programs,
         dir: &Path,
         stop: &CancellationToken,
-    ) -> Result<Outcome, Failure> {
-        let mut trio = Trio::start(programs, dir)
-            .await
-            .map_err(|error| Failure { began: false, reason: error.to_string() })?;
+    ) -> Result<Outcome, ExperimentError> {
+        let mut cluster =
+            Cluster::start(programs, dir).await.map_err(ExperimentError::NotStarted)?;
         let run = Run::start();
-        let watch = trio.watch();
+        let watch = cluster.watch();
         let mut faults = Vec::new();
-        let (posters, mut history) = self.under_fire(&mut trio, &run, stop, &mut faults).await?;
+        let (posters, mut history) = self.under_fire(&mut cluster, &run, stop, &mut faults).await?;
         // Ctrl-C may have ended it early.
-        self.asked.duration = self.asked.duration.min(run.origin().elapsed());
-        trio.heal().await.map_err(broken)?;
+        self.parameters.duration = self.parameters.duration.min(run.origin().elapsed());
+        cluster.restore().await.map_err(failed)?;
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
         let mut unresolved = Vec::new();
@@ -75,47 +84,47 @@ impl Experiment {
             history.merge(settled.history);
             unresolved.extend(settled.unresolved);
         }
-        let log = self.audit(&mut trio, &run, &mut history).await?;
-        history.peaks = watch.peaks(&Caps::of_a_service(self.asked.clients, log.len()));
-        let seed = self.asked.seed;
-        let report = Report::new(self.asked, &history, &log, faults.clone(), unresolved);
+        let log = self.audit(&mut cluster, &run, &mut history).await?;
+        history.peaks = watch.peaks(&Caps::of_a_service(self.parameters.clients, log.len()));
+        let seed = self.parameters.seed;
+        let report = Report::new(self.parameters, &history, &log, faults.clone(), unresolved);
         Ok(Outcome { report, seed, history, log, faults, part: false })
     }
 
     async fn under_fire<'a>(
         &self,
-        trio: &mut Trio,
+        cluster: &mut Cluster,
         run: &'a Run,
         stop: &CancellationToken,
         faults: &mut Vec<Done>,
-    ) -> Result<(Vec<Poster<'a>>, History), Failure> {
-        let Asked { seed, duration, clients, .. } = self.asked;
-        let client = trio.remote_client();
+    ) -> Result<(Vec<Poster<'a>>, History), ExperimentError> {
+        let Parameters { seed, duration, clients, .. } = self.parameters;
+        let client = cluster.remote_client();
         let poster = |name| Poster::new(name, client.clone(), run, seed).with_gap(self.gap);
         let posters = (0..clients).map(|name| poster(name).work());
         let reader = read_on(client.clone(), run, seed, duration / READS * 2);
         let plan = schedule(seed, duration, &self.faults);
         let nemesis = async {
             let faults = async {
-                harm(trio, &plan, duration, run, faults).await?;
+                harm(cluster, &plan, duration, run, faults).await?;
                 tokio::time::sleep_until((run.origin() + duration).into()).await;
                 Ok(())
             };
             let result: Result<(), ProcessError> = tokio::select! {
                 result = faults => result,
                 () = stop.cancelled() => Ok(()),
-                () = progress::show(run, duration) => Ok(()),
+                () = show_progress(run, duration) => Ok(()),
             };
             run.stop();
             let healed = Healed { at: run.now(), within: RECOVERY_MICROS_MAX };
-            // Nobody waits for a frozen service: clients shall get their answers and end.
+            // A frozen service is resumed first: clients shall get their answers and end.
             match result {
-                Ok(()) => trio.heal().await.map(|()| healed),
-                Err(error) => Err(TrioError::from(error)),
+                Ok(()) => cluster.restore().await.map(|()| healed),
+                Err(error) => Err(ClusterError::from(error)),
             }
         };
         let (posters, mut history, harmed) = tokio::join!(join_all(posters), reader, nemesis);
-        history.healed.push(harmed.map_err(broken)?);
+        history.healed.push(harmed.map_err(failed)?);
         Ok((posters, history))
     }
 
@@ -123,24 +132,23 @@ impl Experiment {
     /// were asked for.
     async fn audit(
         &self,
-        trio: &mut Trio,
+        cluster: &mut Cluster,
         run: &Run,
         history: &mut History,
-    ) -> Result<Vec<Record>, Failure> {
-        trio.renew_facade().await.map_err(broken)?;
+    ) -> Result<Vec<Record>, ExperimentError> {
+        cluster.renew_facade().await.map_err(failed)?;
         if self.faults.contains(&Fault::Kill) {
-            history.reads.push(whole(trio, run).await?.0);
-            trio.restart_logging().await.map_err(broken)?;
+            history.reads.push(whole(cluster, run).await?.0);
+            cluster.restart_logging().await.map_err(failed)?;
         }
-        let (last, log) = whole(trio, run).await?;
+        let (last, log) = whole(cluster, run).await?;
         history.reads.push(last);
         Ok(log)
     }
 }
 
-async fn whole(trio: &Trio, run: &Run) -> Result<(Read, Vec<Record>), Failure> {
-    trio.ready().await.map_err(broken)?;
-    let read = read_records(&trio.client(), run).await.filter(|(read, _)| read.complete);
-    let reason = "the log could not be read after the faults were over".to_owned();
-    read.ok_or(Failure { began: true, reason })
+async fn whole(cluster: &Cluster, run: &Run) -> Result<(Read, Vec<Record>), ExperimentError> {
+    cluster.ready().await.map_err(failed)?;
+    let read = read_records(&cluster.client(), run).await.filter(|(read, _)| read.complete);
+    read.ok_or(ExperimentError::Unreadable)
 }

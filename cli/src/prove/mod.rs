@@ -1,27 +1,22 @@
-//! `oncelog prove`: does harm to a private trio, and audits what is left; or audits a deployment that
-//! runs.
+//! `oncelog prove`: harms a private cluster, and audits what is left; or audits a running deployment.
 //!
 //! - [`Args`]: how long, how hard, which faults
 //! - `experiment`: load and faults, then healing, resolving, reading
 //! - `target`: load only, among that of others, then resolving and reading
-//! - `evidence`: where a private trio keeps its data, and what is kept of a run that failed
-//! - `progress`: a line that moves while it runs
+//! - `evidence`: where a private cluster keeps its data, and what is kept of a run that failed
 
 mod args;
 mod evidence;
 mod experiment;
-mod progress;
 mod target;
 
-use std::{
-    env, fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{env, fs, io, path::Path, time::Duration};
 
 use faultlab::{
-    report::{Subject, Verdict},
-    trio::Programs,
+    cluster::Programs,
+    load::Run,
+    processes::Group,
+    report::{Conclusion, Subject},
 };
 use oncelog::process::{self, exit::Exit};
 use tokio_util::sync::CancellationToken;
@@ -29,17 +24,18 @@ use tokio_util::sync::CancellationToken;
 pub use self::args::Args;
 use self::{
     args::Settings,
-    evidence::{Outcome, Place, is_in_memory},
+    evidence::{Outcome, RunDir, is_in_memory},
     experiment::Experiment,
     target::Audit,
 };
+use crate::terminal::{INTERVAL, ProgressLine, print};
 
-/// The facade's patience with one attempt and with a message: short, so that there are outages it does
-/// not sit out and outcomes remain unknown.
+/// The facade's time limits for one attempt and for a message: short, so that some outages last longer
+/// and outcomes remain unknown.
 const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 
-/// Proves it, or finds that it is not so. Ctrl-C ends the faults early; what happened until then is
-/// judged.
+/// Checks the promises, and writes a report. Ctrl-C ends the faults early; what happened until then is
+/// checked.
 ///
 /// # Errors
 /// The code to exit with: [`Exit::Failure`] if a promise was broken, [`Exit::Vacuous`] if the run
@@ -47,8 +43,8 @@ const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let stop = process::stop_on_signal()?;
-    print(format_args!("seed {}", settings.asked.seed))?;
-    match settings.asked.subject.clone() {
+    print(format_args!("seed {}", settings.parameters.seed))?;
+    match settings.parameters.subject.clone() {
         Subject::Private { store } => prove(settings, &store, &stop).await,
         Subject::Running { url } => audit(settings, &url, &stop).await,
     }
@@ -56,39 +52,39 @@ pub async fn run(args: Args) -> Result<(), Exit> {
 
 async fn prove(settings: Settings, store: &str, stop: &CancellationToken) -> Result<(), Exit> {
     let programs = programs(store).map_err(|error| Exit::Failure.because(error))?;
-    let place = Place::new(settings.dir, settings.keep)
+    let dir = RunDir::new(settings.dir, settings.keep)
         .map_err(|error| Exit::Disk.because(format_args!("no directory for the run: {error}")))?;
-    print(format_args!("data in {}", place.path().display()))?;
-    if is_in_memory(place.path()) {
+    print(format_args!("data in {}", dir.path().display()))?;
+    if is_in_memory(dir.path()) {
         print("which is in memory, where a sync costs nothing: --dir takes a directory on a disk")?;
     }
-    let (asked, gap, faults) = (settings.asked, settings.gap, settings.faults);
-    let experiment = Experiment { asked, gap, faults };
-    let outcome = match experiment.run(programs, place.path(), stop).await {
+    let (parameters, gap, faults) = (settings.parameters, settings.gap, settings.faults);
+    let experiment = Experiment { parameters, gap, faults };
+    let outcome = match experiment.run(programs, dir.path(), stop).await {
         Ok(outcome) => outcome,
         Err(failure) => {
-            let kept = place.keep();
-            let exit = if failure.began { Exit::Failure } else { Exit::Unavailable };
-            return Err(exit.because(format_args!("{failure}; all of it is in {}", kept.display())));
+            let kept = dir.keep();
+            return Err(failure
+                .exit()
+                .because(format_args!("{failure}; all of it is in {}", kept.display())));
         }
     };
-    conclude(&outcome, &settings.report, place)
+    conclude(&outcome, &settings.report, dir)
 }
 
 async fn audit(settings: Settings, url: &str, stop: &CancellationToken) -> Result<(), Exit> {
-    let audit = Audit { asked: settings.asked, gap: settings.gap };
+    let audit = Audit { parameters: settings.parameters, gap: settings.gap };
     let outcome = audit.run(url, stop).await;
     let outcome = outcome.map_err(|reason| {
         Exit::Unavailable.because(format_args!("cannot audit {url}: {reason}"))
     })?;
-    let place = Place::new(None, settings.keep)
+    let dir = RunDir::new(None, settings.keep)
         .map_err(|error| Exit::Disk.because(format_args!("no directory for the run: {error}")))?;
-    conclude(&outcome, &settings.report, place)
+    conclude(&outcome, &settings.report, dir)
 }
 
-/// Shows what it came to, and keeps in `place` what was asked for and the evidence of what should not
-/// be.
-fn conclude(outcome: &Outcome, file: &Path, place: Place) -> Result<(), Exit> {
+/// Shows the report, and keeps in `dir` what was asked for, or the evidence of a broken promise.
+fn conclude(outcome: &Outcome, file: &Path, dir: RunDir) -> Result<(), Exit> {
     let report = &outcome.report;
     print(format_args!("\n{report}"))?;
     let failed = |error: io::Error| {
@@ -96,18 +92,18 @@ fn conclude(outcome: &Outcome, file: &Path, place: Place) -> Result<(), Exit> {
     };
     fs::write(file, report.html()).map_err(failed)?;
     print(format_args!("\nreport: {}", file.display()))?;
-    let verdict = report.verdict();
+    let conclusion = report.conclusion();
     let unkept = |error| Exit::Disk.because(format_args!("cannot keep the evidence: {error}"));
-    if let (Place::Asked(kept), Verdict::Kept | Verdict::Vacuous) = (&place, verdict) {
+    if let (RunDir::Asked(kept), Conclusion::Kept | Conclusion::Vacuous) = (&dir, conclusion) {
         outcome.keep(kept).map_err(unkept)?;
         print(format_args!("kept: {}", kept.display()))?;
     }
-    match verdict {
-        Verdict::Kept => Ok(()),
-        Verdict::Vacuous => Err(Exit::Vacuous),
-        Verdict::Broken => {
+    match conclusion {
+        Conclusion::Kept => Ok(()),
+        Conclusion::Vacuous => Err(Exit::Vacuous),
+        Conclusion::Broken => {
             let broken: Vec<_> = report.broken_invariants().iter().map(|one| one.id()).collect();
-            let kept = place.keep();
+            let kept = dir.keep();
             outcome.keep(&kept).map_err(unkept)?;
             Err(Exit::Failure.because(format_args!(
                 "broken: {}; the evidence is in {}",
@@ -118,7 +114,7 @@ fn conclude(outcome: &Outcome, file: &Path, place: Place) -> Result<(), Exit> {
     }
 }
 
-/// This very program, in its role as each of the services. Segments are small, so that the journal goes
+/// This program as each of the services. Segments are small, so that the journal goes
 /// on to a new file while it is harmed.
 fn programs(store: &str) -> io::Result<Programs> {
     let program = env::current_exe()?;
@@ -131,12 +127,22 @@ fn programs(store: &str) -> io::Result<Programs> {
         facade: serve(&["facade", "--attempt-timeout", attempt, "--total-timeout", total]),
         logging: serve(&["logging", "--store", store, "--segment-size", "1MiB", "--hide-bodies"]),
         messages: serve(&["messages"]),
+        group: Group::Own,
     })
 }
 
-fn print(text: impl std::fmt::Display) -> Result<(), Exit> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
-        Ok(()) | Err(_) => Ok(()),
+/// Shows how far the run is. Never returns.
+async fn show_progress(run: &Run, duration: Duration) {
+    let line = ProgressLine::new();
+    loop {
+        line.show(format_args!(
+            "{:.0} of {:.0} s: {} posts, {} acknowledged, {} faults",
+            run.origin().elapsed().as_secs_f64(),
+            duration.as_secs_f64(),
+            run.attempts(),
+            run.acknowledged(),
+            run.faults(),
+        ));
+        tokio::time::sleep(INTERVAL).await;
     }
 }

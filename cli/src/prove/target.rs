@@ -6,12 +6,12 @@ use faultlab::{
     checker::Violation,
     history::History,
     load::{Client, Part, Poster, Run, read_pages},
-    report::{Asked, Report},
+    report::{Parameters, Report},
 };
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{evidence::Outcome, progress};
+use super::{evidence::Outcome, show_progress};
 
 /// From the first request to the first receipt.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ const LAST_READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to do.
 pub(super) struct Audit {
-    pub(super) asked: Asked,
+    pub(super) parameters: Parameters,
     pub(super) gap: Duration,
 }
 
@@ -39,11 +39,11 @@ struct Reading {
 }
 
 impl Audit {
-    /// Runs it at `url`; `stop` ends it early. Only messages of this run are judged, and only the
+    /// Runs it at `url`; `stop` ends it early. Only messages of this run are checked, and only the
     /// part of the log since its first one is read.
     ///
     /// # Errors
-    /// Why nothing was judged, for a person.
+    /// The reason why nothing was checked.
     pub(super) async fn run(
         mut self,
         url: &str,
@@ -54,31 +54,31 @@ impl Audit {
         let run = Run::start();
         let tag = format!("prove-{:016x}", fastrand::u64(..));
         let poster = |name| {
-            let poster = Poster::new(name, client.clone(), &run, self.asked.seed);
+            let poster = Poster::new(name, client.clone(), &run, self.parameters.seed);
             poster.with_gap(self.gap).tagged(&tag)
         };
         let mut first = poster(0);
         let opened = first.post_first(OPEN_TIMEOUT).await;
         let sequence = opened.map_err(|outcome| format!("it stores nothing: {outcome:?}"))?;
         let after = sequence.saturating_sub(1);
-        let place = Place { client: &client, run: &run, after, tag: &tag };
+        let log_part = LogPart { client: &client, run: &run, after, tag: &tag };
 
-        let duration = self.asked.duration;
-        let posters = [first].into_iter().chain((1..self.asked.clients).map(poster));
+        let duration = self.parameters.duration;
+        let posters = [first].into_iter().chain((1..self.parameters.clients).map(poster));
         let posters = join_all(posters.map(Poster::work));
         let end = async {
             tokio::select! {
                 () = tokio::time::sleep_until((run.origin() + duration).into()) => {}
                 () = stop.cancelled() => {}
-                () = progress::show(&run, duration) => {}
+                () = show_progress(&run, duration) => {}
             }
             run.stop();
         };
-        let reading = place.read_on(duration / READS);
+        let reading = log_part.read_on(duration / READS);
         let (posters, Reading { mut history, mut disorder }, ()) =
             tokio::join!(posters, reading, end);
         // Ctrl-C may have ended it early.
-        self.asked.duration = duration.min(run.origin().elapsed());
+        self.parameters.duration = duration.min(run.origin().elapsed());
 
         let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
         for settled in join_all(settled).await {
@@ -86,24 +86,24 @@ impl Audit {
             disorder.extend(settled.unresolved);
         }
         let Part { read, records: log, violations } =
-            place.read_last().await.ok_or("the log could not be read")?;
+            log_part.read_last().await.ok_or("the log could not be read")?;
         history.reads.push(read);
         disorder.extend(violations);
-        let seed = self.asked.seed;
-        let report = Report::new(self.asked, &history, &log, Vec::new(), disorder);
+        let seed = self.parameters.seed;
+        let report = Report::new(self.parameters, &history, &log, Vec::new(), disorder);
         Ok(Outcome { report, seed, history, log, faults: Vec::new(), part: true })
     }
 }
 
 /// The part of a log that a run stores in.
-struct Place<'a> {
+struct LogPart<'a> {
     client: &'a Client,
     run: &'a Run,
     after: u64,
     tag: &'a str,
 }
 
-impl Place<'_> {
+impl LogPart<'_> {
     async fn read(&self) -> Option<Part> {
         read_pages(self.client, self.run, self.after, self.tag).await
     }

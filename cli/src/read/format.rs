@@ -15,6 +15,8 @@ use crate::terminal::escaped;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
+    /// Text without anything that could steer a terminal.
+    EscapedText,
     Ndjson,
 }
 
@@ -55,20 +57,18 @@ enum Body<'a> {
 pub(super) struct Printer<W> {
     out: W,
     format: Format,
-    escape: bool,
 }
 
 impl<W: Write> Printer<W> {
-    /// With `escape`, text goes to a terminal and must not steer it.
-    pub(super) fn new(out: W, format: Format, escape: bool) -> Self {
-        Self { out, format, escape }
+    pub(super) fn new(out: W, format: Format) -> Self {
+        Self { out, format }
     }
 
     pub(super) fn print(&mut self, stored: &StoredMessage) -> io::Result<()> {
         let body = &stored.message.body;
         match self.format {
-            Format::Text if self.escape => self.out.write_all(escaped(body).as_bytes())?,
             Format::Text => self.out.write_all(body)?,
+            Format::EscapedText => self.out.write_all(escaped(body).as_bytes())?,
             Format::Ndjson => serde_json::to_writer(&mut self.out, &Record::from(stored))?,
         }
         self.out.write_all(b"\n")
@@ -121,23 +121,23 @@ mod tests {
         }
     }
 
-    fn print(format: Format, escape: bool, body: &'static [u8]) -> Vec<u8> {
+    fn print(format: Format, body: &'static [u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_500_000_001);
-        Printer::new(&mut out, format, escape).print(&stored(body, time)).unwrap();
+        Printer::new(&mut out, format).print(&stored(body, time)).unwrap();
         out
     }
 
     #[test]
     fn text_is_escaped_for_terminals_alone() {
-        assert_eq!(print(Format::Text, false, b"a\x1b\xff\n"), b"a\x1b\xff\n\n");
-        assert_eq!(print(Format::Text, true, b"a\x1b\xff\n"), b"a\\u{1b}\\xff\\n\n");
+        assert_eq!(print(Format::Text, b"a\x1b\xff\n"), b"a\x1b\xff\n\n");
+        assert_eq!(print(Format::EscapedText, b"a\x1b\xff\n"), b"a\\u{1b}\\xff\\n\n");
     }
 
     #[test]
     fn ndjson_has_everything_of_a_record() {
         let head = r#"{"uuid":"01010101-0101-0101-0101-010101010101","sequence":7,"stored_at":"1970-01-01T00:00:01.500000001Z","stream":"facade","content_type":"text/plain; charset=utf-8","#;
-        let text = |body| String::from_utf8(print(Format::Ndjson, true, body)).unwrap();
+        let text = |body| String::from_utf8(print(Format::Ndjson, body)).unwrap();
         assert_eq!(text(b"a\n\x1b\""), format!("{head}\"msg\":\"a\\n\\u001b\\\"\"}}\n"));
         assert_eq!(text(b"\xff\0"), format!("{head}\"msg_base64\":\"/wA=\"}}\n"));
     }

@@ -15,7 +15,7 @@ use oncelog::{
 };
 use tonic::{Status, Streaming};
 
-use crate::cause::root_cause;
+use crate::terminal::root_cause;
 
 /// Which messages to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +29,12 @@ pub(super) struct Query {
 /// Why reading ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    #[error("cannot reach the logging service at {url}: {reason}")]
-    Unreachable { url: Uri, reason: String },
-    #[error("the logging service at {url} does not serve reads: {reason}")]
-    Refused { url: Uri, reason: String },
-    #[error("reading broke off: {reason}; go on with --after {last_sequence}")]
-    BrokeOff { reason: String, last_sequence: u64 },
+    #[error("cannot reach the logging service at {url}: {}", root_cause(source))]
+    Unreachable { url: Uri, source: tonic::transport::Error },
+    #[error("the logging service at {url} does not serve reads: {}", explain(source))]
+    Refused { url: Uri, source: Box<Status> },
+    #[error("reading broke off: {}; go on with --after {last_sequence}", explain(source))]
+    BrokeOff { source: Box<Status>, last_sequence: u64 },
     #[error("the logging service sent {0}; it may be of a later version")]
     Contract(#[from] InvalidReceipt),
     #[error("cannot write to standard output: {0}")]
@@ -60,10 +60,8 @@ pub(super) struct LogReader {
 impl LogReader {
     pub(super) async fn open(url: &Uri, query: &Query) -> Result<Self, ReadError> {
         let endpoint = endpoint(url.clone());
-        let channel = endpoint.connect().await.map_err(|error| ReadError::Unreachable {
-            url: url.clone(),
-            reason: root_cause(&error),
-        })?;
+        let unreachable = |source| ReadError::Unreachable { url: url.clone(), source };
+        let channel = endpoint.connect().await.map_err(unreachable)?;
         let mut client = LoggingServiceClient::new(channel)
             .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX);
         let request = ReadRequest {
@@ -75,14 +73,14 @@ impl LogReader {
         let response = client
             .read(request)
             .await
-            .map_err(|status| ReadError::Refused { url: url.clone(), reason: explain(&status) })?;
+            .map_err(|status| ReadError::Refused { url: url.clone(), source: status.into() })?;
         Ok(Self { chunks: response.into_inner(), last_sequence: query.after })
     }
 
     /// The next messages, in log order; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<StoredMessage>>, ReadError> {
         let chunk = self.chunks.message().await.map_err(|status| ReadError::BrokeOff {
-            reason: explain(&status),
+            source: status.into(),
             last_sequence: self.last_sequence,
         })?;
         let Some(chunk) = chunk else { return Ok(None) };
@@ -97,7 +95,7 @@ impl LogReader {
 
 fn explain(status: &Status) -> String {
     if status.source().is_some() {
-        // Not the service's words: the connection broke.
+        // The connection broke: these are not the words of the service.
         root_cause(status)
     } else if status.message().is_empty() {
         status.code().description().to_owned()

@@ -77,7 +77,7 @@ impl TryFrom<Args> for Settings {
     }
 }
 
-/// Prints what `args` ask for to standard output, until the end, Ctrl-C, or nobody reads it.
+/// Prints what `args` ask for to standard output, until the end, Ctrl-C, or a closed pipe.
 ///
 /// # Errors
 /// The code to exit with.
@@ -98,8 +98,11 @@ pub async fn run(args: Args) -> Result<(), Exit> {
 
 async fn print(settings: Settings) -> Result<(), ReadError> {
     let mut log = LogReader::open(&settings.logging_url, &settings.query).await?;
-    let escape = io::stdout().is_terminal();
-    let mut printer = Printer::new(io::BufWriter::new(io::stdout()), settings.format, escape);
+    let format = match settings.format {
+        Format::Text if io::stdout().is_terminal() => Format::EscapedText,
+        format @ (Format::Text | Format::EscapedText | Format::Ndjson) => format,
+    };
+    let mut printer = Printer::new(io::BufWriter::new(io::stdout()), format);
     while let Some(messages) = log.next().await? {
         // A full pipe holds this thread up, as it should; everything else lives on others.
         let written = tokio::task::block_in_place(|| {
@@ -108,7 +111,7 @@ async fn print(settings: Settings) -> Result<(), ReadError> {
         });
         match written {
             Ok(()) => {}
-            // Whoever read this, such as `head`, has enough.
+            // The reader of the pipe, such as `head`, has enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(ReadError::Output(error)),
         }

@@ -8,7 +8,7 @@ use reqwest::{Body, Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{input::Line, key::Key};
-use crate::cause::root_cause;
+use crate::terminal::root_cause;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -38,20 +38,33 @@ pub(super) enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
     /// Nothing was sent.
-    #[error("cannot reach the facade at {url}: {reason}; nothing was sent")]
-    Unreachable { url: Uri, reason: String },
+    #[error("cannot reach the facade at {url}: {}; nothing was sent", root_cause(source))]
+    Unreachable { url: Uri, source: reqwest::Error },
     /// The request was refused as a whole; nothing of it was stored.
     #[error("the facade refused: {0}")]
     Refused(String),
     /// Anything may have happened to what was sent.
+    #[error("the connection to the facade broke: {}", root_cause(.0))]
+    Broken(#[source] reqwest::Error),
+    /// The answers ended early. Anything may have happened to what was sent.
     #[error("the connection to the facade broke: {0}")]
-    Broken(String),
+    Ended(String),
     /// Ctrl-C. Anything may have happened to what was sent.
     #[error("interrupted")]
     Interrupted,
     /// It answers, but not like a facade.
     #[error("this is no answer of a facade: {0}")]
     Nonsense(String),
+}
+
+impl NoAnswer {
+    /// Whether nothing of what was sent can have been stored.
+    pub(super) const fn is_not_stored(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Refused(_) => true,
+            Self::Broken(_) | Self::Ended(_) | Self::Interrupted | Self::Nonsense(_) => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,7 +126,7 @@ impl FacadeClient {
             .body(json(&Post { msg: &line.text, key: None }))
             .send()
             .await
-            .map_err(|error| self.no_answer(&error))?;
+            .map_err(|error| self.no_answer(error))?;
         let status = response.status();
         let replayed = response.headers().contains_key(IDEMPOTENCY_REPLAYED);
         let body = self.read_small(response).await?;
@@ -137,7 +150,7 @@ impl FacadeClient {
             .body(Body::wrap_stream(lines))
             .send()
             .await
-            .map_err(|error| self.no_answer(&error))?;
+            .map_err(|error| self.no_answer(error))?;
         let status = response.status();
         if status == StatusCode::OK {
             let chunks = response.bytes_stream().boxed();
@@ -150,7 +163,7 @@ impl FacadeClient {
             {
                 NoAnswer::Refused(message)
             }
-            Ok(AnswerJson::Failure { message, .. }) => NoAnswer::Broken(message),
+            Ok(AnswerJson::Failure { message, .. }) => NoAnswer::Ended(message),
             Ok(AnswerJson::Success { .. }) | Err(_) => nonsense(status, &body),
         })
     }
@@ -161,7 +174,7 @@ impl FacadeClient {
 
     async fn read_small(&self, mut response: Response) -> Result<String, NoAnswer> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_BYTES_MAX {
                 return Err(NoAnswer::Nonsense("it is too long".to_owned()));
@@ -170,12 +183,11 @@ impl FacadeClient {
         Ok(String::from_utf8_lossy(&body).trim().to_owned())
     }
 
-    fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
-        let reason = root_cause(error);
-        if error.is_connect() {
-            NoAnswer::Unreachable { url: self.url.clone(), reason }
+    fn no_answer(&self, source: reqwest::Error) -> NoAnswer {
+        if source.is_connect() {
+            NoAnswer::Unreachable { url: self.url.clone(), source }
         } else {
-            NoAnswer::Broken(reason)
+            NoAnswer::Broken(source)
         }
     }
 }
@@ -188,8 +200,7 @@ pub(super) fn encode_line(line: &Line) -> Bytes {
 }
 
 fn json(post: &Post<'_>) -> Vec<u8> {
-    // Writing strings into memory cannot fail.
-    serde_json::to_vec(post).unwrap_or_default()
+    serde_json::to_vec(post).unwrap_or_else(|error| panic!("strings make valid JSON: {error}"))
 }
 
 /// The answers to an upload, in the order of its lines.
@@ -217,9 +228,9 @@ impl Answers {
             }
             match self.chunks.next().await {
                 Some(Ok(chunk)) => self.received.extend_from_slice(&chunk),
-                Some(Err(error)) => return Err(NoAnswer::Broken(root_cause(&error))),
+                Some(Err(error)) => return Err(NoAnswer::Broken(error)),
                 None if self.received.is_empty() => return Ok(None),
-                None => return Err(NoAnswer::Broken("an answer is cut off".to_owned())),
+                None => return Err(NoAnswer::Ended("an answer is cut off".to_owned())),
             }
         }
     }
@@ -271,7 +282,7 @@ mod tests {
 
     const KEY: &str = "0199c0de-0000-7000-8000-00000000abcd";
 
-    fn judge(status: u16, json: &str) -> &'static str {
+    fn meaning(status: u16, json: &str) -> &'static str {
         match parse(json, StatusCode::from_u16(status).unwrap(), &KEY.parse().unwrap()) {
             Ok(Answer { outcome: Outcome::Stored { .. }, .. }) => "stored",
             Ok(Answer { outcome: Outcome::NotStored { .. }, .. }) => "not stored",
@@ -283,11 +294,11 @@ mod tests {
     #[test]
     fn only_a_receipt_for_this_message_means_stored() {
         let receipt = format!(r#"{{"status":"success","uuid":"{KEY}","sequence":1}}"#);
-        assert_eq!(judge(200, &receipt), "stored");
-        assert_eq!(judge(500, &receipt), "no answer");
-        assert_eq!(judge(200, &receipt.replace("abcd", "abce")), "no answer");
-        assert_eq!(judge(200, "{}"), "no answer");
-        assert_eq!(judge(404, "<html>"), "no answer");
+        assert_eq!(meaning(200, &receipt), "stored");
+        assert_eq!(meaning(500, &receipt), "no answer");
+        assert_eq!(meaning(200, &receipt.replace("abcd", "abce")), "no answer");
+        assert_eq!(meaning(200, "{}"), "no answer");
+        assert_eq!(meaning(404, "<html>"), "no answer");
     }
 
     #[test]
@@ -300,7 +311,7 @@ mod tests {
             (500, "", "unknown"),
         ] {
             let failure = format!(r#"{{"status":"failure","message":"why"{stored}}}"#);
-            assert_eq!(judge(status, &failure), expected, "{status} {failure}");
+            assert_eq!(meaning(status, &failure), expected, "{status} {failure}");
         }
     }
 }

@@ -29,8 +29,8 @@ pub(super) enum InputError {
     #[error("line {0} is not UTF-8")]
     NotText(u64),
     /// Nothing comes after it.
-    #[error("cannot read standard input after line {line}: {error}")]
-    Io { line: u64, error: io::Error },
+    #[error("cannot read standard input after line {line}: {source}")]
+    Io { line: u64, source: io::Error },
 }
 
 pub(super) type Lines = mpsc::Receiver<Result<Line, InputError>>;
@@ -97,9 +97,9 @@ impl<R: BufRead> Iterator for Reader<R> {
                 Ok(Some(Ok(bytes))) if bytes.is_empty() => continue,
                 Ok(Some(Ok(bytes))) => bytes,
                 Ok(Some(Err(error))) => return Some(Err(error)),
-                Err(error) => {
+                Err(source) => {
                     self.failed = true;
-                    return Some(Err(InputError::Io { line: self.number, error }));
+                    return Some(Err(InputError::Io { line: self.number, source }));
                 }
             };
             let Ok(text) = String::from_utf8(bytes) else {

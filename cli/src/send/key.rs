@@ -16,7 +16,7 @@ const LINE_NUMBER_BYTES_MAX: usize = 21;
 pub(super) struct Key(String);
 
 impl Key {
-    /// A key nobody else has: the id of the message itself.
+    /// A new, unique key: the id of the message itself.
     pub(super) fn new() -> Self {
         Self(RandomIds.next_id().to_string())
     }

@@ -31,11 +31,11 @@ use self::{
     client::{FacadeClient, NoAnswer},
     input::Line,
     key::{Key, KeyPrefix},
-    report::{Repeat, Report},
+    report::{ReceiptFormat, Repeat, Report},
     upload::Ended,
 };
 
-/// Where a facade is if nobody says otherwise.
+/// Where the facade is by default.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:5000";
 
 /// What to send, and where.
@@ -67,7 +67,7 @@ pub struct Args {
 struct Settings {
     what: What,
     url: Uri,
-    json: bool,
+    format: ReceiptFormat,
 }
 
 enum What {
@@ -119,7 +119,8 @@ impl TryFrom<Args> for Settings {
         let wrong = checks.wrong();
         match (url, what) {
             (Some(url), Some(what)) if wrong.0.is_empty() => {
-                Ok(Self { what, url, json: args.json })
+                let format = if args.json { ReceiptFormat::Json } else { ReceiptFormat::Short };
+                Ok(Self { what, url, format })
             }
             _ => Err(wrong),
         }
@@ -132,11 +133,11 @@ impl TryFrom<Args> for Settings {
 /// The code to exit with: [`Exit::Failure`] if any message is not known to be stored,
 /// [`Exit::Unavailable`] if there is no facade.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    let Settings { what, url, json } =
+    let Settings { what, url, format } =
         Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let client = FacadeClient::new(url.clone())
         .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
-    let mut report = Report::new(url, what.repeat(), json);
+    let mut report = Report::new(url, what.repeat(), format);
     let interrupted = interruption();
     match what {
         What::Message(message) => {

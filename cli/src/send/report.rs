@@ -1,4 +1,4 @@
-//! What became of each message: receipts on standard output, the rest on standard error.
+//! The outcome of each message: receipts on standard output, the rest on standard error.
 
 use std::{
     fmt,
@@ -31,6 +31,15 @@ pub(super) enum Repeat {
     Input,
 }
 
+/// How the answers of the facade are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReceiptFormat {
+    /// `<sequence> <uuid>` of stored messages.
+    Short,
+    /// Each answer as it came.
+    Json,
+}
+
 #[derive(Debug, Default)]
 struct Totals {
     stored: u64,
@@ -39,12 +48,12 @@ struct Totals {
     unknown: u64,
 }
 
-/// Tells what became of each message.
+/// Reports the outcome of each message.
 pub(super) struct Report {
     url: Uri,
     repeat: Repeat,
-    json: bool,
-    // `None` once nobody reads it.
+    format: ReceiptFormat,
+    // `None` once the pipe is closed.
     receipts: Option<io::Stdout>,
     totals: Totals,
     exit: Exit,
@@ -53,11 +62,11 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(url: Uri, repeat: Repeat, json: bool) -> Self {
+    pub(super) fn new(url: Uri, repeat: Repeat, format: ReceiptFormat) -> Self {
         Self {
             url,
             repeat,
-            json,
+            format,
             receipts: Some(io::stdout()),
             totals: Totals::default(),
             exit: Exit::Success,
@@ -68,7 +77,7 @@ impl Report {
 
     /// The facade answered `answer` to `line`.
     pub(super) fn answer(&mut self, line: &Line, answer: &Answer) {
-        if self.json {
+        if self.format == ReceiptFormat::Json {
             self.receipt(&answer.json);
         }
         match &answer.outcome {
@@ -78,17 +87,17 @@ impl Report {
                 } else {
                     self.totals.stored += 1;
                 }
-                if !self.json {
+                if self.format == ReceiptFormat::Short {
                     self.receipt(format_args!("{sequence} {uuid}"));
                 }
             }
             Outcome::NotStored { message } => {
                 self.failed();
-                self.note(format_args!("{}{message}", self.place(line)));
+                self.note(format_args!("{}{message}", self.prefix(line)));
             }
             Outcome::Unknown { message } => {
                 self.unknown();
-                self.note(format_args!("{}{message}", self.place(line)));
+                self.note(format_args!("{}{message}", self.prefix(line)));
                 self.tell_how_to_repeat(line);
             }
         }
@@ -98,18 +107,16 @@ impl Report {
     /// `lines` were on their way, and there will be no answers to them.
     pub(super) fn unanswered(&mut self, lines: &[Line], error: &NoAnswer) {
         self.note(error);
-        match error {
-            NoAnswer::Unreachable { .. } => {
-                lines.iter().for_each(|_| self.failed());
-                self.exit = Exit::Unavailable;
+        for line in lines {
+            if error.is_not_stored() {
+                self.failed();
+            } else {
+                self.unknown();
+                self.tell_how_to_repeat(line);
             }
-            NoAnswer::Refused(_) => lines.iter().for_each(|_| self.failed()),
-            NoAnswer::Broken(_) | NoAnswer::Interrupted | NoAnswer::Nonsense(_) => {
-                for line in lines {
-                    self.unknown();
-                    self.tell_how_to_repeat(line);
-                }
-            }
+        }
+        if matches!(error, NoAnswer::Unreachable { .. }) {
+            self.exit = Exit::Unavailable;
         }
     }
 
@@ -134,7 +141,7 @@ impl Report {
         }
     }
 
-    /// Sums up.
+    /// Prints the summary.
     pub(super) fn summary(&mut self) {
         let Totals { stored, duplicates, failed, unknown } = self.totals;
         let mut summary = format!(
@@ -152,14 +159,14 @@ impl Report {
         self.note(summary);
     }
 
-    /// How the command ends.
+    /// The result of the command.
     pub(super) fn exit(self) -> Result<(), Exit> {
         if self.exit == Exit::Success { Ok(()) } else { Err(self.exit) }
     }
 
-    /// Says something on standard error.
+    /// Prints a note on standard error.
     pub(super) fn note(&self, note: impl fmt::Display) {
-        // If nobody reads it, the exit code still tells.
+        // If standard error is closed, the exit code still tells.
         let write = || {
             let _ = writeln!(io::stderr(), "{note}");
         };
@@ -172,7 +179,7 @@ impl Report {
     fn receipt(&mut self, receipt: impl fmt::Display) {
         let Some(out) = &mut self.receipts else { return };
         if let Err(error) = writeln!(out, "{receipt}") {
-            // Whoever read them has enough, and the messages are wanted stored all the same.
+            // A closed pipe ends the receipts. The messages are sent all the same.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.exit = Exit::Failure;
                 self.note(format_args!("cannot print receipts: {error}; sending goes on"));
@@ -191,7 +198,7 @@ impl Report {
         self.exit = Exit::Failure;
     }
 
-    fn place(&self, line: &Line) -> String {
+    fn prefix(&self, line: &Line) -> String {
         match self.repeat {
             Repeat::Message => String::new(),
             Repeat::Line | Repeat::Input => format!("line {}: ", line.number),
@@ -230,7 +237,7 @@ impl Report {
         if url == DEFAULT_URL { String::new() } else { format!(" --url {}", shell_word(url)) }
     }
 
-    /// Shows a bar if somebody can see it and the receipts do not scroll by anyway.
+    /// Shows a bar on a terminal, unless the receipts go to a terminal too.
     fn show_progress(&mut self) {
         if self.progress.is_none() {
             let wanted = self.repeat != Repeat::Message

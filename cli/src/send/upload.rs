@@ -95,14 +95,11 @@ pub(super) async fn run(
                 }
             }
             report.unanswered(&unanswered, &error);
-            match &error {
-                NoAnswer::Unreachable { .. } | NoAnswer::Refused(_) => {
-                    let first = unanswered.first().map_or(feed.first_unsent, |line| line.number);
-                    report.not_sent_from(Some(first));
-                }
-                NoAnswer::Broken(_) | NoAnswer::Interrupted | NoAnswer::Nonsense(_) => {
-                    report.not_sent_from((!feed.ended).then_some(feed.first_unsent));
-                }
+            if error.is_not_stored() {
+                let first = unanswered.first().map_or(feed.first_unsent, |line| line.number);
+                report.not_sent_from(Some(first));
+            } else {
+                report.not_sent_from((!feed.ended).then_some(feed.first_unsent));
             }
             Ended::Broken
         }
@@ -118,7 +115,7 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// Sends lines to `body` until the input pauses or ends, or nobody reads `body` any more.
+    /// Sends lines to `body` until the input pauses or ends, or `body` is closed.
     async fn run(
         &mut self,
         body: mpsc::Sender<Result<Bytes, Infallible>>,
@@ -157,8 +154,8 @@ impl Feed<'_> {
     }
 }
 
-/// Reports an answer for each line in `sent`. On an error `oldest` is the line it came instead of
-/// an answer to, if there is one; those still in `sent` are without an answer too.
+/// Reports an answer for each line in `sent`. After an error, `oldest` is the first line without an
+/// answer, if it had been taken from `sent`; the lines still in `sent` have no answer either.
 async fn report_answers(
     client: &FacadeClient,
     body: ReceiverStream<Result<Bytes, Infallible>>,
@@ -173,7 +170,7 @@ async fn report_answers(
             Event::Sent(line, _window) => {
                 let line = oldest.insert(line);
                 let Some(answer) = answers.next(&line.key).await? else {
-                    return Err(NoAnswer::Broken("it was closed early".to_owned()));
+                    return Err(NoAnswer::Ended("it was closed early".to_owned()));
                 };
                 report.answer(line, &answer);
                 *oldest = None;

@@ -17,14 +17,8 @@ use std::{
 use clap::builder::FalseyValueParser;
 use oncelog::{
     net,
-    process::{
-        self,
-        exit::Exit,
-        settings::{Checks, WrongSettings},
-        telemetry,
-    },
+    process::{self, exit::Exit, telemetry},
 };
-use tokio::net::TcpListener;
 
 use self::{
     services::{Services, Settings},
@@ -59,27 +53,6 @@ pub struct Args {
     hide_bodies: bool,
 }
 
-impl TryFrom<Args> for Settings {
-    type Error = WrongSettings;
-
-    fn try_from(args: Args) -> Result<Self, WrongSettings> {
-        let mut checks = Checks::default();
-        let facade = checks.parse("--facade-listen", &args.facade_listen);
-        let logging = checks.parse("--logging-listen", &args.logging_listen);
-        let messages = checks.parse("--messages-listen", &args.messages_listen);
-        let store = checks.parse("--store", &args.store);
-        match (facade, logging, messages, store) {
-            (Some(facade), Some(logging), Some(messages), Some(store)) => Self::new(
-                services::Listen { facade, logging, messages },
-                store,
-                args.data_dir.join("logging"),
-                args.hide_bodies,
-            ),
-            _ => Err(checks.wrong()),
-        }
-    }
-}
-
 /// Runs the services until Ctrl-C or SIGTERM, or until one of them fails.
 ///
 /// # Errors
@@ -87,28 +60,13 @@ impl TryFrom<Args> for Settings {
 pub async fn run(args: Args) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
     net::raise_open_files();
-    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let settings = Settings::new(&args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let stop = process::stop_on_signal()?;
-    // All before the first one runs: a port that is taken leaves nothing half started.
-    let listeners = services::Listeners {
-        facade: bind("facade", settings.listen.facade).await?,
-        logging: bind("logging", settings.listen.logging).await?,
-        messages: bind("messages", settings.listen.messages).await?,
-    };
-    let services =
-        Services::new(settings, listeners).map_err(|error| Exit::Unavailable.because(error))?;
+    let services = Services::bind(settings).await?;
     let addrs = services.addrs();
     services.run(stop, move || announce(&addrs)).await.map_err(|failure| {
-        let Failure { service, exit, reason } = failure;
-        exit.because(format_args!("{service}: {reason}"))
-    })
-}
-
-async fn bind(service: &str, addr: SocketAddr) -> Result<TcpListener, Exit> {
-    net::listen(addr).await.map_err(|error| {
-        Exit::Unavailable.because(format_args!(
-            "{service}-service: {error}; give another address with --{service}-listen"
-        ))
+        let Failure { service, exit, source } = failure;
+        exit.because(format_args!("{service}: {source}"))
     })
 }
 
@@ -127,6 +85,6 @@ fn announce(addrs: &[(&str, SocketAddr); 3]) {
              read them all:    curl {url}\n\n"
         );
     }
-    // The services do their work whether or not somebody reads this.
+    // The services work whether or not standard output is open.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

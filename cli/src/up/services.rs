@@ -3,98 +3,77 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
     sync::Arc,
 };
 
 use clap::Parser;
 use facade_service::{Facade, Options, Upstreams, settings as facade_settings};
 use http::Uri;
-use logging_service::{
-    console::Bodies,
-    settings::{self as logging_settings, StoreKind},
-};
+use logging_service::settings as logging_settings;
 use oncelog::{
     message::RandomIds,
     net,
-    process::{exit::Exit, settings::WrongSettings},
+    process::{
+        exit::Exit,
+        settings::{Checks, WrongSettings},
+    },
 };
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::supervise::{Failure, Service, supervise};
+use super::{
+    Args,
+    supervise::{Failure, Service, supervise},
+};
 
 pub(super) const FACADE: &str = "facade-service";
 pub(super) const LOGGING: &str = "logging-service";
 pub(super) const MESSAGES: &str = "messages-service";
 
-/// Where each service listens.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Listen {
-    pub(super) facade: SocketAddr,
-    pub(super) logging: SocketAddr,
-    pub(super) messages: SocketAddr,
-}
-
-/// The ports, taken.
-pub(super) struct Listeners {
-    pub(super) facade: TcpListener,
-    pub(super) logging: TcpListener,
-    pub(super) messages: TcpListener,
-}
-
-impl Listeners {
-    fn addrs(&self) -> io::Result<Listen> {
-        Ok(Listen {
-            facade: self.facade.local_addr()?,
-            logging: self.logging.local_addr()?,
-            messages: self.messages.local_addr()?,
-        })
-    }
-}
-
 /// The settings of all services.
 pub(super) struct Settings {
-    pub(super) listen: Listen,
     facade: facade_settings::Settings,
     logging: logging_settings::Settings,
+    messages: SocketAddr,
 }
 
 impl Settings {
-    /// What is not given here comes from the environment and the defaults of each service.
-    pub(super) fn new(
-        listen: Listen,
-        store: StoreKind,
-        data_dir: PathBuf,
-        hide_bodies: bool,
-    ) -> Result<Self, WrongSettings> {
-        // These are set below; the flags keep the environment from being asked for them.
-        let facade: Result<facade_settings::Settings, _> = rest::<facade_settings::Args, _>(&[
+    /// Checks what is given here. The rest comes from the environment and the defaults of each service.
+    pub(super) fn new(args: &Args) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        let addresses = (
+            checks.parse("--facade-listen", &args.facade_listen),
+            checks.parse("--logging-listen", &args.logging_listen),
+            checks.parse("--messages-listen", &args.messages_listen),
+        );
+        let wrong = checks.wrong();
+        // Addresses and URLs are set below. These flags keep those of the environment out.
+        let facade = parsed::<facade_settings::Args, facade_settings::Settings>([
             FACADE,
             "--listen=127.0.0.1:0",
             "--logging-url=http://127.0.0.1:1",
             "--messages-url=http://127.0.0.1:1",
         ]);
-        let logging: Result<logging_settings::Settings, _> =
-            rest::<logging_settings::Args, _>(&[LOGGING, "--listen=127.0.0.1:0", "--store=memory"]);
-        match (facade, logging) {
-            (Ok(facade), Ok(rest)) => {
-                let bodies = if hide_bodies { Bodies::Hidden } else { Bodies::Shown };
-                let logging = logging_settings::Settings {
-                    listen: listen.logging,
-                    store,
-                    data_dir,
-                    bodies,
-                    ..rest
-                };
+        let store = format!("--store={}", args.store);
+        let logging = [LOGGING, "--listen=127.0.0.1:0", &store];
+        let hide_bodies = args.hide_bodies.then_some("--hide-bodies");
+        let logging = parsed::<logging_settings::Args, logging_settings::Settings>(
+            logging.into_iter().chain(hide_bodies),
+        );
+        match (addresses, facade, logging) {
+            ((Some(facade_addr), Some(logging_addr), Some(messages)), Ok(facade), Ok(logging)) => {
                 Ok(Self {
-                    listen,
-                    facade: facade_settings::Settings { listen: listen.facade, ..facade },
-                    logging,
+                    facade: facade_settings::Settings { listen: facade_addr, ..facade },
+                    logging: logging_settings::Settings {
+                        listen: logging_addr,
+                        data_dir: args.data_dir.join("logging"),
+                        ..logging
+                    },
+                    messages,
                 })
             }
-            (facade, logging) => Err(WrongSettings(
-                [facade.err(), logging.err()]
+            (_, facade, logging) => Err(WrongSettings(
+                [Some(wrong), facade.err(), logging.err()]
                     .into_iter()
                     .flatten()
                     .flat_map(|wrong| wrong.0)
@@ -104,7 +83,10 @@ impl Settings {
     }
 }
 
-fn rest<Args, Settings>(args: &[&str]) -> Result<Settings, WrongSettings>
+/// The settings of a service that is called with `args`.
+fn parsed<'a, Args, Settings>(
+    args: impl IntoIterator<Item = &'a str>,
+) -> Result<Settings, WrongSettings>
 where
     Args: Parser,
     Settings: TryFrom<Args, Error = WrongSettings>,
@@ -112,32 +94,41 @@ where
     Args::try_parse_from(args).map_err(|error| WrongSettings(vec![error.to_string()]))?.try_into()
 }
 
-/// The services, ready to run.
+/// The services with their ports taken, ready to run.
 pub(super) struct Services {
-    facade: facade_settings::Settings,
-    logging: logging_settings::Settings,
-    listeners: Listeners,
-    addrs: Listen,
+    facade: (TcpListener, facade_settings::Settings),
+    logging: (TcpListener, logging_settings::Settings),
+    messages: TcpListener,
+    addrs: [(&'static str, SocketAddr); 3],
 }
 
 impl Services {
-    /// Wires the facade to where the others really listen.
-    pub(super) fn new(settings: Settings, listeners: Listeners) -> io::Result<Self> {
-        let addrs = listeners.addrs()?;
-        let facade = facade_settings::Settings {
-            logging_url: url(addrs.logging)?,
-            messages_url: url(addrs.messages)?,
-            ..settings.facade
+    /// Takes all ports before the first service runs: a port in use leaves nothing half started. The
+    /// facade will call the others where they really listen.
+    ///
+    /// # Errors
+    /// The code to exit with: a port is taken.
+    pub(super) async fn bind(settings: Settings) -> Result<Self, Exit> {
+        let Settings { facade: settings, logging: logging_settings, messages } = settings;
+        let (facade, facade_addr) = bind(FACADE, settings.listen).await?;
+        let (logging, logging_addr) = bind(LOGGING, logging_settings.listen).await?;
+        let (messages, messages_addr) = bind(MESSAGES, messages).await?;
+        let url = |addr| url(addr).map_err(|error| Exit::Unavailable.because(error));
+        let facade_settings = facade_settings::Settings {
+            logging_url: url(logging_addr)?,
+            messages_url: url(messages_addr)?,
+            ..settings
         };
-        Ok(Self { facade, logging: settings.logging, listeners, addrs })
+        Ok(Self {
+            facade: (facade, facade_settings),
+            logging: (logging, logging_settings),
+            messages,
+            addrs: [(FACADE, facade_addr), (LOGGING, logging_addr), (MESSAGES, messages_addr)],
+        })
     }
 
-    pub(super) fn addrs(&self) -> [(&'static str, SocketAddr); 3] {
-        [
-            (FACADE, self.addrs.facade),
-            (LOGGING, self.addrs.logging),
-            (MESSAGES, self.addrs.messages),
-        ]
+    pub(super) const fn addrs(&self) -> [(&'static str, SocketAddr); 3] {
+        self.addrs
     }
 
     /// Runs them until `stop` or a failure. Calls `ready` once all accept work.
@@ -146,23 +137,23 @@ impl Services {
         stop: CancellationToken,
         ready: impl FnOnce() + Send + 'static,
     ) -> Result<(), Failure> {
-        let Self { facade, logging, listeners, addrs: _ } = self;
+        let Self { facade, logging, messages, addrs: _ } = self;
         let (log_is_open, log_opens) = oneshot::channel();
 
         let messages = Service::start(MESSAGES, move |stop| async move {
-            let incoming = net::incoming(listeners.messages);
-            messages_service::serve(incoming, stop)
+            messages_service::serve(net::incoming(messages), stop)
                 .await
-                .map_err(|error| (error.exit(), error.to_string()))
+                .map_err(|error| (error.exit(), error.into()))
         });
         let logging = Service::start(LOGGING, move |stop| async move {
             let opened = move |_| {
-                // Nobody waits for it any more if the facade was told to stop.
+                // The facade does not wait for it any more once it was told to stop.
                 let _ = log_is_open.send(());
             };
-            logging_service::serve(listeners.logging, logging, stop, opened)
+            let (listener, settings) = logging;
+            logging_service::serve(listener, settings, stop, opened)
                 .await
-                .map_err(|error| (error.exit(), error.to_string()))
+                .map_err(|error| (error.exit(), error.into()))
         });
         let facade = Service::start(FACADE, move |stop| async move {
             // Clients wait in the backlog while the journal is checked, instead of being refused.
@@ -174,15 +165,26 @@ impl Services {
                     return Ok(());
                 }
             }
+            let (listener, settings) = facade;
             let options = Options::new(Arc::new(RandomIds));
-            let facade = Facade::new(Upstreams::connect(&facade), options, stop);
-            facade_service::serve(listeners.facade, facade)
+            let facade = Facade::new(Upstreams::connect(&settings), options, stop);
+            facade_service::serve(listener, facade)
                 .await
-                .map_err(|error| (Exit::Failure, error.to_string()))
+                .map_err(|error| (Exit::Failure, error.into()))
         });
-        // Whoever sends work stops before whoever takes it.
+        // A service stops before those that it calls.
         supervise([facade, logging, messages], stop).await
     }
+}
+
+async fn bind(service: &str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Exit> {
+    let listener = net::listen(addr).await.map_err(|error| {
+        let flag = service.replace("-service", "-listen");
+        Exit::Unavailable
+            .because(format_args!("{service}: {error}; give another address with --{flag}"))
+    })?;
+    let addr = listener.local_addr().map_err(|error| Exit::Unavailable.because(error))?;
+    Ok((listener, addr))
 }
 
 fn url(addr: SocketAddr) -> io::Result<Uri> {

@@ -1,17 +1,19 @@
 //! Runs services beside each other: if one ends, all end, in order.
 
-use std::future::Future;
+use std::{error::Error, future::Future};
 
 use oncelog::process::exit::Exit;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+type BoxError = Box<dyn Error + Send + Sync>;
+
 /// A service that failed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Failure {
     pub(super) service: &'static str,
     pub(super) exit: Exit,
-    pub(super) reason: String,
+    pub(super) source: BoxError,
 }
 
 /// A service in a task of its own.
@@ -19,7 +21,7 @@ pub(super) struct Service {
     name: &'static str,
     stop: CancellationToken,
     ended: CancellationToken,
-    task: JoinHandle<Result<(), (Exit, String)>>,
+    task: JoinHandle<Result<(), (Exit, BoxError)>>,
 }
 
 impl Service {
@@ -27,7 +29,7 @@ impl Service {
     pub(super) fn start<Serve, Serving>(name: &'static str, serve: Serve) -> Self
     where
         Serve: FnOnce(CancellationToken) -> Serving,
-        Serving: Future<Output = Result<(), (Exit, String)>> + Send + 'static,
+        Serving: Future<Output = Result<(), (Exit, BoxError)>> + Send + 'static,
     {
         let stop = CancellationToken::new();
         let ended = CancellationToken::new();
@@ -43,12 +45,12 @@ impl Service {
 
     /// Waits until it has ended by itself or by its stop.
     async fn join(self) -> Result<(), Failure> {
-        let (exit, reason) = match self.task.await {
+        let (exit, source) = match self.task.await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(failure)) => failure,
-            Err(panic) => (Exit::Failure, panic.to_string()),
+            Err(panic) => (Exit::Failure, panic.into()),
         };
-        Err(Failure { service: self.name, exit, reason })
+        Err(Failure { service: self.name, exit, source })
     }
 }
 
@@ -67,7 +69,7 @@ pub(super) async fn supervise<const N: usize>(
         ((), index, _) = futures_util::future::select_all(ends) => Err(Failure {
             service: services[index].name,
             exit: Exit::Failure,
-            reason: "it ended without a reason".to_owned(),
+            source: "it ended without a reason".into(),
         }),
     };
     let mut reason_known = false;
@@ -91,7 +93,7 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<&'static str>>>;
 
-    /// Ends when it is told to, a while later.
+    /// Ends a while after its stop.
     fn obedient(name: &'static str, log: &Log) -> Service {
         let log = Arc::clone(log);
         Service::start(name, |stop| async move {
@@ -108,7 +110,7 @@ mod tests {
         let (log, stop) = (Log::default(), CancellationToken::new());
         let services = ["facade", "logging", "messages"].map(|name| obedient(name, &log));
         stop.cancel();
-        assert_eq!(supervise(services, stop).await, Ok(()));
+        supervise(services, stop).await.unwrap();
         let expected = ["stop", "facade", "stop", "logging", "stop", "messages"];
         assert_eq!(*log.lock().unwrap(), expected);
     }
@@ -116,13 +118,11 @@ mod tests {
     #[tokio::test]
     async fn a_failure_stops_the_others_and_is_told() {
         let log = Log::default();
-        let failing =
-            Service::start("logging", |_| async { Err((Exit::Disk, "no disk".to_owned())) });
+        let failing = Service::start("logging", |_| async { Err((Exit::Disk, "no disk".into())) });
         let services = [obedient("facade", &log), failing, obedient("messages", &log)];
         let failure = supervise(services, CancellationToken::new()).await.unwrap_err();
-        let expected =
-            Failure { service: "logging", exit: Exit::Disk, reason: "no disk".to_owned() };
-        assert_eq!(failure, expected);
+        assert_eq!((failure.service, failure.exit), ("logging", Exit::Disk));
+        assert_eq!(failure.source.to_string(), "no disk");
         assert_eq!(*log.lock().unwrap(), ["stop", "facade", "stop", "messages"]);
     }
 
@@ -133,7 +133,7 @@ mod tests {
         let failure = supervise([obedient("facade", &log), panicking], CancellationToken::new());
         let failure = failure.await.unwrap_err();
         assert_eq!((failure.service, failure.exit), ("logging", Exit::Failure));
-        assert!(failure.reason.contains("a mistake"), "{failure:?}");
+        assert!(failure.source.to_string().contains("a mistake"), "{failure:?}");
 
         let ending = Service::start("logging", |_| async { Ok(()) });
         let failure = supervise([obedient("facade", &log), ending], CancellationToken::new());

@@ -14,10 +14,10 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use oncelog::message::MessageId;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use super::serve;
 
 /// What the stand-in has seen.
 #[derive(Default)]
@@ -46,21 +46,12 @@ impl Facade {
 
     /// Stores messages, but breaks the connection of an upload instead of its answer `breaks_at`.
     pub(crate) async fn start_that_breaks_at(breaks_at: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let facade = Self { url, seen: Arc::default(), breaks_at };
+        let mut facade = Self { url: String::new(), seen: Arc::default(), breaks_at };
         let router = Router::new()
             .route("/facade", post(single))
             .route("/facade/batch", post(batch))
             .with_state(facade.clone());
-        tokio::spawn(async move {
-            while let Ok((tcp, _)) = listener.accept().await {
-                let service = TowerToHyperService::new(router.clone());
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(tcp), service);
-                tokio::spawn(connection);
-            }
-        });
+        facade.url = serve(router).await;
         facade
     }
 

@@ -2,12 +2,15 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
+pub(crate) mod byzantine;
+pub(crate) mod cluster;
 pub(crate) mod facade;
-pub(crate) mod liar;
 pub(crate) mod logging;
-pub(crate) mod up;
 
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::net::TcpListener;
 
 /// The binary, without any setting from the environment.
 pub(crate) fn oncelog() -> Command {
@@ -28,8 +31,38 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// An address nobody listens on.
-pub(crate) fn nobody() -> String {
+/// Sends SIGINT, as Ctrl-C does.
+pub(crate) fn interrupt(child: &Child) {
+    let kill = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+}
+
+/// The URL of a port on which nothing listens.
+pub(crate) fn unused_url() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// The figure in the row of a table of `oncelog prove` that begins with `name`.
+#[track_caller]
+pub(crate) fn figure(table: &str, name: &str) -> usize {
+    let row = table.lines().find(|line| line.trim_start().starts_with(name));
+    let row = row.unwrap_or_else(|| panic!("no {name}: {table}"));
+    let value = row.trim_start()[name.len()..].split_whitespace().next().unwrap();
+    value.replace(',', "").parse().unwrap()
+}
+
+/// Serves `router` on a free port, until the test ends. Returns the URL.
+async fn serve(router: axum::Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(router.clone());
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(tcp), service);
+            tokio::spawn(connection);
+        }
+    });
+    url
 }

@@ -1,32 +1,64 @@
-//! What the judge keeps of a run: about 200 bytes a message, whatever it is told.
+//! The facts that the checker keeps of a run: about 200 bytes a message, whatever the number of attempts.
 
-use super::{Account, Verdict, Violation, names::Names};
+use super::{
+    Account, Verdict, Violation,
+    names::{Names, Number},
+};
 use crate::history::{Attempt, Healed, Lookup, Micros, Outcome, Peak, Read, Record, chain};
 
-/// In place of a number: there is none.
-pub(super) const NONE: u32 = u32::MAX;
+/// The earliest time at which something happened, if it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Earliest(Micros);
 
-/// In place of a time: never.
-pub(super) const NEVER: Micros = Micros::MAX;
+impl Default for Earliest {
+    /// Never.
+    fn default() -> Self {
+        Self(Micros::MAX)
+    }
+}
+
+impl Earliest {
+    pub(super) const fn happened(self) -> bool {
+        self.0 != Micros::MAX
+    }
+
+    pub(super) const fn is_before(self, at: Micros) -> bool {
+        self.0 < at
+    }
+
+    /// Whether it happened after `at`, or never.
+    pub(super) const fn is_after(self, at: Micros) -> bool {
+        self.0 > at
+    }
+
+    fn note(&mut self, at: Micros) {
+        self.0 = self.0.min(at);
+    }
+}
+
+/// What a receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Receipt {
+    pub(super) uuid: Number,
+    pub(super) sequence: u64,
+}
 
 /// A message, by its text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Message {
     /// When it was first sent.
-    pub(super) sent: Micros,
+    pub(super) sent: Earliest,
     /// The two earliest times an attempt was sent that may have stored it.
-    pub(super) invoked: [Micros; 2],
+    pub(super) invoked: [Earliest; 2],
     /// When the first receipt was there.
-    pub(super) acknowledged: Micros,
-    /// What the receipt says that was noted first: the number of the id, and the place.
-    pub(super) uuid: u32,
-    pub(super) sequence: u64,
+    pub(super) acknowledged: Earliest,
+    /// The receipt that was noted first.
+    pub(super) receipt: Option<Receipt>,
     pub(super) receipts: u32,
     pub(super) unknown: u32,
-    /// The number of its key.
-    pub(super) key: u32,
-    /// Its first place in the log, from 0.
-    pub(super) place: u32,
+    pub(super) key: Option<Number>,
+    /// Its first record in the log.
+    pub(super) place: Option<Number>,
     pub(super) receipts_differ: bool,
     pub(super) conflict: bool,
     pub(super) refused: bool,
@@ -37,69 +69,62 @@ pub(super) struct Message {
 }
 
 impl Message {
-    const fn new() -> Self {
-        Self {
-            sent: NEVER,
-            invoked: [NEVER; 2],
-            acknowledged: NEVER,
-            uuid: NONE,
-            sequence: 0,
-            receipts: 0,
-            unknown: 0,
-            key: NONE,
-            place: NONE,
-            receipts_differ: false,
-            conflict: false,
-            refused: false,
-            turned_down: false,
-            retried: false,
-        }
-    }
-
-    /// Whether anybody sent it.
-    pub(super) const fn was_sent(&self) -> bool {
-        self.sent != NEVER
-    }
-
     /// Whether an attempt may have stored it.
     pub(super) const fn may_be_stored(&self) -> bool {
-        self.invoked[0] != NEVER
+        self.invoked[0].happened()
+    }
+
+    /// The sequence of its first receipt, or 0.
+    pub(super) fn sequence(&self) -> u64 {
+        self.receipt.map_or(0, |receipt| receipt.sequence)
+    }
+}
+
+/// Up to two different messages.
+pub(super) type Pair = [Option<Number>; 2];
+
+/// Adds `message` to `pair`, if there is room and it is another one.
+pub(super) fn add(pair: &mut Pair, message: Number) {
+    match pair {
+        [first @ None, _] => *first = Some(message),
+        [Some(first), second @ None] if *first != message => *second = Some(message),
+        [Some(_), _] => {}
     }
 }
 
 /// An id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Id {
-    /// The first two messages that have a receipt with it.
-    pub(super) messages: [u32; 2],
+    /// Messages that have a receipt with it.
+    pub(super) messages: Pair,
     /// When the first receipt with it was there.
-    pub(super) acknowledged: Micros,
+    pub(super) acknowledged: Earliest,
     /// When a lookup had first found it.
-    pub(super) found: Micros,
-    /// Its first place in the log, from 0.
-    pub(super) place: u32,
+    pub(super) found: Earliest,
+    /// Its first record in the log.
+    pub(super) place: Option<Number>,
 }
 
 /// A record of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) sequence: u64,
-    pub(super) message: u32,
-    pub(super) uuid: u32,
+    pub(super) message: Number,
+    pub(super) uuid: Number,
 }
 
 /// A receipt that says "stored before".
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Replay {
-    pub(super) message: u32,
-    pub(super) invoked: Micros,
+    pub(super) message: Number,
+    pub(super) invoked: Earliest,
     pub(super) ended: Micros,
 }
 
 /// A lookup that came to an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookedUp {
-    pub(super) uuid: u32,
+    pub(super) uuid: Number,
     pub(super) began: Micros,
     pub(super) found: Option<Place>,
 }
@@ -109,13 +134,23 @@ pub(super) struct LookedUp {
 pub(super) struct Recovery {
     pub(super) healed: Healed,
     /// Messages with a receipt in time, new ones and others.
-    pub(super) acknowledged: Vec<u32>,
+    pub(super) acknowledged: Vec<Number>,
 }
 
-/// Is told all of a run, and judges it. Healings come before attempts; apart from that, and from the order
-/// within each kind, it may be told in any order.
+/// Which records of the log the checker is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// All.
+    #[default]
+    WholeLog,
+    /// Those of the run. Other clients wrote to the log too.
+    OwnRecords,
+}
+
+/// Collects the facts of a run, and checks them. Healings must be given before attempts; apart from that,
+/// and from the order within each kind, facts may come in any order.
 #[derive(Debug, Default)]
-pub struct Judge {
+pub struct Checker {
     pub(super) texts: Names,
     pub(super) uuids: Names,
     pub(super) keys: Names,
@@ -125,38 +160,32 @@ pub struct Judge {
     /// The checksum over the log up to each of its records.
     pub(super) chains: Vec<u32>,
     /// Keys of messages that were sent with more than one.
-    pub(super) more_keys: Vec<(u32, u32)>,
+    pub(super) more_keys: Vec<(Number, Number)>,
     pub(super) replays: Vec<Replay>,
-    /// Messages that were called a conflict, each with the key or [`NONE`].
-    pub(super) conflicts: Vec<(u32, u32)>,
+    /// Messages that were called a conflict, each with its key.
+    pub(super) conflicts: Vec<(Number, Option<Number>)>,
     pub(super) reads: Vec<Read>,
     pub(super) lookups: Vec<LookedUp>,
     pub(super) recoveries: Vec<Recovery>,
     pub(super) peaks: Vec<Peak>,
     pub(super) account: Account,
     pub(super) nonsense: Vec<Violation>,
-    /// Whether the log has other records, too.
-    pub(super) part: bool,
+    pub(super) scope: Scope,
 }
 
-impl Judge {
-    fn message(&mut self, text: &str) -> u32 {
+impl Checker {
+    fn message(&mut self, text: &str) -> Number {
         let number = self.texts.number(text);
-        if self.messages.len() == number as usize {
-            self.messages.push(Message::new());
+        if self.messages.len() == number.index() {
+            self.messages.push(Message::default());
         }
         number
     }
 
-    fn id(&mut self, uuid: &str) -> u32 {
+    fn id(&mut self, uuid: &str) -> Number {
         let number = self.uuids.number(uuid);
-        if self.ids.len() == number as usize {
-            self.ids.push(Id {
-                messages: [NONE; 2],
-                acknowledged: NEVER,
-                found: NEVER,
-                place: NONE,
-            });
+        if self.ids.len() == number.index() {
+            self.ids.push(Id::default());
         }
         number
     }
@@ -166,10 +195,10 @@ impl Judge {
         Place { sequence: record.sequence, message, uuid }
     }
 
-    /// The log has other records, too, which it is not told.
-    pub const fn of_a_part(mut self) -> Self {
-        self.part = true;
-        self
+    /// A checker without any facts.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        Self { scope, ..Self::default() }
     }
 
     /// The faults were over.
@@ -192,8 +221,7 @@ impl Judge {
         let uuid = self.id(&lookup.uuid);
         let found = lookup.found.as_ref().map(|found| self.place(found));
         if found.is_some() {
-            let id = &mut self.ids[uuid as usize];
-            id.found = id.found.min(lookup.ended);
+            self.ids[uuid.index()].found.note(lookup.ended);
         }
         self.lookups.push(LookedUp { uuid, began: lookup.began, found });
     }
@@ -201,12 +229,9 @@ impl Judge {
     /// The next record of the log, as it is in the end.
     pub fn record(&mut self, record: &Record) {
         let place = self.place(record);
-        // There is no number for more, and no room either.
-        let at = u32::try_from(self.log.len()).unwrap_or(NONE);
-        let message = &mut self.messages[place.message as usize];
-        message.place = message.place.min(at);
-        let id = &mut self.ids[place.uuid as usize];
-        id.place = id.place.min(at);
+        let number = Number::new(self.log.len());
+        self.messages[place.message.index()].place.get_or_insert(number);
+        self.ids[place.uuid.index()].place.get_or_insert(number);
         self.chains.push(chain(self.chains.last().copied().unwrap_or(0), record));
         self.log.push(place);
     }
@@ -217,7 +242,7 @@ impl Judge {
         let last_healing = self.recoveries.iter().map(|recovery| recovery.healed.at).max();
         if let Some(key) = &attempt.key {
             self.keyed(key, number);
-            let message = &mut self.messages[number as usize];
+            let message = &mut self.messages[number.index()];
             message.retried |= last_healing.is_some_and(|at| attempt.invoked >= at);
         }
         for recovery in &mut self.recoveries {
@@ -227,36 +252,33 @@ impl Judge {
                 recovery.acknowledged.push(number);
             }
         }
-        let message = &mut self.messages[number as usize];
-        message.sent = message.sent.min(attempt.invoked);
+        let message = &mut self.messages[number.index()];
+        message.sent.note(attempt.invoked);
         if matches!(attempt.outcome, Outcome::Acknowledged { .. } | Outcome::Unknown) {
             let [first, second] = &mut message.invoked;
-            if attempt.invoked < *first {
-                *second = std::mem::replace(first, attempt.invoked);
+            if first.is_after(attempt.invoked) {
+                *second = std::mem::replace(first, Earliest(attempt.invoked));
             } else {
-                *second = attempt.invoked.min(*second);
+                second.note(attempt.invoked);
             }
         }
         self.outcome(number, attempt);
     }
 
-    fn keyed(&mut self, key: &str, message: u32) {
+    fn keyed(&mut self, key: &str, message: Number) {
         let key = self.keys.number(key);
-        let known = &mut self.messages[message as usize].key;
-        if *known == NONE {
-            *known = key;
-        } else if *known != key {
+        if *self.messages[message.index()].key.get_or_insert(key) != key {
             self.more_keys.push((key, message));
         }
     }
 
-    fn outcome(&mut self, number: u32, attempt: &Attempt) {
+    fn outcome(&mut self, number: Number, attempt: &Attempt) {
         self.account.attempts += 1;
-        let message = &mut self.messages[number as usize];
+        let message = &mut self.messages[number.index()];
         match &attempt.outcome {
             Outcome::Acknowledged { uuid, sequence, replayed } => {
                 if *replayed {
-                    let Attempt { invoked, ended, .. } = *attempt;
+                    let (invoked, ended) = (Earliest(attempt.invoked), attempt.ended);
                     self.replays.push(Replay { message: number, invoked, ended });
                 }
                 self.receipt(number, uuid, *sequence, attempt.ended);
@@ -269,7 +291,7 @@ impl Judge {
             Outcome::Conflict => {
                 self.account.conflicts += 1;
                 (message.conflict, message.turned_down) = (true, true);
-                let key = attempt.key.as_ref().map_or(NONE, |key| self.keys.number(key));
+                let key = attempt.key.as_ref().map(|key| self.keys.number(key));
                 self.conflicts.push((number, key));
             }
             Outcome::Refused => {
@@ -284,23 +306,16 @@ impl Judge {
         }
     }
 
-    fn receipt(&mut self, number: u32, uuid: &str, sequence: u64, ended: Micros) {
+    fn receipt(&mut self, number: Number, uuid: &str, sequence: u64, ended: Micros) {
         let uuid = self.id(uuid);
-        let message = &mut self.messages[number as usize];
-        if message.receipts == 0 {
-            (message.uuid, message.sequence) = (uuid, sequence);
-        }
-        message.receipts_differ |= (message.uuid, message.sequence) != (uuid, sequence);
+        let message = &mut self.messages[number.index()];
+        let receipt = Receipt { uuid, sequence };
+        message.receipts_differ |= *message.receipt.get_or_insert(receipt) != receipt;
         message.receipts += 1;
-        message.acknowledged = message.acknowledged.min(ended);
-        let id = &mut self.ids[uuid as usize];
-        id.acknowledged = id.acknowledged.min(ended);
-        let [first, second] = &mut id.messages;
-        if *first == NONE {
-            *first = number;
-        } else if *first != number && *second == NONE {
-            *second = number;
-        }
+        message.acknowledged.note(ended);
+        let id = &mut self.ids[uuid.index()];
+        id.acknowledged.note(ended);
+        add(&mut id.messages, number);
     }
 
     /// What is wrong, and the figures.
@@ -314,7 +329,7 @@ impl Judge {
     fn count(&mut self) {
         let account = &mut self.account;
         account.stored = self.log.len();
-        for message in self.messages.iter().filter(|message| message.was_sent()) {
+        for message in self.messages.iter().filter(|message| message.sent.happened()) {
             account.messages += 1;
             let (unknown, receipts) = (message.unknown > 0, message.receipts as usize);
             account.uncertain += usize::from(unknown);
@@ -322,7 +337,7 @@ impl Judge {
             if receipts > 0 {
                 account.acknowledged += 1;
                 account.absorbed += receipts - 1;
-            } else if unknown && message.place != NONE {
+            } else if unknown && message.place.is_some() {
                 account.unknown_stored += 1;
             } else if unknown {
                 account.unknown_absent += 1;

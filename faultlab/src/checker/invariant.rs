@@ -30,7 +30,7 @@ pub enum Invariant {
     /// What is stored is what was acknowledged, and some of what is unknown.
     I12,
     /// Damaged data is refused and left as it is. No history shows this: the tests of the journal and
-    /// of its process judge it.
+    /// of its process check it.
     I13,
     /// Memory, open files and threads stay below their caps.
     I14,

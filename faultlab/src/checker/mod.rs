@@ -1,11 +1,11 @@
-//! Judges a history: pure functions over what clients saw and what is stored in the end.
+//! Checks a history: pure functions over what clients saw and what is stored in the end.
 //!
 //! - [`Invariant`]: what must hold; [`Violation`]: the ways to break it
-//! - [`Judge`]: is told everything, one thing after the other, and gives a [`Verdict`]
-//! - `facts`: what it keeps of what it is told; `rules`: what it makes of that
+//! - [`Checker`]: takes the facts of a run, one after the other, and gives a [`Verdict`]
+//! - `facts`: what it keeps of them; `rules`: the rules over them
 //!
-//! Each rule has a hand-made bad history in `tests/checker_exam` that it must catch. `check.py` beside
-//! the package is a second judge, which shares no line with this one; `second` asks it, and
+//! Each rule has a hand-made bad history in `tests/checker_tests` that it must catch. `check.py` beside
+//! the package is a second checker, which shares no line with this one; `second` asks it, and
 //! `tests/agreement.rs` holds them against each other.
 
 mod facts;
@@ -18,9 +18,9 @@ mod violation;
 use std::{collections::BTreeSet, io};
 
 pub use self::{
-    facts::Judge,
+    facts::{Checker, Scope},
     invariant::Invariant,
-    second::{SecondJudge, SecondVerdict},
+    second::{SecondChecker, SecondVerdict},
     violation::{Promise, Violation},
 };
 use crate::history::{Event, History, Kept, Record};
@@ -38,7 +38,7 @@ pub struct Account {
     pub absorbed: usize,
     /// Attempts that were surely not stored.
     pub not_stored: usize,
-    /// Attempts nobody told the outcome of.
+    /// Attempts of unknown outcome.
     pub unknown: usize,
     /// Attempts that used the key of another message.
     pub conflicts: usize,
@@ -56,7 +56,7 @@ pub struct Account {
     pub stored: usize,
 }
 
-/// What a judge has to say.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// What the run did.
@@ -79,61 +79,52 @@ impl Verdict {
     }
 }
 
-/// All there is to say about `history`, given the whole `log` as it is in the end.
+/// The verdict on `history`, given the `log` as it is in the end, or the part of it that `scope` says.
 #[must_use]
-pub fn verdict(history: &History, log: &[Record]) -> Verdict {
-    verdict_by(Judge::default(), history, log)
+pub fn verdict(history: &History, log: &[Record], scope: Scope) -> Verdict {
+    let mut checker = Checker::new(scope);
+    history.healed.iter().for_each(|healed| checker.healed(*healed));
+    history.peaks.iter().for_each(|peak| checker.peak(peak.clone()));
+    history.attempts.iter().for_each(|attempt| checker.attempt(attempt));
+    history.reads.iter().for_each(|read| checker.read(read.clone()));
+    history.lookups.iter().for_each(|lookup| checker.lookup(lookup));
+    log.iter().for_each(|record| checker.record(record));
+    checker.verdict()
 }
 
-/// The same, if `log` has only the records of this run, and others wrote to it, too.
-#[must_use]
-pub fn verdict_of_part(history: &History, log: &[Record]) -> Verdict {
-    verdict_by(Judge::default().of_a_part(), history, log)
-}
-
-fn verdict_by(mut judge: Judge, history: &History, log: &[Record]) -> Verdict {
-    history.healed.iter().for_each(|healed| judge.healed(*healed));
-    history.peaks.iter().for_each(|peak| judge.peak(peak.clone()));
-    history.attempts.iter().for_each(|attempt| judge.attempt(attempt));
-    history.reads.iter().for_each(|read| judge.read(read.clone()));
-    history.lookups.iter().for_each(|lookup| judge.lookup(lookup));
-    log.iter().for_each(|record| judge.record(record));
-    judge.verdict()
-}
-
-/// The same for a kept run, which is read line by line.
+/// The verdict on a kept run, which is read line by line.
 ///
 /// # Errors
 /// Its files cannot be read or understood.
 pub fn verdict_of_kept(kept: &Kept) -> io::Result<Verdict> {
-    let mut judge = Judge::default();
+    let mut checker = Checker::default();
     for event in kept.events()? {
         match event? {
-            Event::Head(head) if head.part => judge = judge.of_a_part(),
+            Event::Head(head) if head.part => checker.scope = Scope::OwnRecords,
             Event::Head(_) => {}
-            Event::Healed(healed) => judge.healed(healed),
-            Event::Peak(peak) => judge.peak(peak),
-            Event::Attempt(attempt) => judge.attempt(&attempt),
-            Event::Read(read) => judge.read(read),
-            Event::Lookup(lookup) => judge.lookup(&lookup),
+            Event::Healed(healed) => checker.healed(healed),
+            Event::Peak(peak) => checker.peak(peak),
+            Event::Attempt(attempt) => checker.attempt(&attempt),
+            Event::Read(read) => checker.read(read),
+            Event::Lookup(lookup) => checker.lookup(&lookup),
         }
     }
     for record in kept.log()? {
-        judge.record(&record?);
+        checker.record(&record?);
     }
-    Ok(judge.verdict())
+    Ok(checker.verdict())
 }
 
 /// All that is wrong with `history`: see [`Verdict::violations`].
 #[must_use]
-pub fn judge(history: &History, log: &[Record]) -> Vec<Violation> {
-    verdict(history, log).violations
+pub fn check(history: &History, log: &[Record]) -> Vec<Violation> {
+    verdict(history, log, Scope::WholeLog).violations
 }
 
-/// As [`judge`], for a run that is one of many: it alone need not have shown anything.
+/// As [`check`], for a run that is one of many: it alone need not have shown anything.
 #[must_use]
 pub fn broken(history: &History, log: &[Record]) -> Vec<Violation> {
-    let mut violations = judge(history, log);
+    let mut violations = check(history, log);
     violations.retain(|violation| violation.promise() != Promise::NotVacuous);
     violations
 }
@@ -141,5 +132,5 @@ pub fn broken(history: &History, log: &[Record]) -> Vec<Violation> {
 /// The figures of a run: stored = acknowledged + unknown ones that were stored.
 #[must_use]
 pub fn account(history: &History, log: &[Record]) -> Account {
-    verdict(history, log).account
+    verdict(history, log, Scope::WholeLog).account
 }

@@ -1,8 +1,33 @@
-//! Texts as small numbers.
+//! Texts and records as small numbers.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    num::NonZeroU32,
+};
 
 use hashbrown::HashTable;
+
+/// The number of a text or a record, from 0. An `Option` of it takes four bytes too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Number(NonZeroU32);
+
+impl Number {
+    /// # Panics
+    /// There are more than four billion.
+    pub(super) fn new(index: usize) -> Self {
+        let next = u32::try_from(index).ok().and_then(|index| NonZeroU32::MIN.checked_add(index));
+        next.map_or_else(|| panic!("a run has less than 2^32 texts and records"), Self)
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+
+    /// `items`, each with its number.
+    pub(super) fn of_each<T>(items: &[T]) -> impl DoubleEndedIterator<Item = (Self, &T)> {
+        items.iter().enumerate().map(|(index, item)| (Self::new(index), item))
+    }
+}
 
 /// Texts, each with a number from 0 in the order of their first mention. Millions of them take little
 /// more room than their bytes.
@@ -11,18 +36,17 @@ pub(super) struct Names {
     bytes: String,
     /// Where each ends.
     ends: Vec<usize>,
-    numbers: HashTable<u32>,
+    numbers: HashTable<Number>,
     hasher: RandomState,
 }
 
 impl Names {
     /// The number of `name`, which is the next one if it is new.
-    pub(super) fn number(&mut self, name: &str) -> u32 {
+    pub(super) fn number(&mut self, name: &str) -> Number {
         if let Some(number) = self.find(name) {
             return number;
         }
-        // More than this would not fit into memory either.
-        let number = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+        let number = Number::new(self.ends.len());
         self.bytes.push_str(name);
         self.ends.push(self.bytes.len());
         let Self { bytes, ends, numbers, hasher } = self;
@@ -32,21 +56,21 @@ impl Names {
     }
 
     /// The number of `name`, if it was mentioned.
-    pub(super) fn find(&self, name: &str) -> Option<u32> {
+    pub(super) fn find(&self, name: &str) -> Option<Number> {
         let Self { bytes, ends, numbers, hasher } = self;
         numbers.find(hasher.hash_one(name), |other| text(bytes, ends, *other) == name).copied()
     }
 
     /// The text with this number.
-    pub(super) fn name(&self, number: u32) -> String {
+    pub(super) fn name(&self, number: Number) -> String {
         text(&self.bytes, &self.ends, number).to_owned()
     }
 }
 
-fn text<'a>(bytes: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let at = number as usize;
-    let start = if at == 0 { 0 } else { ends[at - 1] };
-    &bytes[start..ends[at]]
+fn text<'a>(bytes: &'a str, ends: &[usize], number: Number) -> &'a str {
+    let index = number.index();
+    let start = if index == 0 { 0 } else { ends[index - 1] };
+    &bytes[start..ends[index]]
 }
 
 #[cfg(test)]
@@ -57,11 +81,11 @@ mod tests {
     fn a_text_keeps_its_number_and_a_new_one_gets_the_next() {
         let mut names = Names::default();
         let texts: Vec<String> = (0..1000).map(|number| format!("text {number}")).collect();
-        for (expected, text) in (0..).zip(&texts) {
+        for (expected, text) in Number::of_each(&texts) {
             assert_eq!(names.number(text), expected);
         }
-        assert_eq!((names.number("text 7"), names.number("")), (7, 1000));
-        assert_eq!((names.name(999), names.name(1000)), ("text 999".to_owned(), String::new()));
-        assert_eq!((names.find("text 8"), names.find("text")), (Some(8), None));
+        assert_eq!([names.number("text 7"), names.number("")], [7, 1000].map(Number::new));
+        assert_eq!([999, 1000].map(|index| names.name(Number::new(index))), ["text 999", ""]);
+        assert_eq!((names.find("text 8"), names.find("text")), (Some(Number::new(8)), None));
     }
 }

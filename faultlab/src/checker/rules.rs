@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Account, Judge, Violation,
-    facts::{Message, NEVER, NONE, Place},
+    Account, Checker, Violation,
+    facts::{Earliest, Message, Pair, Place, Receipt, Scope, add},
+    names::Number,
 };
 use crate::history::{Healed, Micros, Read};
 
@@ -12,46 +13,50 @@ const FINAL_LOG: &str = "the final log";
 const READ: &str = "a read after its receipt";
 const LOOKUP: &str = "a lookup after its receipt";
 
-impl Judge {
+/// By message.
+type FurtherPlaces = HashMap<Number, Vec<Number>>;
+
+impl Checker {
     /// All of them, rule by rule.
     pub(super) fn violations(&mut self) -> Vec<Violation> {
         let further = self.further_places();
-        let mut violations = self.dense();
-        violations.extend(self.once());
-        violations.extend(self.no_phantom());
-        violations.extend(self.intact());
-        violations.extend(self.receipts(&further));
-        violations.extend(self.replays());
-        violations.extend(self.real_time());
-        violations.extend(self.prefixes());
-        violations.extend(self.missed_by_reads());
-        violations.extend(self.shrunk());
-        violations.extend(self.lookups(&further));
+        let mut violations = Vec::new();
+        self.dense(&mut violations);
+        self.once(&mut violations);
+        self.no_phantom(&mut violations);
+        self.intact(&mut violations);
+        self.receipts(&further, &mut violations);
+        self.replays(&mut violations);
+        self.real_time(&mut violations);
+        self.prefixes(&mut violations);
+        self.missed_by_reads(&mut violations);
+        self.shrunk(&mut violations);
+        self.lookups(&further, &mut violations);
         violations.extend(self.vanished());
-        violations.extend(self.one_message_a_key());
-        violations.extend(self.conflicts_with_nobody());
+        self.one_message_a_key(&mut violations);
+        self.conflicts_without_an_owner(&mut violations);
         violations.append(&mut self.nonsense);
         violations.extend(self.progress());
         violations.extend(self.unresolved());
         violations.extend(accounts(&self.account));
         violations.extend(self.bounded());
-        violations.extend(vacuous(&self.account, self.part));
+        violations.extend(vacuous(&self.account, self.scope));
         violations
     }
 
-    fn text(&self, message: u32) -> String {
+    fn text(&self, message: Number) -> String {
         self.texts.name(message)
     }
 
     fn of(&self, place: Place) -> &Message {
-        &self.messages[place.message as usize]
+        &self.messages[place.message.index()]
     }
 
-    /// The places of messages that have more than one, but for their first.
-    fn further_places(&self) -> HashMap<u32, Vec<u32>> {
-        let mut further: HashMap<u32, Vec<u32>> = HashMap::new();
-        for (at, place) in (0..).zip(&self.log) {
-            if self.of(*place).place != at {
+    /// The records of messages that have more than one, but for their first.
+    fn further_places(&self) -> FurtherPlaces {
+        let mut further = FurtherPlaces::new();
+        for (at, place) in Number::of_each(&self.log) {
+            if self.of(*place).place != Some(at) {
                 further.entry(place.message).or_default().push(at);
             }
         }
@@ -59,140 +64,127 @@ impl Judge {
     }
 
     /// Whether the log has exactly this record.
-    fn has(&self, record: Place, further: &HashMap<u32, Vec<u32>>) -> bool {
-        let first = self.of(record).place;
+    fn has(&self, record: Place, further: &FurtherPlaces) -> bool {
         let further = further.get(&record.message).into_iter().flatten();
-        [first].iter().chain(further).any(|at| self.log.get(*at as usize) == Some(&record))
+        self.of(record).place.iter().chain(further).any(|at| self.log[at.index()] == record)
     }
 
-    fn dense(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn dense(&self, broken: &mut Vec<Violation>) {
         let mut expected = 1;
         for Place { sequence: found, .. } in &self.log {
-            if *found < expected || (*found > expected && !self.part) {
-                violations.push(Violation::Gap { expected, found: *found });
+            if *found < expected || (*found > expected && self.scope == Scope::WholeLog) {
+                broken.push(Violation::Gap { expected, found: *found });
             }
-            expected = if self.part { found.saturating_add(1) } else { expected + 1 };
-        }
-        violations
-    }
-
-    fn once(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        for (at, place) in (0..).zip(&self.log) {
-            let mut twice = |what: String, first: u32| {
-                let sequences = [self.log[first as usize].sequence, place.sequence];
-                violations.push(Violation::StoredTwice { what, sequences });
+            expected = match self.scope {
+                Scope::WholeLog => expected + 1,
+                Scope::OwnRecords => found.saturating_add(1),
             };
-            let message = self.of(*place).place;
-            if message != at {
-                twice(self.text(place.message), message);
-            }
-            let id = self.ids[place.uuid as usize].place;
-            if id != at {
-                twice(self.uuids.name(place.uuid), id);
-            }
         }
-        violations
     }
 
-    fn no_phantom(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn once(&self, broken: &mut Vec<Violation>) {
+        for (at, place) in Number::of_each(&self.log) {
+            let earlier = |first: Option<Number>| first.filter(|first| *first != at);
+            let mut twice = |what: String, first: Number| {
+                let sequences = [self.log[first.index()].sequence, place.sequence];
+                broken.push(Violation::StoredTwice { what, sequences });
+            };
+            if let Some(first) = earlier(self.of(*place).place) {
+                twice(self.text(place.message), first);
+            }
+            if let Some(first) = earlier(self.ids[place.uuid.index()].place) {
+                twice(self.uuids.name(place.uuid), first);
+            }
+        }
+    }
+
+    fn no_phantom(&self, broken: &mut Vec<Violation>) {
         for place in &self.log {
             let message = self.of(*place);
             if !message.may_be_stored() {
                 let (message, sequence) = (self.text(place.message), place.sequence);
-                violations.push(Violation::Phantom { message, sequence });
+                broken.push(Violation::Phantom { message, sequence });
             }
         }
-        violations
     }
 
-    fn intact(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn intact(&self, broken: &mut Vec<Violation>) {
         for place in &self.log {
-            let acknowledged = self.ids[place.uuid as usize].messages;
-            let other = acknowledged.iter().find(|other| ![NONE, place.message].contains(other));
-            if let Some(other) = other {
-                violations.push(Violation::Altered {
+            let acknowledged = self.ids[place.uuid.index()].messages;
+            let mut acknowledged = acknowledged.into_iter().flatten();
+            if let Some(other) = acknowledged.find(|other| *other != place.message) {
+                broken.push(Violation::Altered {
                     uuid: self.uuids.name(place.uuid),
-                    acknowledged: self.text(*other),
+                    acknowledged: self.text(other),
                     stored: self.text(place.message),
                 });
             }
         }
-        violations
     }
 
-    fn receipts(&self, further: &HashMap<u32, Vec<u32>>) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        let with_receipt = (0..).zip(&self.messages).filter(|(_, message)| message.receipts > 0);
-        for (number, message) in with_receipt {
+    fn receipts(&self, further: &FurtherPlaces, broken: &mut Vec<Violation>) {
+        for (number, message) in Number::of_each(&self.messages) {
+            let Some(Receipt { uuid, sequence }) = message.receipt else { continue };
             let text = || self.text(number);
             if message.receipts_differ {
-                violations.push(Violation::ReceiptsDiffer { message: text() });
+                broken.push(Violation::ReceiptsDiffer { message: text() });
             }
             if message.conflict {
-                violations.push(Violation::FalseConflict { message: text() });
+                broken.push(Violation::FalseConflict { message: text() });
             }
             if message.refused {
-                violations.push(Violation::FalseRefusal { message: text() });
+                broken.push(Violation::FalseRefusal { message: text() });
             }
-            let (sequence, uuid) = (message.sequence, message.uuid);
             if !self.has(Place { sequence, message: number, uuid }, further) {
                 let (message, seen_in) = (text(), FINAL_LOG);
-                violations.push(Violation::Lost { message, sequence, seen_in });
+                broken.push(Violation::Lost { message, sequence, seen_in });
             }
         }
-        violations
     }
 
-    fn replays(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn replays(&self, broken: &mut Vec<Violation>) {
         for replay in &self.replays {
-            let [first, second] = self.messages[replay.message as usize].invoked;
-            let other = if replay.invoked == first { second } else { first };
-            if other > replay.ended {
-                violations.push(Violation::ReplayOfNothing { message: self.text(replay.message) });
+            let [first, second] = self.messages[replay.message.index()].invoked;
+            let other = if first == replay.invoked { second } else { first };
+            if other.is_after(replay.ended) {
+                broken.push(Violation::ReplayOfNothing { message: self.text(replay.message) });
             }
         }
-        violations
     }
 
-    fn real_time(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn real_time(&self, broken: &mut Vec<Violation>) {
         // Walking backwards: the earliest receipt among all records that come later in the log.
-        let mut earliest = (NEVER, NONE);
+        let mut earliest = (Earliest::default(), None);
         for place in self.log.iter().rev() {
             let message = self.of(*place);
-            if message.may_be_stored() && earliest.0 < message.invoked[0] {
-                violations.push(Violation::OutOfOrder {
-                    acknowledged: self.text(earliest.1),
+            if let (at, Some(acknowledged)) = earliest
+                && message.may_be_stored()
+                && at < message.invoked[0]
+            {
+                broken.push(Violation::OutOfOrder {
+                    acknowledged: self.text(acknowledged),
                     sent_later: self.text(place.message),
                 });
             }
-            earliest = earliest.min((message.acknowledged, place.message));
+            earliest = earliest.min((message.acknowledged, Some(place.message)));
         }
-        violations
     }
 
-    fn prefixes(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn prefixes(&self, broken: &mut Vec<Violation>) {
         for read in &self.reads {
             let differs = |(count, chain): &(u64, u32)| {
                 let before = usize::try_from(*count).ok().and_then(|count| count.checked_sub(1));
                 before.and_then(|before| self.chains.get(before)) != Some(chain)
             };
             if let Some((sequence, _)) = read.shown.marks().find(differs) {
-                violations.push(Violation::NotAPrefix { sequence });
+                broken.push(Violation::NotAPrefix { sequence });
             }
         }
-        violations
     }
 
     /// What had a receipt before a whole read began and is not among what it showed. A message is named
     /// once, however many reads miss it.
-    fn missed_by_reads(&self) -> Vec<Violation> {
+    fn missed_by_reads(&self, broken: &mut Vec<Violation>) {
         let mut reads: Vec<&Read> = self.reads.iter().filter(|read| read.complete).collect();
         reads.sort_by_key(|read| read.began);
         // The fewest records that a read from here on showed.
@@ -203,16 +195,15 @@ impl Judge {
             fewest.push((read.began, least));
         }
         fewest.reverse();
-        let mut violations = Vec::new();
-        for (number, message) in (0..).zip(&self.messages) {
-            let later = fewest.partition_point(|(began, _)| *began <= message.acknowledged);
+        for (number, message) in Number::of_each(&self.messages) {
+            let is_later = |began: Micros| message.acknowledged.is_before(began);
+            let later = fewest.partition_point(|(began, _)| !is_later(*began));
             let Some((_, least)) = fewest.get(later) else { continue };
-            if message.place == NONE || u64::from(message.place) >= *least {
-                let (message, sequence) = (self.text(number), message.sequence);
-                violations.push(Violation::Lost { message, sequence, seen_in: READ });
+            if message.place.is_none_or(|place| place.index() as u64 >= *least) {
+                let (message, sequence) = (self.text(number), message.sequence());
+                broken.push(Violation::Lost { message, sequence, seen_in: READ });
             }
         }
-        violations
     }
 
     /// The ends of reads, in order, each with the most that was shown by then.
@@ -228,58 +219,52 @@ impl Judge {
         ended
     }
 
-    fn shrunk(&self) -> Vec<Violation> {
+    fn shrunk(&self, broken: &mut Vec<Violation>) {
         let shown = self.most_shown();
-        let mut violations = Vec::new();
         for read in self.reads.iter().filter(|read| read.complete) {
             let before = before(&shown, read.began);
             let after = read.shown.count();
             if before > after {
-                violations.push(Violation::Shrunk { before, after });
+                broken.push(Violation::Shrunk { before, after });
             }
         }
-        violations
     }
 
-    fn lookups(&self, further: &HashMap<u32, Vec<u32>>) -> Vec<Violation> {
-        let mut violations = Vec::new();
+    fn lookups(&self, further: &FurtherPlaces, broken: &mut Vec<Violation>) {
         for lookup in &self.lookups {
             match lookup.found {
                 Some(found) if found.uuid != lookup.uuid || !self.has(found, further) => {
-                    violations.push(Violation::NotAPrefix { sequence: found.sequence });
+                    broken.push(Violation::NotAPrefix { sequence: found.sequence });
                 }
                 Some(_) => {}
                 None => {
-                    let id = &self.ids[lookup.uuid as usize];
-                    if id.acknowledged < lookup.began {
-                        let number = id.messages[0];
-                        let sequence = self.messages[number as usize].sequence;
+                    let id = &self.ids[lookup.uuid.index()];
+                    if let [Some(number), _] = id.messages
+                        && id.acknowledged.is_before(lookup.began)
+                    {
+                        let sequence = self.messages[number.index()].sequence();
                         let message = self.text(number);
-                        violations.push(Violation::Lost { message, sequence, seen_in: LOOKUP });
+                        broken.push(Violation::Lost { message, sequence, seen_in: LOOKUP });
                     }
                 }
             }
         }
-        violations
     }
 
     /// What a lookup or a read had found, and a later one of the other kind, or a later lookup, does not.
     fn vanished(&self) -> Vec<Violation> {
         let shown = self.most_shown();
-        let place = |uuid: u32| match self.ids[uuid as usize].place {
-            NONE => None,
-            place => Some(u64::from(place)),
-        };
+        let place = |uuid: Number| self.ids[uuid.index()].place.map(|place| place.index() as u64);
         let missing = self.lookups.iter().filter(|lookup| lookup.found.is_none());
         let missing = missing.filter(|lookup| {
             let was_read = place(lookup.uuid) < Some(before(&shown, lookup.began));
-            let found = self.ids[lookup.uuid as usize].found;
-            found < lookup.began || was_read && place(lookup.uuid).is_some()
+            let found = self.ids[lookup.uuid.index()].found;
+            found.is_before(lookup.began) || was_read && place(lookup.uuid).is_some()
         });
-        let mut vanished: BTreeSet<u32> = missing.map(|lookup| lookup.uuid).collect();
+        let mut vanished: BTreeSet<Number> = missing.map(|lookup| lookup.uuid).collect();
         for read in self.reads.iter().filter(|read| read.complete) {
             let found = self.lookups.iter().filter(|lookup| {
-                self.ids[lookup.uuid as usize].found < read.began
+                self.ids[lookup.uuid.index()].found.is_before(read.began)
                     && place(lookup.uuid) >= Some(read.shown.count())
             });
             vanished.extend(found.map(|lookup| lookup.uuid));
@@ -289,71 +274,67 @@ impl Judge {
     }
 
     /// Each key with each message that was sent with it.
-    fn messages_by_key(&self) -> impl Iterator<Item = (u32, u32)> {
-        let first = (0..).zip(&self.messages).map(|(number, message)| (message.key, number));
-        first.filter(|(key, _)| *key != NONE).chain(self.more_keys.iter().copied())
+    fn messages_by_key(&self) -> impl Iterator<Item = (Number, Number)> {
+        let first = Number::of_each(&self.messages)
+            .filter_map(|(number, message)| Some((message.key?, number)));
+        first.chain(self.more_keys.iter().copied())
     }
 
-    fn one_message_a_key(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        let mut stored: HashMap<u32, u32> = HashMap::new();
-        let mut acknowledged: HashMap<u32, u32> = HashMap::new();
+    fn one_message_a_key(&self, broken: &mut Vec<Violation>) {
+        let (mut stored, mut acknowledged) = (HashMap::new(), HashMap::new());
         for (key, number) in self.messages_by_key() {
-            let message = &self.messages[number as usize];
-            if message.place != NONE {
-                let owner = *stored.entry(key).or_insert(number);
-                if owner != number {
-                    let (key, messages) = (self.keys.name(key), [owner, number]);
-                    let messages = messages.map(|number| self.text(number));
-                    violations.push(Violation::KeySharedBy { key, messages });
-                }
+            let message = &self.messages[number.index()];
+            let other = |owners: &mut HashMap<Number, Number>| {
+                let owner = *owners.entry(key).or_insert(number);
+                let named = || (self.keys.name(key), [owner, number].map(|it| self.text(it)));
+                (owner != number).then(named)
+            };
+            if message.place.is_some()
+                && let Some((key, messages)) = other(&mut stored)
+            {
+                broken.push(Violation::KeySharedBy { key, messages });
             }
-            if message.receipts > 0 {
-                let owner = *acknowledged.entry(key).or_insert(number);
-                if owner != number {
-                    let (key, messages) = (self.keys.name(key), [owner, number]);
-                    let messages = messages.map(|number| self.text(number));
-                    violations.push(Violation::ConflictAccepted { key, messages });
-                }
+            if message.receipt.is_some()
+                && let Some((key, messages)) = other(&mut acknowledged)
+            {
+                broken.push(Violation::ConflictAccepted { key, messages });
             }
         }
-        violations
     }
 
     /// Messages without a receipt that were called a conflict, though no other one may be stored under
     /// their key, or has it for an id.
-    fn conflicts_with_nobody(&self) -> Vec<Violation> {
+    fn conflicts_without_an_owner(&self, broken: &mut Vec<Violation>) {
         // Of each key in question, two messages that may be stored.
-        let mut owners: HashMap<u32, [u32; 2]> = HashMap::new();
-        owners.extend(self.conflicts.iter().map(|(_, key)| (*key, [NONE; 2])));
+        let mut owners: HashMap<Number, Pair> = HashMap::new();
+        let keys = self.conflicts.iter().filter_map(|(_, key)| *key);
+        owners.extend(keys.map(|key| (key, Pair::default())));
         for (key, number) in self.messages_by_key() {
-            let may_own = self.messages[number as usize].may_be_stored();
-            match owners.get_mut(&key) {
-                Some([first, _]) if may_own && *first == NONE => *first = number,
-                Some([first, second]) if may_own && *first != number => *second = number,
-                Some(_) | None => {}
+            if let Some(pair) = owners.get_mut(&key)
+                && self.messages[number.index()].may_be_stored()
+            {
+                add(pair, number);
             }
         }
-        let mut violations = Vec::new();
         for (number, key) in &self.conflicts {
-            let id = (*key != NONE).then(|| self.uuids.find(&self.keys.name(*key))).flatten();
-            let with_id = id.map_or([NONE; 2], |id| self.ids[id as usize].messages);
-            let mut others = owners[key].into_iter().chain(with_id);
-            let has_owner = others.any(|other| ![NONE, *number].contains(&other));
-            if !has_owner && self.messages[*number as usize].receipts == 0 {
-                violations.push(Violation::FalseConflict { message: self.text(*number) });
+            let with_key = key.and_then(|key| owners.get(&key).copied()).unwrap_or_default();
+            let id = key.and_then(|key| self.uuids.find(&self.keys.name(key)));
+            let with_id = id.map(|id| self.ids[id.index()].messages).unwrap_or_default();
+            let mut others = with_key.into_iter().chain(with_id).flatten();
+            let has_owner = others.any(|other| other != *number);
+            if !has_owner && self.messages[number.index()].receipt.is_none() {
+                broken.push(Violation::FalseConflict { message: self.text(*number) });
             }
         }
-        violations
     }
 
     fn progress(&self) -> Vec<Violation> {
         let stalled = self.recoveries.iter().filter(|recovery| {
             let at = recovery.healed.at;
-            let is_new = |message: &Message| message.was_sent() && message.sent >= at;
+            let is_new = |message: &Message| message.sent.happened() && !message.sent.is_before(at);
             let mut stored = recovery.acknowledged.iter();
             self.messages.iter().any(is_new)
-                && !stored.any(|number| is_new(&self.messages[*number as usize]))
+                && !stored.any(|number| is_new(&self.messages[number.index()]))
         });
         stalled
             .map(|recovery| {
@@ -364,10 +345,10 @@ impl Judge {
     }
 
     fn unresolved(&self) -> Vec<Violation> {
-        let open =
-            |message: &Message| message.retried && message.receipts == 0 && !message.turned_down;
-        (0..)
-            .zip(&self.messages)
+        let open = |message: &Message| {
+            message.retried && message.receipt.is_none() && !message.turned_down
+        };
+        Number::of_each(&self.messages)
             .filter(|(_, message)| open(message))
             .map(|(number, _)| Violation::Unresolved { message: self.text(number) })
             .collect()
@@ -391,7 +372,8 @@ fn accounts(account: &Account) -> Option<Violation> {
     (stored != explained).then_some(Violation::Unaccounted { stored, explained })
 }
 
-fn vacuous(account: &Account, part: bool) -> Option<Violation> {
+fn vacuous(account: &Account, scope: Scope) -> Option<Violation> {
     let (unknown, absorbed) = (account.unknown, account.absorbed);
-    ((unknown == 0 && !part) || absorbed == 0).then_some(Violation::Vacuous { unknown, absorbed })
+    ((unknown == 0 && scope == Scope::WholeLog) || absorbed == 0)
+        .then_some(Violation::Vacuous { unknown, absorbed })
 }

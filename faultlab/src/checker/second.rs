@@ -1,4 +1,4 @@
-//! Asks the second judge, `check.py` beside this package, and holds its verdicts against those of the
+//! Asks the second checker, `check.py` beside this package, and holds its verdicts against those of the
 //! first.
 
 use std::{
@@ -13,10 +13,10 @@ use serde::Deserialize;
 use super::{Account, Verdict, verdict_of_kept};
 use crate::{history::Kept, resources::Usage};
 
-/// Where the second judge is.
+/// Where the second checker is.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/check.py");
 
-/// What the second judge says of one kept run.
+/// The verdict of the second checker on one kept run.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SecondVerdict {
     /// What did not hold.
@@ -35,16 +35,16 @@ enum Answer {
     Unreadable { error: String },
 }
 
-/// The second judge, which goes on to run until this is dropped.
+/// The second checker, which goes on to run until this is dropped.
 #[derive(Debug)]
-pub struct SecondJudge {
+pub struct SecondChecker {
     python: Child,
     /// Closed to end it.
     questions: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
-impl SecondJudge {
+impl SecondChecker {
     /// Starts it.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl SecondJudge {
         Ok(Self { python, questions, answers: BufReader::new(answers) })
     }
 
-    /// What it says of the run kept in `dir`.
+    /// Its verdict on the run kept in `dir`.
     ///
     /// # Errors
     /// It cannot read the run, or has ended.
@@ -73,13 +73,13 @@ impl SecondJudge {
         }
     }
 
-    /// Its process.
+    /// The id of its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.python.id()
     }
 
-    /// What it uses of memory and files.
+    /// Its use of memory and files.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage::of(self.pid()).unwrap_or_default()
@@ -89,7 +89,7 @@ impl SecondJudge {
     ///
     /// # Errors
     /// They do not agree on what is broken, on whether anything was tested and on all figures, or one
-    /// of them cannot judge.
+    /// of them cannot run.
     pub fn agreed(&mut self, dir: &Path) -> io::Result<Verdict> {
         self.verdict(dir)?.agreed(verdict_of_kept(&Kept::new(dir))?)
     }
@@ -106,12 +106,12 @@ impl SecondVerdict {
         if self == (Self { broken, vacuous, account }) {
             Ok(first)
         } else {
-            Err(io::Error::other(format!("the judges do not agree: {first:?} and {self:?}")))
+            Err(io::Error::other(format!("the checkers do not agree: {first:?} and {self:?}")))
         }
     }
 }
 
-impl Drop for SecondJudge {
+impl Drop for SecondChecker {
     fn drop(&mut self) {
         self.questions = None;
         // It fails only if it has ended already.

@@ -24,7 +24,7 @@ pub enum Violation {
         /// Where it is.
         sequences: [u64; 2],
     },
-    /// Stored, but nobody sent it, or every answer said that it was not taken.
+    /// Stored, but it was never sent, or every answer said that it was not taken.
     Phantom {
         /// The text.
         message: String,
@@ -45,7 +45,7 @@ pub enum Violation {
         /// The text.
         message: String,
     },
-    /// "Stored before" was said of a message that nobody had sent before.
+    /// "Stored before" was said of a message that was not sent before.
     ReplayOfNothing {
         /// The text.
         message: String,

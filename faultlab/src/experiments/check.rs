@@ -1,10 +1,8 @@
-//! `faultlab check`: judges a kept history again.
+//! `faultlab check`: checks a kept history again.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
+
+use super::{say, show};
 
 pub use crate::history::{HISTORY_FILE, LOG_FILE};
 use crate::{
@@ -29,12 +27,11 @@ pub fn run(args: &Args) -> ExitCode {
     let verdict = match verdict_of_kept(&Kept::new(&args.dir)) {
         Ok(verdict) => verdict,
         Err(error) => {
-            // Without anybody to read it, the code still says it.
-            let _ = writeln!(io::stderr(), "{}: {error}", args.dir.display());
+            say(&format!("{}: {error}", args.dir.display()));
             return 2.into();
         }
     };
-    let _ = write!(io::stdout(), "{}", text(&verdict));
+    show(&text(&verdict));
     let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
     match verdict.violations.iter().all(vacuous) {
         _ if verdict.violations.is_empty() => 0.into(),
@@ -58,7 +55,7 @@ fn text(verdict: &Verdict) -> String {
         (true, true) => "nothing broken, but nothing tested".to_owned(),
         (true, false) => "nothing broken".to_owned(),
     });
-    lines.join("\n") + "\n"
+    lines.join("\n")
 }
 
 const fn rows(account: &Account) -> [(&'static str, usize); 13] {

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::{Account, account, broken},
+    cluster::{Cluster, Programs},
     history::Attempt,
     load::{Client, Ledger, read_records},
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// Where the clock stands after each jump, from where it should.
@@ -44,9 +44,9 @@ pub struct Args {
     stay: u64,
 }
 
-/// What came of the jumps.
+/// The results of the jumps.
 #[derive(Debug, Clone, Default)]
-pub struct Jumped {
+pub struct Results {
     /// Jumps of the clock.
     pub jumps: usize,
     /// Whether the log has times of several years: the clock has really jumped.
@@ -55,12 +55,12 @@ pub struct Jumped {
     pub account: Account,
     /// The longest answer.
     pub slowest: Duration,
-    /// Broken promises, in words.
+    /// Descriptions of broken promises.
     pub wrong: Vec<String>,
 }
 
-impl Jumped {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self) -> Goals {
         let mut goals = Goals::default();
@@ -79,39 +79,39 @@ impl Jumped {
 
 /// Lets the clock jump, and prints the goals.
 pub async fn run(args: &Args) -> ExitCode {
-    let jumped = measure(Duration::from_millis(args.stay)).await;
-    if let Ok(jumped) = &jumped {
-        jumped.wrong.iter().for_each(|wrong| say(wrong));
+    let results = measure(Duration::from_millis(args.stay)).await;
+    if let Ok(results) = &results {
+        results.wrong.iter().for_each(|wrong| say(wrong));
     }
-    conclude(jumped.map(|jumped| jumped.goals()))
+    conclude(results.map(|results| results.goals()))
 }
 
 /// Lets the clock jump from place to place, and stand at each for `stay`.
 ///
 /// # Errors
-/// [`CannotRun`]: there is no libfaketime, or the services do not come up.
-pub async fn measure(stay: Duration) -> Result<Jumped, CannotRun> {
+/// [`NotRun`]: there is no libfaketime, or the services do not come up.
+pub async fn measure(stay: Duration) -> Result<Results, NotRun> {
     let library = LIBRARIES.iter().map(PathBuf::from).find(|library| library.is_file());
-    let library = library.ok_or_else(|| CannotRun::Missing("libfaketime".to_owned()))?;
+    let library = library.ok_or_else(|| NotRun::Missing("libfaketime".to_owned()))?;
     let scratch = Scratch::new("clock")?;
     let clock = scratch.path().join("clock");
     set(&clock, "+0")?;
     let mut programs = Programs::built()?;
     programs.logging = shifted(&library, &clock, &programs.logging)?;
     programs.facade = shifted(&library, &clock, &programs.facade)?;
-    let mut trio = Trio::start(programs, scratch.path()).await?;
+    let mut cluster = Cluster::start(programs, scratch.path()).await?;
 
     let ledger = Ledger::start();
-    let client = trio.client();
-    let mut jumped = Jumped::default();
+    let client = cluster.client();
+    let mut results = Results::default();
     let jumping = async {
         for place in JUMPS {
             set(&clock, place)?;
-            jumped.jumps += 1;
+            results.jumps += 1;
             tokio::time::sleep(stay).await;
         }
         ledger.run().stop();
-        Ok::<(), CannotRun>(())
+        Ok::<(), NotRun>(())
     };
     let posting =
         futures_util::future::join_all((0..CLIENTS).map(|name| post_on(&ledger, &client, name)));
@@ -119,44 +119,44 @@ pub async fn measure(stay: Duration) -> Result<Jumped, CannotRun> {
     jumps?;
     // Far in the past, and after a restart: what is known stays known.
     set(&clock, "-26y")?;
-    trio.restart_logging().await?;
-    trio.ready().await?;
+    cluster.restart_logging().await?;
+    cluster.ready().await?;
     ledger.repeat(&client).await;
 
     let history = ledger.history();
     let took = |attempt: &Attempt| attempt.ended.saturating_sub(attempt.invoked);
     let slowest = history.attempts.iter().map(took).max().unwrap_or_default();
-    jumped.slowest = Duration::from_micros(slowest);
-    let years = years(&trio).await;
-    jumped.seen = years.len() > 2;
+    results.slowest = Duration::from_micros(slowest);
+    let years = years(&cluster).await;
+    results.seen = years.len() > 2;
     match read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete) {
-        None => jumped.wrong.push("the log cannot be read".to_owned()),
+        None => results.wrong.push("the log cannot be read".to_owned()),
         Some((_, log)) => {
-            jumped.account = account(&history, &log);
+            results.account = account(&history, &log);
             let violations = broken(&history, &log);
-            jumped.wrong.extend(violations.iter().map(|violation| format!("{violation:.200?}")));
+            results.wrong.extend(violations.iter().map(|violation| format!("{violation:.200?}")));
         }
     }
-    Ok(jumped)
+    Ok(results)
 }
 
 /// The years in which the log says that its messages were stored.
-async fn years(trio: &Trio) -> std::collections::BTreeSet<String> {
-    let log = trio.client().text().await.unwrap_or_default();
+async fn years(cluster: &Cluster) -> std::collections::BTreeSet<String> {
+    let log = cluster.client().text().await.unwrap_or_default();
     let times = log.split("\"stored_at\":\"").skip(1);
     times.filter_map(|time| time.get(..4).map(str::to_owned)).collect()
 }
 
-/// The clock of whoever follows the file `clock` stands at `place`.
+/// Sets the clock of the programs that follow the file `clock` to `place`.
 fn set(clock: &Path, place: &str) -> io::Result<()> {
-    // In one moment: nobody must read half of it.
+    // A rename is atomic: no program reads half of it.
     let next = clock.with_extension("next");
     fs::write(&next, place)?;
     fs::rename(&next, clock)
 }
 
 /// `program` with a wall clock that follows the file `clock`.
-fn shifted(library: &Path, clock: &Path, program: &[OsString]) -> Result<Vec<OsString>, CannotRun> {
+fn shifted(library: &Path, clock: &Path, program: &[OsString]) -> Result<Vec<OsString>, NotRun> {
     let setting = |name: &str, value: &Path| {
         let mut setting = OsString::from(name);
         setting.push("=");

@@ -10,23 +10,37 @@ use std::{
 use tempfile::TempDir;
 
 use super::Goals;
-use crate::{processes::ProcessError, trio::TrioError};
+use crate::{
+    cluster::ClusterError, open_loop::Unreadable, processes::ProcessError, programs::ToolError,
+};
 
-/// Why an experiment says nothing.
+/// Why an experiment found nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum CannotRun {
-    /// Something is missing here.
+pub enum NotRun {
+    /// This machine lacks something.
     #[error("NOT RUN: it needs {0}")]
     Missing(String),
-    /// The services do not come up without any harm.
+    /// The services do not start without any harm.
     #[error(transparent)]
-    Trio(#[from] TrioError),
-    /// A service does not.
+    Cluster(#[from] ClusterError),
+    /// One service does not.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// Its files could not be written or read.
-    #[error("{0}")]
-    Files(#[from] io::Error),
+    /// A program, a directory, a file or a connection is not there or failed.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// There is no whole log to check.
+    #[error(transparent)]
+    Log(#[from] Unreadable),
+}
+
+impl From<ToolError> for NotRun {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Missing(what) => Self::Missing(what),
+            ToolError::System(error) => Self::System(error),
+        }
+    }
 }
 
 /// A directory for one experiment: gone with it, or kept if something is to be seen there.
@@ -54,7 +68,7 @@ impl Scratch {
 
 /// Tells how far an experiment is.
 pub(crate) fn say(what: &str) {
-    // Without anybody to read it, the exit code still says how it ended.
+    // If standard error is closed, the exit code still says how it ended.
     let _ = writeln!(io::stderr(), "{what}");
 }
 

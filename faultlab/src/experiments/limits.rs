@@ -1,20 +1,19 @@
-//! `faultlab limits`: the logging service with less than it wants of what the operating system gives
-//! a process: size of a file, open files, memory. It may refuse, and it may end; it must not promise
-//! what it does not keep.
+//! `faultlab limits`: the logging service under limits of the operating system: size of a file, open files,
+//! memory. It may refuse, and it may end. It must not break a promise.
 
 use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
 
 use tokio::net::TcpStream;
 
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
     checker::broken,
+    cluster::{Cluster, Programs},
     history::Outcome,
     load::{Client, Ledger, read_records},
     nemesis::Link,
     processes::ProcessError,
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// How often the service is looked at.
@@ -23,7 +22,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Times a post is repeated in the end.
 const SETTLE_TRIES: usize = 5;
 
-/// Nothing to choose.
+/// It has no options.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -81,7 +80,6 @@ const OPEN_FILES: Case = Case { flood: 600, sizes: &[40_000; 24], must_store: tr
 
 const MEMORY: Case = Case { sizes: &[300_000; 3], clients: 8, ..FILE_SIZE };
 
-/// One of each kind, for a test.
 const FEW: [&str; 4] = [
     "file size, as an error",
     "file size, as a signal",
@@ -89,9 +87,18 @@ const FEW: [&str; 4] = [
     "32 MiB of memory",
 ];
 
-/// What came of all limits.
+/// Which limits to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cases {
+    /// All of them.
+    All,
+    /// One of each kind, for a test.
+    Few,
+}
+
+/// The results over all limits.
 #[derive(Debug, Clone, Default)]
-pub struct Limits {
+pub struct Results {
     /// Cases that were to be tried.
     pub planned: usize,
     /// Cases that were tried.
@@ -100,12 +107,12 @@ pub struct Limits {
     pub ended: usize,
     /// Messages with a receipt.
     pub acknowledged: usize,
-    /// What is wrong, in words.
+    /// Descriptions of what is wrong.
     pub wrong: Vec<String>,
 }
 
-impl Limits {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self) -> Goals {
         let mut goals = Goals::default();
@@ -120,64 +127,64 @@ impl Limits {
 
 /// Tries all limits, and prints the goals.
 pub async fn run(_: &Args) -> ExitCode {
-    conclude(measure(false, &mut say).await.map(|limits| limits.goals()))
+    conclude(measure(Cases::All, &mut say).await.map(|results| results.goals()))
 }
 
-/// Tries all limits, or a `few` of them.
+/// Tries the limits in `cases`.
 ///
 /// # Errors
-/// [`CannotRun`]: a tool is missing, or the services do not come up without a limit.
-pub async fn measure(few: bool, progress: &mut dyn FnMut(&str)) -> Result<Limits, CannotRun> {
+/// [`NotRun`]: a tool is missing, or the services do not come up without a limit.
+pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Results, NotRun> {
     let scratch = Scratch::new("limits")?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
-    // What a limit refuses stays refused: no need to ask for long.
+    // What a limit refuses stays refused: long timeouts are not needed.
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "4s"];
     programs.facade.extend(timeouts.map(OsString::from));
     let program = programs.logging.clone();
-    let mut trio = Trio::start(programs, scratch.path()).await?;
-    let mut limits = Limits::default();
-    let cases = CASES.into_iter().filter(|case| !few || FEW.contains(&case.name));
+    let mut cluster = Cluster::start(programs, scratch.path()).await?;
+    let mut results = Results::default();
+    let cases = CASES.into_iter().filter(|case| cases == Cases::All || FEW.contains(&case.name));
     for (number, case) in cases.enumerate() {
-        limits.planned += 1;
+        results.planned += 1;
         let dir = scratch.path().join(number.to_string());
         fs::create_dir_all(&dir)?;
-        let before = limits.wrong.len();
-        case.run(&mut trio, &program, &dir, &mut limits).await?;
-        for wrong in limits.wrong.iter().skip(before) {
+        let before = results.wrong.len();
+        case.run(&mut cluster, &program, &dir, &mut results).await?;
+        for wrong in results.wrong.iter().skip(before) {
             progress(wrong);
         }
-        progress(&format!("{}: ended {} times so far", case.name, limits.ended));
+        progress(&format!("{}: ended {} times so far", case.name, results.ended));
     }
-    Ok(limits)
+    Ok(results)
 }
 
 impl Case {
     async fn run(
         self,
-        trio: &mut Trio,
+        cluster: &mut Cluster,
         program: &[OsString],
         dir: &Path,
-        limits: &mut Limits,
-    ) -> Result<(), CannotRun> {
+        results: &mut Results,
+    ) -> Result<(), NotRun> {
         let mut command = Vec::new();
         for (place, word) in self.before.iter().enumerate() {
             let is_tool = place == 0 || *word == "prlimit";
             command.push(if is_tool { tool(word)?.into() } else { OsString::from(word) });
         }
         command.extend_from_slice(program);
-        let started = match trio.replace_logging(command, dir).await {
+        let started = match cluster.replace_logging(command, dir).await {
             Ok(()) => true,
             Err(ProcessError::NotUp { .. }) => false,
             Err(error) => return Err(error.into()),
         };
         let ledger = Ledger::start();
-        let client = trio.client();
+        let client = cluster.client();
         let mut flooding = Vec::new();
         if started && self.flood > 0 {
-            // The facade comes first, as it does in life.
+            // The facade connects first, as in production.
             ledger.post(&client, "first", Some("first")).await;
-            flooding = flood(trio, self.flood).await;
+            flooding = flood(cluster, self.flood).await;
         }
         {
             let work = self.post(&ledger, &client);
@@ -185,36 +192,36 @@ impl Case {
             let over = started
                 && tokio::select! {
                     () = &mut work => true,
-                    ended = ended(trio) => { ended?; false }
+                    ended = ended(cluster) => { ended?; false }
                 };
-            limits.ended += usize::from(!over);
+            results.ended += usize::from(!over);
             if self.must_store && (!over || ledger.acknowledged() < self.sizes.len()) {
                 let stored = ledger.acknowledged();
-                limits.wrong.push(format!(
+                results.wrong.push(format!(
                     "{}: {stored} of {} stored",
                     self.name,
                     self.sizes.len()
                 ));
             }
             drop(flooding);
-            trio.replace_logging(program.to_vec(), dir).await?;
+            cluster.replace_logging(program.to_vec(), dir).await?;
             if !over {
                 work.await;
             }
         }
         ledger.settle(&client, SETTLE_TRIES).await;
         ledger.repeat(&client).await;
-        limits.tried += 1;
-        limits.acknowledged += ledger.acknowledged();
+        results.tried += 1;
+        results.acknowledged += ledger.acknowledged();
         let read = read_records(&client, ledger.run()).await;
         let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
-            limits.wrong.push(format!("{}: the log cannot be read", self.name));
+            results.wrong.push(format!("{}: the log cannot be read", self.name));
             return Ok(());
         };
         let violations = broken(&ledger.history(), &log);
         let told = violations.iter().take(3).map(|it| format!("{}: {it:.80?}", self.name));
-        limits.wrong.extend(told);
-        trio.logging.kill()?;
+        results.wrong.extend(told);
+        cluster.logging.kill()?;
         Ok(())
     }
 
@@ -234,16 +241,16 @@ impl Case {
 }
 
 /// Opens connections that say nothing, as many as succeed.
-async fn flood(trio: &Trio, connections: usize) -> Vec<TcpStream> {
+async fn flood(cluster: &Cluster, connections: usize) -> Vec<TcpStream> {
     let mut flood = Vec::new();
     for _ in 0..connections {
-        flood.extend(TcpStream::connect(trio.link(Link::Logging).address()).await.ok());
+        flood.extend(TcpStream::connect(cluster.link(Link::Logging).address()).await.ok());
     }
     flood
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<(), CannotRun> {
-    while trio.logging.ended(POLL).await?.is_none() {}
+async fn ended(cluster: &mut Cluster) -> Result<(), NotRun> {
+    while cluster.logging.ended(POLL).await?.is_none() {}
     Ok(())
 }

@@ -1,9 +1,8 @@
-//! Experiments: each does one kind of harm to the real services, measures, and compares what it
-//! found with a goal.
+//! Experiments: each does one kind of harm to the real services, and compares the results with goals.
 //!
-//! - [`Goals`]: what was to be reached, and what was
-//! - [`check`]: no harm: judges a kept history again
-//! - [`scale`]: no harm: judges a long history, and measures that
+//! - [`Goals`]: what should be reached, and what was found
+//! - [`check`]: no harm: checks a kept history again
+//! - [`scale`]: no harm: checks a long history, and measures the cost
 //! - [`attack`]: clients that abuse the ports of the services
 //! - [`overload`]: more messages than can be stored
 //! - [`clock`]: a wall clock that jumps
@@ -25,15 +24,15 @@ pub mod sweep;
 
 use std::{fmt, process::ExitCode};
 
-pub use self::common::CannotRun;
+pub use self::common::NotRun;
 pub(crate) use self::common::{Scratch, conclude, say, show};
 
-/// What `faultlab` can be asked for.
+/// The experiments of `faultlab`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Experiment {
-    /// Judge the history that a run kept
+    /// Check the history that a run kept
     Check(check::Args),
-    /// Judge a long history, and measure that
+    /// Check a long history, and measure the cost
     Scale(scale::Args),
     /// Harm the logging service at each of its system calls, one run each
     Sweep(sweep::Args),

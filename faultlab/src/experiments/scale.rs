@@ -1,4 +1,4 @@
-//! `faultlab scale`: what it takes to judge a long run.
+//! `faultlab scale`: what it takes to check a long run.
 //!
 //! The run is made up, and a good one: every eighth message is repeated, every hundredth attempt has no
 //! known outcome, every hundredth message is looked up, and a reader reads the whole log again and again.
@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
-    checker::{SecondJudge, SecondVerdict, Verdict, verdict_of_kept},
+    checker::{SecondChecker, SecondVerdict, Verdict, verdict_of_kept},
     history::{
         Attempt, Event, HISTORY_FILE, Head, Kept, LOG_FILE, Lookup, Outcome, Read, Record, Shown,
     },
@@ -28,24 +28,24 @@ const GIB: u64 = 1024 * 1024 * 1024;
 /// How long a run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Attempts in the run to judge
+    /// Attempts in the run to check
     #[arg(long, default_value_t = 10_000_000)]
     attempts: u64,
 
-    /// Most gigabytes the judge may use
+    /// Most gigabytes the checker may use
     #[arg(long, value_name = "GIB", default_value_t = 4)]
     memory: u64,
 
-    /// Most minutes the judge may take
+    /// Most minutes the checker may take
     #[arg(long, value_name = "MINUTES", default_value_t = 10)]
     minutes: u64,
 
-    /// Ask the second judge, too: it takes several times as long
+    /// Ask the second checker, too: it takes several times as long
     #[arg(long)]
     second: bool,
 }
 
-/// What one judge took.
+/// What one checker took.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     /// From the question to the verdict.
@@ -70,20 +70,20 @@ fn on_core(of: &str) -> Duration {
     Duration::from_nanos(nanos.unwrap_or(0))
 }
 
-/// Makes up a run, judges it, and says whether that took no more than it may.
+/// Makes up a run, checks it, and says whether that took no more than it may.
 pub fn run(args: &Args) -> ExitCode {
-    conclude(measure_all(args).map_err(CannotRun::from))
+    conclude(measure_all(args))
 }
 
-fn measure_all(args: &Args) -> io::Result<Goals> {
+fn measure_all(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("scale")?;
     make_up(args.attempts, dir.path())?;
-    say("the run is made up; judging it");
-    let (verdict, first) = first_judge(dir.path())?;
-    let second = if args.second { Some(second_judge(dir.path())?) } else { None };
+    say("the run is made up; checking it");
+    let (verdict, first) = first_checker(dir.path())?;
+    let second = if args.second { Some(second_checker(dir.path())?) } else { None };
     let mut goals = Goals::default();
-    let judged = verdict.account.attempts;
-    goals.note("attempts judged", args.attempts, judged, judged as u64 == args.attempts);
+    let checked = verdict.account.attempts;
+    goals.note("attempts checked", args.attempts, checked, checked as u64 == args.attempts);
     let broken = verdict.violations.len();
     goals.note("violations in a good run", 0, broken, broken == 0);
     let (most, minutes) = (args.memory * GIB, Duration::from_secs(args.minutes * 60));
@@ -92,19 +92,19 @@ fn measure_all(args: &Args) -> io::Result<Goals> {
     goals.note("memory", format!("{} GiB", args.memory), memory, first.memory <= most);
     if let Some((second_verdict, second)) = second {
         let agrees = second_verdict.agreed(verdict).is_ok();
-        goals.note("the second judge agrees", true, agrees, agrees);
-        goals.note("time of the second judge", "none", second.seconds(), true);
+        goals.note("the second checker agrees", true, agrees, agrees);
+        goals.note("time of the second checker", "none", second.seconds(), true);
         let memory = Resource::Memory.show(second.memory);
-        goals.note("memory of the second judge", "none", memory, true);
+        goals.note("memory of the second checker", "none", memory, true);
     }
     Ok(goals)
 }
 
-/// What the first judge says of the run kept in `dir`, and what that took.
+/// What the first checker says of the run kept in `dir`, and what that took.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn first_judge(dir: &Path) -> io::Result<(Verdict, Cost)> {
+pub fn first_checker(dir: &Path) -> io::Result<(Verdict, Cost)> {
     let (started, before) = (Instant::now(), on_core("thread-self"));
     let verdict = verdict_of_kept(&Kept::new(dir))?;
     let (time, cpu) = (started.elapsed(), on_core("thread-self").saturating_sub(before));
@@ -112,16 +112,16 @@ pub fn first_judge(dir: &Path) -> io::Result<(Verdict, Cost)> {
     Ok((verdict, Cost { time, cpu, memory: usage.of_resource(Resource::Memory) }))
 }
 
-/// What the second judge says of the run kept in `dir`, and what that took.
+/// What the second checker says of the run kept in `dir`, and what that took.
 ///
 /// # Errors
 /// There is no Python, or the run cannot be read.
-pub fn second_judge(dir: &Path) -> io::Result<(SecondVerdict, Cost)> {
-    let mut judge = SecondJudge::start()?;
+pub fn second_checker(dir: &Path) -> io::Result<(SecondVerdict, Cost)> {
+    let mut checker = SecondChecker::start()?;
     let started = Instant::now();
-    let verdict = judge.verdict(dir)?;
-    let (time, cpu) = (started.elapsed(), on_core(&judge.pid().to_string()));
-    Ok((verdict, Cost { time, cpu, memory: judge.usage().of_resource(Resource::Memory) }))
+    let verdict = checker.verdict(dir)?;
+    let (time, cpu) = (started.elapsed(), on_core(&checker.pid().to_string()));
+    Ok((verdict, Cost { time, cpu, memory: checker.usage().of_resource(Resource::Memory) }))
 }
 
 /// Writes a good run of that many attempts into `dir`.

@@ -32,7 +32,7 @@ pub struct Head {
     /// The program that ran, with its version.
     pub program: String,
     /// Whether the log has other records, too, which are not kept: its numbers grow, but not by one, and
-    /// nobody harmed it, so that an outcome need not be unknown.
+    /// there were no faults, so that an outcome need not be unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub part: bool,
 }
@@ -56,7 +56,7 @@ pub enum Event {
 }
 
 impl Head {
-    /// That of a history that is written now.
+    /// The head of a history in the present format.
     #[must_use]
     pub fn new(seed: u64, program: impl Into<String>) -> Self {
         Self { format: FORMAT, seed, program: program.into(), part: false }
@@ -98,7 +98,7 @@ impl History {
         Ok(history)
     }
 
-    /// Keeps it in `dir`, with the whole `log` as it is in the end, to be judged again.
+    /// Keeps it in `dir`, with the whole `log` as it is in the end, to be checked again.
     ///
     /// # Errors
     /// The files cannot be written.

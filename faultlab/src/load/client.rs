@@ -31,11 +31,13 @@ pub struct Client {
     facade: Arc<Mutex<String>>,
 }
 
-/// How a post ended, and the id in its answer.
+/// How a post ended.
 #[derive(Debug)]
-pub(super) struct Posted {
-    pub(super) outcome: Outcome,
-    pub(super) uuid: Option<String>,
+pub struct Posted {
+    /// What the client may conclude.
+    pub outcome: Outcome,
+    /// The id in the answer.
+    pub uuid: Option<String>,
 }
 
 impl Client {
@@ -111,7 +113,7 @@ impl Client {
         };
         let response = match request.send().await {
             Ok(response) => response,
-            // Nobody was there to send it to.
+            // There was no connection to send it on.
             Err(error) if error.is_connect() => return Posted::without_id(Outcome::NotStored),
             Err(_) => return Posted::without_id(Outcome::Unknown),
         };
@@ -121,22 +123,7 @@ impl Client {
         let Ok(text) = response.text().await else {
             return Posted::without_id(Outcome::Unknown);
         };
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let nonsense = || Outcome::Nonsense { answer: format!("{status} {text}") };
-        let outcome = match status {
-            200 => match (json["uuid"].as_str(), json["sequence"].as_u64()) {
-                (Some(uuid), Some(sequence)) => {
-                    Outcome::Acknowledged { uuid: uuid.to_owned(), sequence, replayed }
-                }
-                _ => nonsense(),
-            },
-            422 => Outcome::Conflict,
-            400 | 413 | 415 => Outcome::Refused,
-            503 if json["stored"] == "no" => Outcome::NotStored,
-            408 | 500.. => Outcome::Unknown,
-            _ => nonsense(),
-        };
-        Posted { outcome, uuid: json["uuid"].as_str().map(str::to_owned) }
+        Posted::of(status, text.as_bytes(), replayed)
     }
 
     /// `None`: no answer, which is no statement. `Some(None)`: there is no such message.
@@ -162,14 +149,39 @@ impl Client {
 }
 
 impl Posted {
-    const fn without_id(outcome: Outcome) -> Self {
+    /// What an answer says.
+    #[must_use]
+    pub fn of(status: u16, body: &[u8], replayed: bool) -> Self {
+        let json = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let nonsense =
+            || Outcome::Nonsense { answer: format!("{status} {}", String::from_utf8_lossy(body)) };
+        let outcome = match status {
+            200 => match (json["uuid"].as_str(), json["sequence"].as_u64()) {
+                (Some(uuid), Some(sequence)) => {
+                    Outcome::Acknowledged { uuid: uuid.to_owned(), sequence, replayed }
+                }
+                _ => nonsense(),
+            },
+            422 => Outcome::Conflict,
+            400 | 413 | 415 => Outcome::Refused,
+            503 if json["stored"] == "no" => Outcome::NotStored,
+            408 | 500.. => Outcome::Unknown,
+            _ => nonsense(),
+        };
+        Self { outcome, uuid: json["uuid"].as_str().map(str::to_owned) }
+    }
+
+    /// Without an answer.
+    #[must_use]
+    pub const fn without_id(outcome: Outcome) -> Self {
         Self { outcome, uuid: None }
     }
 }
 
-/// A record as the facade shows it. One that cannot be understood is none that anybody sent, which
-/// the judge will notice.
-pub(super) fn record(json: &[u8]) -> Record {
+/// A record as the facade shows it. One that cannot be understood is none that a client sent, which
+/// the checker will notice.
+#[must_use]
+pub fn record(json: &[u8]) -> Record {
     let parsed = || {
         let json: Value = serde_json::from_slice(json).ok()?;
         Some(Record {

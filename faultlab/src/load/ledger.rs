@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Client, Run};
 use crate::history::{Attempt, History, Micros, Outcome};
 
-/// All attempts of a run, those under way too: whoever stops the world looks up what was promised
-/// until then.
+/// All attempts of a run, those under way too: an experiment that stops the world looks up what was
+/// promised until then.
 #[derive(Debug)]
 pub struct Ledger {
     run: Run,

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use super::Sent;
+
 /// How many of its latest messages a client considers for a repeat.
 const LATEST_MAX: usize = 256;
 
@@ -12,28 +14,6 @@ const OLDER_MAX: usize = 1024;
 /// How many messages of unknown outcome a client has at once before it repeats them rather than post
 /// new ones. They are all remembered.
 pub(super) const OPEN_MAX: usize = 128;
-
-/// A message this client has sent.
-#[derive(Debug, Clone)]
-pub(super) struct Sent {
-    pub(super) message: String,
-    /// What to repeat it with, if anything.
-    pub(super) key: Option<String>,
-    pub(super) uuid: Option<String>,
-    pub(super) settled: bool,
-    /// Whether an attempt ended in an outcome nobody told.
-    pub(super) uncertain: bool,
-    /// Whether its client lets it be when it is told that surely nothing was stored. A repeat could
-    /// cover up that this was a lie.
-    pub(super) trusting: bool,
-}
-
-impl Sent {
-    /// Whether it can and shall be repeated until there is a receipt.
-    pub(super) const fn is_open(&self) -> bool {
-        !self.settled && self.key.is_some() && (self.uncertain || !self.trusting)
-    }
-}
 
 /// The messages of a client.
 #[derive(Debug, Default)]
@@ -129,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn who_trusts_a_refusal_does_not_repeat_unless_an_attempt_is_uncertain() {
+    fn a_trusted_refusal_is_not_repeated_unless_one_is_uncertain() {
         let trusting = Sent { trusting: true, ..sent(1, false) };
         assert!(!trusting.is_open());
         assert!(Sent { uncertain: true, ..trusting }.is_open());
@@ -137,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_is_remembered_in_part_and_every_open_message_in_any_case() {
+    fn a_long_run_keeps_some_messages_and_every_open_one() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut memory = Memory::default();
         for number in 0..20_000 {

@@ -3,16 +3,17 @@
 //! - [`Run`]: the clock of a run, its word to stop, and its live counters
 //! - [`Poster`]: posts, repeats, reuses keys, looks up
 //! - [`Ledger`]: what is known of all posts at any moment, for experiments that stop the world
-//! - `memory`: which messages it may still repeat
+//! - [`Sent`]: one message of it; `memory`: which messages it may still repeat
 //! - [`read_on`], [`read`], [`read_records`]: read the whole log
 //! - [`read_pages`]: reads the part of it after a place, page by page
-//! - [`Client`]: one request, one answer
+//! - [`Client`], [`Posted`]: one request, one answer
 
 mod client;
 mod ledger;
 mod memory;
 mod poster;
 mod reader;
+mod sent;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -22,10 +23,11 @@ use std::{
 use tokio::sync::watch;
 
 pub use self::{
-    client::Client,
+    client::{Client, Posted, record},
     ledger::Ledger,
     poster::{Poster, Settled},
     reader::{Part, read, read_on, read_pages, read_records},
+    sent::{Exchange, Sent},
 };
 use crate::history::Micros;
 
@@ -75,13 +77,13 @@ impl Run {
         self.stop.send_replace(true);
     }
 
-    /// Whether nobody has said stop.
+    /// Whether the run was not stopped yet.
     #[must_use]
     pub fn goes_on(&self) -> bool {
         !*self.stop.borrow()
     }
 
-    /// Returns once somebody has said stop.
+    /// Returns once the run was stopped.
     pub async fn stopped(&self) {
         // It fails only if the sender, which is here, is gone.
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;

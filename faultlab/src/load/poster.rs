@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uuid::{Builder, Uuid};
+use uuid::Builder;
 
 use super::{
-    Client, Run,
-    memory::{Memory, OPEN_MAX, Sent},
+    Client, Exchange, Run, Sent,
+    memory::{Memory, OPEN_MAX},
 };
 use crate::{
     checker::Violation,
@@ -19,7 +19,7 @@ use crate::{
 /// Time from the start of a request to the start of the next one, on average, if it takes less.
 const GAP: Duration = Duration::from_millis(10);
 
-/// Pause after an attempt without a receipt, at most: nobody hammers on what is away.
+/// Pause after an attempt without a receipt, at most: no client hammers on what is away.
 const SETBACK: Duration = Duration::from_millis(40);
 
 /// Pause between two tries to settle one message.
@@ -92,11 +92,7 @@ impl<'a> Poster<'a> {
         let deadline = Instant::now() + within;
         let mut sent = self.new_message(true);
         loop {
-            let spelled = self.spell(&sent);
-            let attempt = self.attempt(&sent, spelled.as_deref()).await;
-            let outcome = attempt.0.outcome.clone();
-            self.note(&mut sent, attempt);
-            match outcome {
+            match self.post(&mut sent).await {
                 Outcome::Acknowledged { sequence, .. } => {
                     self.sent.remember(sent, &mut self.rng);
                     return Ok(sequence);
@@ -104,11 +100,11 @@ impl<'a> Poster<'a> {
                 Outcome::NotStored | Outcome::Unknown if Instant::now() < deadline => {
                     tokio::time::sleep(SETTLE_PAUSE).await;
                 }
-                Outcome::NotStored
+                outcome @ (Outcome::NotStored
                 | Outcome::Unknown
                 | Outcome::Conflict
                 | Outcome::Refused
-                | Outcome::Nonsense { .. } => return Err(outcome),
+                | Outcome::Nonsense { .. }) => return Err(outcome),
             }
         }
     }
@@ -169,7 +165,7 @@ impl<'a> Poster<'a> {
 
     async fn post_new_twice_at_once(&mut self) {
         let mut sent = self.new_message(true);
-        let spelled = [self.spell(&sent), self.spell(&sent)];
+        let spelled = [sent.spell(&mut self.rng), sent.spell(&mut self.rng)];
         let [first, second] = &spelled;
         let (first, second) = tokio::join!(
             self.attempt(&sent, first.as_deref()),
@@ -220,42 +216,29 @@ impl<'a> Poster<'a> {
         self.ids.fill(&mut bytes);
         let uuid = Builder::from_random_bytes(bytes).into_uuid().to_string();
         let key = if self.rng.bool() { uuid } else { message.replace(' ', "/") };
-        let (key, trusting) = (keyed.then_some(key), number.is_multiple_of(2));
-        Sent { message, key, uuid: None, settled: false, uncertain: false, trusting }
+        Sent::new(message, keyed.then_some(key), number.is_multiple_of(2))
     }
 
-    /// The key in one of the ways to write it.
-    fn spell(&mut self, sent: &Sent) -> Option<String> {
-        let key = sent.key.as_ref()?;
-        let upper = Uuid::try_parse(key).is_ok() && self.rng.bool();
-        let key = if upper { key.to_uppercase() } else { key.clone() };
-        Some(if self.rng.bool() { format!("\"{key}\"") } else { key })
+    async fn post(&mut self, sent: &mut Sent) -> Outcome {
+        let spelled = sent.spell(&mut self.rng);
+        let exchange = self.attempt(sent, spelled.as_deref()).await;
+        self.note(sent, exchange)
     }
 
-    async fn post(&mut self, sent: &mut Sent) {
-        let spelled = self.spell(sent);
-        let attempt = self.attempt(sent, spelled.as_deref()).await;
-        self.note(sent, attempt);
-    }
-
-    async fn attempt(&self, sent: &Sent, spelled: Option<&str>) -> (Attempt, Option<String>) {
+    async fn attempt(&self, sent: &Sent, spelled: Option<&str>) -> Exchange {
         let invoked = self.run.now();
         let posted = self.client.post(&sent.message, spelled).await;
-        let ended = self.run.now();
-        let (message, key) = (sent.message.clone(), sent.key.clone());
-        (Attempt { message, key, invoked, ended, outcome: posted.outcome }, posted.uuid)
+        (invoked, posted, self.run.now())
     }
 
-    fn note(&mut self, sent: &mut Sent, (attempt, uuid): (Attempt, Option<String>)) {
-        let acknowledged = matches!(attempt.outcome, Outcome::Acknowledged { .. });
+    fn note(&mut self, sent: &mut Sent, exchange: Exchange) -> Outcome {
+        let attempt = sent.note(exchange);
+        let outcome = attempt.outcome.clone();
+        let acknowledged = matches!(outcome, Outcome::Acknowledged { .. });
         self.run.attempts.fetch_add(1, Ordering::Relaxed);
         self.run.acknowledged.fetch_add(u64::from(acknowledged), Ordering::Relaxed);
-        sent.settled |= acknowledged;
-        sent.uncertain |= attempt.outcome == Outcome::Unknown;
-        self.setback |= matches!(attempt.outcome, Outcome::NotStored | Outcome::Unknown);
-        // The id in a failed answer is the key to repeat it with.
-        sent.key = sent.key.take().or_else(|| uuid.clone());
-        sent.uuid = uuid.or_else(|| sent.uuid.take());
+        self.setback |= matches!(outcome, Outcome::NotStored | Outcome::Unknown);
         self.history.attempts.push(attempt);
+        outcome
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::Value;
 
-use super::{Client, Run, client::record};
+use super::{Client, Run, record};
 use crate::{
     checker::Violation,
     history::{History, Read, Record, Shown},
@@ -127,7 +127,7 @@ async fn lines(mut response: Response, mut each: impl FnMut(&[u8])) -> bool {
             }
             Ok(None) if rest.is_empty() => return true,
             Ok(None) => {
-                // An answer that calls itself complete has whole lines only: the judge shall see this.
+                // An answer that calls itself complete has whole lines only: the checker shall see it.
                 each(&rest);
                 return true;
             }

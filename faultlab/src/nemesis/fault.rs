@@ -1,4 +1,4 @@
-//! What can be done to whom.
+//! Faults and their victims.
 
 use std::{fmt, str::FromStr};
 
@@ -33,10 +33,29 @@ pub enum Fault {
     BlackHole,
     /// Nothing arrives, then everything, then nothing, in quick change.
     Flap,
+    /// Something that only a simulated machine can take.
+    Machine(MachineFault),
+}
+
+/// What can be done to a simulated machine, beside the kill of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MachineFault {
+    /// Its process stops in good order, and starts again later.
+    Stop,
+    /// The power fails: what was not synced survives or does not.
+    PowerLoss,
+    /// The power fails in the middle of what the process does with the disk.
+    PowerLossWithin,
+    /// A read, write or sync fails.
+    DiskFails,
+    /// There is no space on the disk.
+    DiskFull,
+    /// The wall clock jumps ahead.
+    ClockJump,
 }
 
 impl Fault {
-    /// All kinds.
+    /// All kinds that real processes can take.
     pub const ALL: [Self; 14] = [
         Self::Kill,
         Self::KillMessages,
@@ -72,6 +91,12 @@ impl Fault {
             Self::DropReplies => "drop-replies",
             Self::BlackHole => "black-hole",
             Self::Flap => "flap",
+            Self::Machine(MachineFault::Stop) => "stop",
+            Self::Machine(MachineFault::PowerLoss) => "power-loss",
+            Self::Machine(MachineFault::PowerLossWithin) => "power-loss-within",
+            Self::Machine(MachineFault::DiskFails) => "disk-fails",
+            Self::Machine(MachineFault::DiskFull) => "disk-full",
+            Self::Machine(MachineFault::ClockJump) => "clock-jump",
         }
     }
 }
@@ -103,7 +128,7 @@ pub enum Link {
     Logging,
 }
 
-/// Whom a fault hits.
+/// What a fault hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
     /// The facade.
@@ -112,6 +137,8 @@ pub enum Victim {
     Logging,
     /// The messages service.
     Messages,
+    /// The disk of the logging service, and its clock.
+    Disk,
     /// What goes over a link.
     Link(Link),
 }
@@ -122,6 +149,7 @@ impl fmt::Display for Victim {
             Self::Facade => "facade",
             Self::Logging => "logging service",
             Self::Messages => "messages service",
+            Self::Disk => "disk",
             Self::Link(Link::Clients) => "clients to facade",
             Self::Link(Link::Logging) => "facade to logging service",
         })

@@ -1,32 +1,22 @@
 //! Does what was planned, and undoes it.
 
-use std::{
-    fmt,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::atomic::Ordering, time::Duration};
 
 use super::{Fault, Harm, Planned, Victim};
 use crate::{
+    cluster::Cluster,
     history::Micros,
     load::Run,
     processes::{Process, ProcessError},
     proxy::{Mode, Proxy},
-    trio::Trio,
 };
-
-/// However late it is: between the end of a fault and the next one, there is time for a receipt.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-
-/// The same after a kill of the logging service, when the time to a receipt is what counts.
-const PAUSE_AFTER_KILL_MIN: Duration = Duration::from_millis(400);
 
 /// A fault that has happened. Shown as a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// What kind.
     pub fault: Fault,
-    /// To whom.
+    /// On what.
     pub victim: Victim,
     /// What exactly.
     pub harm: Harm,
@@ -48,20 +38,23 @@ impl fmt::Display for Done {
 }
 
 /// Carries out `plan` until its end or until `duration` is over, and notes what was done in `done`.
-/// It may be dropped at any time; [`Trio::heal`] undoes what it left.
+/// It may be dropped at any time; [`Cluster::restore`] undoes what it left.
 ///
 /// # Errors
 /// A killed service did not come up again.
+///
+/// # Panics
+/// `plan` has a fault that only a simulated machine can take.
 pub async fn harm(
-    trio: &mut Trio,
+    cluster: &mut Cluster,
     plan: &[Planned],
     duration: Duration,
     run: &Run,
     done: &mut Vec<Done>,
 ) -> Result<(), ProcessError> {
-    let mut earliest = run.origin();
+    let mut last_end = Duration::ZERO;
     for planned in plan {
-        tokio::time::sleep_until((run.origin() + planned.at).max(earliest).into()).await;
+        tokio::time::sleep_until((run.origin() + planned.due(last_end)).into()).await;
         if run.origin().elapsed() >= duration {
             break;
         }
@@ -70,34 +63,36 @@ pub async fn harm(
         let at = done.len();
         done.push(Done { fault, victim, harm, began, undone: began, ended: began });
         run.faults.fetch_add(1, Ordering::Relaxed);
-        begin(trio, planned)?;
-        go_on(trio, planned).await;
+        begin(cluster, planned)?;
+        go_on(cluster, planned).await;
         done[at].undone = run.now();
-        undo(trio, planned).await?;
+        undo(cluster, planned).await?;
         done[at].ended = run.now();
-        let killed = harm == Harm::Kill && victim == Victim::Logging;
-        earliest = Instant::now() + if killed { PAUSE_AFTER_KILL_MIN } else { PAUSE_MIN };
+        last_end = run.origin().elapsed();
     }
     Ok(())
 }
 
-fn begin(trio: &mut Trio, planned: &Planned) -> Result<(), ProcessError> {
+fn begin(cluster: &mut Cluster, planned: &Planned) -> Result<(), ProcessError> {
     match planned.harm {
-        Harm::Kill => process(trio, planned.victim).map_or(Ok(()), Process::kill)?,
-        Harm::Freeze => process(trio, planned.victim).map_or(Ok(()), |process| process.freeze())?,
+        Harm::Kill => process(cluster, planned.victim).map_or(Ok(()), Process::kill)?,
+        Harm::Freeze => {
+            process(cluster, planned.victim).map_or(Ok(()), |process| process.freeze())?
+        }
         Harm::Cut(cut) => {
-            if let Some(proxy) = proxy(trio, planned.victim) {
+            if let Some(proxy) = proxy(cluster, planned.victim) {
                 proxy.cut(cut);
             }
         }
-        Harm::Bytes(mode) => set_mode(trio, planned.victim, mode),
-        Harm::Flap { .. } => set_mode(trio, planned.victim, Mode::BlackHole),
+        Harm::Bytes(mode) => set_mode(cluster, planned.victim, mode),
+        Harm::Flap { .. } => set_mode(cluster, planned.victim, Mode::BlackHole),
+        Harm::Machine { .. } => panic!("{} needs a simulated machine", planned.fault),
     }
     Ok(())
 }
 
 /// Returns after as long as it lasts.
-async fn go_on(trio: &Trio, planned: &Planned) {
+async fn go_on(cluster: &Cluster, planned: &Planned) {
     let end = tokio::time::Instant::now() + planned.lasts;
     if let Harm::Flap { each } = planned.harm {
         let modes = [Mode::Pass, Mode::BlackHole].into_iter().cycle();
@@ -107,45 +102,49 @@ async fn go_on(trio: &Trio, planned: &Planned) {
                 break;
             }
             tokio::time::sleep_until(next).await;
-            set_mode(trio, planned.victim, mode);
+            set_mode(cluster, planned.victim, mode);
             next += each;
         }
     }
     tokio::time::sleep_until(end).await;
 }
 
-async fn undo(trio: &mut Trio, planned: &Planned) -> Result<(), ProcessError> {
+async fn undo(cluster: &mut Cluster, planned: &Planned) -> Result<(), ProcessError> {
     match (planned.harm, planned.victim) {
-        (Harm::Kill, Victim::Facade) => trio.restart_facade().await,
-        (Harm::Kill, Victim::Logging) => trio.restart_logging().await,
-        (Harm::Kill, Victim::Messages) => trio.restart_messages().await,
-        (Harm::Freeze, victim) => process(trio, victim).map_or(Ok(()), |process| process.thaw()),
+        (Harm::Kill, Victim::Facade) => cluster.restart_facade().await,
+        (Harm::Kill, Victim::Logging) => cluster.restart_logging().await,
+        (Harm::Kill, Victim::Messages) => cluster.restart_messages().await,
+        (Harm::Freeze, victim) => {
+            process(cluster, victim).map_or(Ok(()), |process| process.resume())
+        }
         (Harm::Bytes(_) | Harm::Flap { .. }, victim) => {
-            set_mode(trio, victim, Mode::Pass);
+            set_mode(cluster, victim, Mode::Pass);
             Ok(())
         }
-        (Harm::Cut(_), _) | (Harm::Kill, Victim::Link(_)) => Ok(()),
+        (Harm::Cut(_) | Harm::Machine { .. }, _) | (Harm::Kill, Victim::Link(_) | Victim::Disk) => {
+            Ok(())
+        }
     }
 }
 
-const fn process(trio: &mut Trio, victim: Victim) -> Option<&mut Process> {
+const fn process(cluster: &mut Cluster, victim: Victim) -> Option<&mut Process> {
     match victim {
-        Victim::Facade => Some(&mut trio.facade),
-        Victim::Logging => Some(&mut trio.logging),
-        Victim::Messages => Some(&mut trio.messages),
-        Victim::Link(_) => None,
+        Victim::Facade => Some(&mut cluster.facade),
+        Victim::Logging => Some(&mut cluster.logging),
+        Victim::Messages => Some(&mut cluster.messages),
+        Victim::Link(_) | Victim::Disk => None,
     }
 }
 
-fn proxy(trio: &Trio, victim: Victim) -> Option<&Proxy> {
+fn proxy(cluster: &Cluster, victim: Victim) -> Option<&Proxy> {
     match victim {
-        Victim::Link(link) => Some(trio.link(link)),
-        Victim::Facade | Victim::Logging | Victim::Messages => None,
+        Victim::Link(link) => Some(cluster.link(link)),
+        Victim::Facade | Victim::Logging | Victim::Messages | Victim::Disk => None,
     }
 }
 
-fn set_mode(trio: &Trio, victim: Victim, mode: Mode) {
-    if let Some(proxy) = proxy(trio, victim) {
+fn set_mode(cluster: &Cluster, victim: Victim, mode: Mode) {
+    if let Some(proxy) = proxy(cluster, victim) {
         proxy.set_mode(mode);
     }
 }

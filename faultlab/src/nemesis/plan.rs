@@ -5,17 +5,18 @@ use std::{ops::Range, time::Duration};
 use super::{Fault, Link, Victim};
 use crate::proxy::{Cut, Direction, Mode};
 
-/// Time between the end of a fault and the next one.
+/// Time between the end of a fault and the next one. However late it is, there is time for a receipt.
 const GAP_MILLIS: Range<u64> = 100..500;
 
 /// The same after a kill of the logging service: the time to the first receipt is measured there.
 const GAP_AFTER_KILL_MILLIS: Range<u64> = 400..1000;
 
-/// How long a fault usually lasts.
-const SHORT_MILLIS: Range<u64> = 50..600;
+/// The same in [`kills`], where faults are to hit at any moment.
+const GAP_OF_KILLS_MILLIS: Range<u64> = 0..350;
 
-/// How long every fifth lasts: longer than the facade's patience with a message.
-const LONG_MILLIS: Range<u64> = 2100..2600;
+/// The faults of [`schedule`]. Every fifth lasts longer than the facade's patience with a message.
+const PACE: Pace =
+    Pace { pause_millis: GAP_MILLIS, short_millis: 50..600, long_millis: 2100..2600 };
 
 /// How long one freeze in [`VERY_LONG_EVERY`] lasts, in runs of [`VERY_LONG_RUN`] or more.
 const VERY_LONG_MILLIS: Range<u64> = 10_000..15_000;
@@ -39,14 +40,24 @@ const FLAP_MILLIS: Range<u64> = 20..150;
 pub struct Planned {
     /// When, from the start of the run. It is late if undoing the one before took long.
     pub at: Duration,
+    /// The least time since the end of the one before.
+    pub pause: Duration,
     /// What kind.
     pub fault: Fault,
-    /// To whom.
+    /// On what.
     pub victim: Victim,
     /// How long until it is undone.
     pub lasts: Duration,
     /// What exactly.
     pub harm: Harm,
+}
+
+impl Planned {
+    /// When it begins if the one before ended at `last_end`, both from the start of the run.
+    #[must_use]
+    pub fn due(&self, last_end: Duration) -> Duration {
+        self.at.max(last_end + self.pause)
+    }
 }
 
 /// What is done to a victim.
@@ -65,6 +76,53 @@ pub enum Harm {
         /// How long each lasts.
         each: Duration,
     },
+    /// The simulated machine has the fault.
+    Machine {
+        /// What its details follow from.
+        seed: u64,
+    },
+}
+
+/// How long the faults of a victim last, and how soon the next one comes, in milliseconds.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// From the end of a fault to the next one.
+    pub pause_millis: Range<u64>,
+    /// How long a fault usually lasts.
+    pub short_millis: Range<u64>,
+    /// How long every fifth lasts.
+    pub long_millis: Range<u64>,
+}
+
+impl Pace {
+    fn lasts(&self, rng: &mut fastrand::Rng) -> Duration {
+        let range = if rng.u8(0..5) == 0 { &self.long_millis } else { &self.short_millis };
+        millis(rng, range.clone())
+    }
+}
+
+/// The faults of one victim until `duration`, one after the other. Other victims may be harmed at the
+/// same time, by lanes of their own.
+#[must_use]
+pub fn lane(
+    victim: Victim,
+    faults: &[Fault],
+    pace: &Pace,
+    duration: Duration,
+    rng: &mut fastrand::Rng,
+) -> Vec<Planned> {
+    let (mut plan, mut at) = (Vec::new(), Duration::ZERO);
+    while let Some(fault) = rng.choice(faults).copied() {
+        let pause = millis(rng, pace.pause_millis.clone());
+        at += pause;
+        if at >= duration {
+            break;
+        }
+        let (lasts, harm) = (pace.lasts(rng), exactly(fault, rng));
+        plan.push(Planned { at, pause, fault, victim, lasts, harm });
+        at += lasts;
+    }
+    plan
 }
 
 /// The faults of a run: the same for the same arguments. Each of `faults` comes once before any
@@ -79,7 +137,9 @@ pub fn schedule(seed: u64, duration: Duration, faults: &[Fault]) -> Vec<Planned>
         let killed = plan
             .last()
             .is_some_and(|last| (last.fault, last.victim) == (Fault::Kill, Victim::Logging));
-        at += millis(&mut rng, if killed { GAP_AFTER_KILL_MILLIS } else { GAP_MILLIS });
+        let gap = if killed { GAP_AFTER_KILL_MILLIS } else { GAP_MILLIS };
+        let pause = Duration::from_millis(gap.start);
+        at += millis(&mut rng, gap);
         if deck.is_empty() {
             deck = faults.to_vec();
             // Kills are what the rest is measured against.
@@ -98,9 +158,28 @@ pub fn schedule(seed: u64, duration: Duration, faults: &[Fault]) -> Vec<Planned>
             continue;
         }
         let harm = exactly(fault, &mut rng);
-        plan.push(Planned { at, fault, victim, lasts, harm });
+        plan.push(Planned { at, pause, fault, victim, lasts, harm });
         at += lasts;
     }
+}
+
+/// Faults of processes in quick succession: `logging` kills of the logging service and some other
+/// faults, in random order. A service that is kept away, and not only killed, is so for `long`.
+#[must_use]
+pub fn kills(seed: u64, logging: usize, long: Duration) -> Vec<Planned> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut faults = vec![(Fault::Kill, Victim::Logging, Duration::ZERO); logging];
+    faults.extend([(Fault::Kill, Victim::Facade, Duration::ZERO); 4]);
+    faults.push((Fault::KillMessages, Victim::Messages, Duration::ZERO));
+    faults.push((Fault::Kill, Victim::Logging, long));
+    faults.extend([(Fault::Freeze, Victim::Logging, long); 2]);
+    rng.shuffle(&mut faults);
+    let mut planned = |(fault, victim, lasts)| {
+        let pause = millis(&mut rng, GAP_OF_KILLS_MILLIS);
+        let harm = exactly(fault, &mut rng);
+        Planned { at: Duration::ZERO, pause, fault, victim, lasts, harm }
+    };
+    faults.into_iter().map(&mut planned).collect()
 }
 
 fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {
@@ -109,7 +188,7 @@ fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {
         // Two of three hit the one that has something to lose.
         Fault::Kill if kills % 3 == 1 => Victim::Facade,
         Fault::Freeze if one_of_three => Victim::Facade,
-        Fault::Kill | Fault::Freeze => Victim::Logging,
+        Fault::Kill | Fault::Freeze | Fault::Machine(_) => Victim::Logging,
         Fault::KillMessages => Victim::Messages,
         // The facade has one connection to the logging service: nothing can overtake there.
         Fault::Scatter => Victim::Link(Link::Clients),
@@ -127,11 +206,10 @@ fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {
 }
 
 fn lasts(fault: Fault, run: Duration, rng: &mut fastrand::Rng) -> Duration {
-    let range = if rng.u8(0..5) == 0 { LONG_MILLIS } else { SHORT_MILLIS };
-    let lasts = millis(rng, range);
+    let lasts = PACE.lasts(rng);
     match fault {
         Fault::Cut | Fault::HalfClose | Fault::Reset => Duration::ZERO,
-        // Whoever watches over a service starts it again at once.
+        // A supervisor starts a service again at once.
         Fault::Kill if rng.bool() => Duration::ZERO,
         Fault::Freeze if run >= VERY_LONG_RUN && rng.u32(0..VERY_LONG_EVERY) == 0 => {
             millis(rng, VERY_LONG_MILLIS)
@@ -146,7 +224,8 @@ fn lasts(fault: Fault, run: Duration, rng: &mut fastrand::Rng) -> Duration {
         | Fault::DropRequests
         | Fault::DropReplies
         | Fault::BlackHole
-        | Fault::Flap => lasts,
+        | Fault::Flap
+        | Fault::Machine(_) => lasts,
     }
 }
 
@@ -174,6 +253,7 @@ fn exactly(fault: Fault, rng: &mut fastrand::Rng) -> Harm {
         Fault::DropReplies => Harm::Bytes(Mode::DropReplies),
         Fault::BlackHole => Harm::Bytes(Mode::BlackHole),
         Fault::Flap => Harm::Flap { each: millis(rng, FLAP_MILLIS) },
+        Fault::Machine(_) => Harm::Machine { seed: rng.u64(..) },
     }
 }
 
@@ -183,7 +263,7 @@ fn millis(rng: &mut fastrand::Rng, range: Range<u64>) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::MachineFault, *};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -197,6 +277,27 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_keeps_its_pace_and_follows_from_its_numbers() {
+        let pace = Pace { pause_millis: 10..20, short_millis: 0..5, long_millis: 30..40 };
+        let faults = [Fault::Kill, Fault::Machine(MachineFault::Stop)];
+        let plan = |seed| {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            lane(Victim::Logging, &faults, &pace, Duration::from_secs(1), &mut rng)
+        };
+        assert_eq!(plan(1), plan(1));
+        assert_ne!(plan(1), plan(2));
+        let mut end = Duration::ZERO;
+        for planned in plan(1) {
+            assert_eq!(planned.due(end), planned.at);
+            assert!(faults.contains(&planned.fault) && planned.lasts < Duration::from_millis(40));
+            end = planned.at + planned.lasts;
+        }
+        assert!(end > Duration::from_millis(900));
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert_eq!(lane(Victim::Logging, &[], &pace, MINUTE, &mut rng), []);
+    }
+
+    #[test]
     fn only_the_faults_asked_for_happen_and_all_of_them() {
         for fault in Fault::ALL {
             assert!(schedule(1, MINUTE, &Fault::ALL).iter().any(|planned| planned.fault == fault));
@@ -207,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_minutes_have_a_thousand_faults_on_every_link_and_service_and_long_freezes() {
+    fn twenty_minutes_have_a_thousand_faults_on_every_victim() {
         let plan = schedule(2026, MINUTE * 20, &Fault::ALL);
         assert!(plan.len() >= 1000, "{} faults", plan.len());
         let victims = [

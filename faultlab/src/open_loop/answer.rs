@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// The most a head may have. A longer one is nonsense.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+use crate::http1::{Head, Malformed};
 
 /// The parts of an answer that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,42 +42,14 @@ struct Body<'a> {
     stored: Option<&'a str>,
 }
 
-/// The bytes are no answer of HTTP/1.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Nonsense;
-
 impl Answer {
     /// Reads the answer that `bytes` begin with, and how many bytes it has. `None`: more is to come.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Nonsense> {
-        let Some(head_bytes) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
-            return if bytes.len() > HEAD_BYTES_MAX { Err(Nonsense) } else { Ok(None) };
-        };
-        let head = std::str::from_utf8(&bytes[..head_bytes]).map_err(|_| Nonsense)?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 "));
-        let status = status.and_then(|line| line.get(..3)).and_then(|code| code.parse().ok());
-        let mut answer = Self {
-            status: status.ok_or(Nonsense)?,
-            says: Says::Nothing,
-            retry_after: None,
-            closes: false,
-        };
-        let mut body_bytes: Option<usize> = None;
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            let value = value.trim();
-            if name.eq_ignore_ascii_case("content-length") {
-                body_bytes = value.parse().ok();
-            } else if name.eq_ignore_ascii_case("retry-after") {
-                answer.retry_after = value.parse().ok().map(Duration::from_secs);
-            } else if name.eq_ignore_ascii_case("connection") {
-                answer.closes = value.eq_ignore_ascii_case("close");
-            }
-        }
-        let body_at = head_bytes + 4;
-        let end = body_at + body_bytes.ok_or(Nonsense)?;
-        let Some(body) = bytes.get(body_at..end) else { return Ok(None) };
-        answer.says = Says::of(answer.status, body);
-        Ok(Some((answer, end)))
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
+        let Some(head) = Head::parse(bytes)? else { return Ok(None) };
+        let end = head.bytes + head.body_bytes.ok_or(Malformed)?;
+        let Some(body) = bytes.get(head.bytes..end) else { return Ok(None) };
+        let Head { status, retry_after, closes, .. } = head;
+        Ok(Some((Self { status, says: Says::of(status, body), retry_after, closes }, end)))
     }
 }
 
@@ -143,8 +114,10 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_told_apart() {
-        assert_eq!(Answer::parse(b"SSH-2.0\r\n\r\n"), Err(Nonsense));
-        assert_eq!(Answer::parse(b"HTTP/1.1 200 OK\r\n\r\n"), Err(Nonsense));
-        assert_eq!(Answer::parse(&[b'x'; HEAD_BYTES_MAX + 1]), Err(Nonsense));
+        assert_eq!(Answer::parse(b"SSH-2.0\r\n\r\n"), Err(Malformed));
+        assert_eq!(Answer::parse(b"HTTP/1.1 200 OK\r\n\r\n"), Err(Malformed));
+        let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(20_000));
+        assert_eq!(Answer::parse(endless.as_bytes()), Err(Malformed));
+        assert_eq!(Answer::parse(&[b'x'; 20_000]), Err(Malformed));
     }
 }

@@ -31,7 +31,7 @@ impl Audit {
     /// Reads the whole log and compares it with `runs`.
     ///
     /// # Errors
-    /// [`Unreadable`]: there is no whole log to judge.
+    /// [`Unreadable`]: there is no whole log to check.
     pub async fn of(client: &Client, runs: &[&Measured]) -> Result<Self, Unreadable> {
         let mut audit = Self::default();
         let end = runs.iter().map(|run| run.end()).max().unwrap_or_default();

@@ -164,7 +164,7 @@ impl Measured {
         self.fates.iter().filter(|it| **it == fate).count() as u64
     }
 
-    /// Messages that were due and not sent: the generator could not keep up, or nobody was there.
+    /// Messages that were due and not sent: the generator could not keep up, or had no connection.
     #[must_use]
     pub fn not_sent(&self) -> u64 {
         self.count(Fate::NotSent)

@@ -14,14 +14,14 @@ const SHARDS: usize = 8;
 /// What a client knows of a message in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fate {
-    /// It was never sent: nobody was there, or it was too late.
+    /// It was never sent: there was no connection, or it was too late.
     #[default]
     NotSent,
     /// Success, with a receipt.
     Accepted,
     /// Surely not stored: the answer says so.
     Refused,
-    /// Nobody told.
+    /// No answer told.
     Unknown,
 }
 

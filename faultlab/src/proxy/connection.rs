@@ -75,7 +75,7 @@ impl Fate {
         [&self.requests, &self.replies].iter().any(|way| way.lost_bytes.load(Ordering::Relaxed))
     }
 
-    /// Takes note of the latest cut. Whoever is about to move bytes asks first, so that no byte
+    /// Takes note of the latest cut. A direction asks before it moves bytes, so that no byte
     /// overtakes an order.
     fn latest_cut(&self) -> Result<(), Ending> {
         let Some((number, cut)) = self.orders.borrow().cut else { return Ok(()) };
@@ -200,7 +200,7 @@ async fn pump(
             read = from.read(&mut piece) => read.map_err(|_| Ending::Reset)?,
             () = way.close.notified() => {
                 to.shutdown().await.map_err(|_| Ending::Reset)?;
-                // There is nobody for what still comes.
+                // The receiver of what still comes is gone.
                 return match from.read(&mut piece).await {
                     Ok(0) => Ok(()),
                     Ok(_) | Err(_) => Err(Ending::Reset),
@@ -227,7 +227,7 @@ async fn pump(
     }
 }
 
-/// The end of a stream was lost: whoever waits for it does so until the connection is reset.
+/// The end of a stream was lost: its receiver waits for it until the connection is reset.
 async fn nothing_more(fate: &Fate) -> Result<(), Ending> {
     let mut orders = fate.orders.clone();
     let _ = orders.wait_for(|orders| orders.mode == Mode::Pass).await;

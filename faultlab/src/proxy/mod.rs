@@ -19,7 +19,7 @@ use tokio::{
 
 use self::connection::Connection;
 
-/// A way through a connection, seen from whoever opened it.
+/// A direction of a connection, seen from its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// To the target.
@@ -81,7 +81,7 @@ pub enum Cut {
     /// In good order, at once: both sides see the end of the stream (FIN).
     End,
     /// In good order, but one direction only: its receiver sees the end of the stream (FIN), while the
-    /// other direction goes on. Whoever still sends into the closed one gets a reset.
+    /// other direction goes on. A peer that still sends into the closed one gets a reset.
     Half(Direction),
     /// Hard, after this many more bytes from either side: both sides see a reset (RST).
     Reset {
@@ -164,7 +164,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // The connections end when nobody is left to give them orders.
+        // The connections end with the channel of their orders.
         self.accepting.abort();
     }
 }

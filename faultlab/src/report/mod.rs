@@ -1,6 +1,6 @@
-//! What a run came to, as a table for a terminal and as a page for a browser.
+//! The result of a run, as a table for a terminal and as a page for a browser.
 //!
-//! - [`Report`]: the verdict and the figures
+//! - [`Report`]: the conclusion and the figures
 //! - `recovery`: how soon messages were stored again
 //! - `timeline`, `page`: the picture, and the page around it
 
@@ -15,9 +15,7 @@ use std::{
 };
 
 use crate::{
-    checker::{
-        Account, Invariant, Promise, Verdict as Judgement, Violation, verdict, verdict_of_part,
-    },
+    checker::{Account, Invariant, Promise, Scope, Verdict, Violation, verdict},
     history::{History, Peak, Record},
     nemesis::{Done, Fault},
     resources::Resource,
@@ -28,20 +26,20 @@ use self::recovery::{Recovery, is_freeze, is_kill_of_logging, is_partition};
 /// Violations that are shown one by one.
 const SHOWN_MAX: usize = 10;
 
-/// What was asked for.
+/// The parameters of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct Parameters {
     /// What the workload and the faults follow from.
     pub seed: u64,
     /// How long there were faults.
     pub duration: Duration,
     /// Clients that posted.
     pub clients: usize,
-    /// What was asked.
+    /// The services whose promises are checked.
     pub subject: Subject,
 }
 
-/// Whose promises a run is about.
+/// The services whose promises a run checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// Those of services that were started for it, and could be harmed.
@@ -49,16 +47,16 @@ pub enum Subject {
         /// What kept the messages.
         store: String,
     },
-    /// Those of a deployment that others use, too. Only messages of the run are judged.
+    /// Those of a deployment that others use, too. Only messages of the run are checked.
     Running {
         /// Where it is.
         url: String,
     },
 }
 
-/// What a run shows.
+/// The conclusion from a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Conclusion {
     /// All promises were kept, though they could have been broken.
     Kept,
     /// A promise was broken.
@@ -68,10 +66,10 @@ pub enum Verdict {
     Vacuous,
 }
 
-/// A judged run.
+/// A checked run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    asked: Asked,
+    parameters: Parameters,
     account: Account,
     violations: Vec<Violation>,
     faults: Vec<Done>,
@@ -82,20 +80,21 @@ pub struct Report {
 }
 
 impl Report {
-    /// Judges `history` by the whole `log` as it is in the end, or by the part of it that the run
+    /// Checks `history` by the whole `log` as it is in the end, or by the part of it that the run
     /// stored in a running deployment. `others` are violations that only the run itself could see.
     #[must_use]
     pub fn new(
-        asked: Asked,
+        parameters: Parameters,
         history: &History,
         log: &[Record],
         faults: Vec<Done>,
         others: Vec<Violation>,
     ) -> Self {
-        let Judgement { account, mut violations } = match &asked.subject {
-            Subject::Private { .. } => verdict(history, log),
-            Subject::Running { .. } => verdict_of_part(history, log),
+        let scope = match &parameters.subject {
+            Subject::Private { .. } => Scope::WholeLog,
+            Subject::Running { .. } => Scope::OwnRecords,
         };
+        let Verdict { account, mut violations } = verdict(history, log, scope);
         for other in others {
             if !violations.contains(&other) {
                 violations.push(other);
@@ -105,30 +104,30 @@ impl Report {
         Self {
             account,
             violations,
-            timeline: timeline::Timeline::new(history, asked.duration),
+            timeline: timeline::Timeline::new(history, parameters.duration),
             slowest: Duration::from_micros(slowest.unwrap_or(0)),
             reads: history.reads.len(),
             peaks: history.peaks.clone(),
             faults,
-            asked,
+            parameters,
         }
     }
 
-    /// What the run shows.
+    /// The conclusion from the run.
     #[must_use]
-    pub fn verdict(&self) -> Verdict {
+    pub fn conclusion(&self) -> Conclusion {
         let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
         if self.violations.iter().any(|violation| !vacuous(violation)) {
-            Verdict::Broken
+            Conclusion::Broken
         } else if self.lacks_faults() || !self.violations.is_empty() {
-            Verdict::Vacuous
+            Conclusion::Vacuous
         } else {
-            Verdict::Kept
+            Conclusion::Kept
         }
     }
 
     const fn lacks_faults(&self) -> bool {
-        matches!(self.asked.subject, Subject::Private { .. }) && self.faults.is_empty()
+        matches!(self.parameters.subject, Subject::Private { .. }) && self.faults.is_empty()
     }
 
     /// A page that needs nothing beside itself.
@@ -163,13 +162,13 @@ impl Report {
         rows.extend([
             ("longest outage", seconds(self.timeline.longest_outage())),
             ("slowest answer", seconds(self.slowest)),
-            ("clients", number(self.asked.clients)),
-            match &self.asked.subject {
+            ("clients", number(self.parameters.clients)),
+            match &self.parameters.subject {
                 Subject::Private { store } => ("store", store.clone()),
                 Subject::Running { url } => ("target", url.clone()),
             },
-            ("duration", seconds(self.asked.duration)),
-            ("seed", self.asked.seed.to_string()),
+            ("duration", seconds(self.parameters.duration)),
+            ("seed", self.parameters.seed.to_string()),
         ]);
         rows.extend(self.uses());
         rows
@@ -193,7 +192,7 @@ impl Report {
     }
 
     fn rows_about_faults(&self) -> Vec<(&'static str, String)> {
-        if matches!(self.asked.subject, Subject::Running { .. }) {
+        if matches!(self.parameters.subject, Subject::Running { .. }) {
             return Vec::new();
         }
         let kinds =
@@ -235,14 +234,14 @@ impl Report {
         kinds.collect::<Vec<_>>().join(", ")
     }
 
-    fn conclusion(&self) -> &'static str {
-        match self.verdict() {
-            Verdict::Kept => "Every acknowledged message is stored exactly once, in order.",
-            Verdict::Broken => "A PROMISE WAS BROKEN.",
-            Verdict::Vacuous if matches!(self.asked.subject, Subject::Running { .. }) => {
+    fn headline(&self) -> &'static str {
+        match self.conclusion() {
+            Conclusion::Kept => "Every acknowledged message is stored exactly once, in order.",
+            Conclusion::Broken => "A PROMISE WAS BROKEN.",
+            Conclusion::Vacuous if matches!(self.parameters.subject, Subject::Running { .. }) => {
                 "This run shows nothing: it needs repeats."
             }
-            Verdict::Vacuous => {
+            Conclusion::Vacuous => {
                 "This run shows nothing: it needs faults, unknown outcomes and repeats."
             }
         }
@@ -273,8 +272,8 @@ impl fmt::Display for Report {
         for (name, value) in self.rows() {
             writeln!(f, "{name:<32}{value}")?;
         }
-        write!(f, "\n{}", self.conclusion())?;
-        if self.verdict() == Verdict::Broken {
+        write!(f, "\n{}", self.headline())?;
+        if self.conclusion() == Conclusion::Broken {
             write!(f, "\n\n{}", self.details().trim_end())?;
         }
         Ok(())
@@ -330,8 +329,9 @@ mod tests {
         let (victim, harm, undone) = (Victim::Logging, Harm::Kill, 600);
         let (began, ended) = (500, 900_000);
         let fault = Done { fault: Fault::Kill, victim, harm, began, undone, ended };
-        let asked = Asked { seed: 3, duration: Duration::from_secs(1), clients: 1, subject };
-        Report::new(asked, &history, &log, vec![fault; faults], Vec::new())
+        let parameters =
+            Parameters { seed: 3, duration: Duration::from_secs(1), clients: 1, subject };
+        Report::new(parameters, &history, &log, vec![fault; faults], Vec::new())
     }
 
     fn ok(replayed: bool) -> Outcome {
@@ -341,28 +341,28 @@ mod tests {
     #[test]
     fn a_run_is_good_only_if_it_could_have_been_bad() {
         let good = [Outcome::Unknown, ok(true), ok(true)];
-        assert_eq!(report(1, &good, 1).verdict(), Verdict::Kept);
-        assert_eq!(report(0, &good, 1).verdict(), Verdict::Vacuous);
-        assert_eq!(report(1, &good[1..], 1).verdict(), Verdict::Broken);
-        assert_eq!(report(1, &[ok(false), ok(true)], 1).verdict(), Verdict::Vacuous);
-        assert_eq!(report(1, &[Outcome::Unknown, ok(true)], 1).verdict(), Verdict::Vacuous);
-        assert_eq!(report(1, &good, 0).verdict(), Verdict::Broken);
-        assert_eq!(report(1, &good, 2).verdict(), Verdict::Broken);
+        assert_eq!(report(1, &good, 1).conclusion(), Conclusion::Kept);
+        assert_eq!(report(0, &good, 1).conclusion(), Conclusion::Vacuous);
+        assert_eq!(report(1, &good[1..], 1).conclusion(), Conclusion::Broken);
+        assert_eq!(report(1, &[ok(false), ok(true)], 1).conclusion(), Conclusion::Vacuous);
+        assert_eq!(report(1, &[Outcome::Unknown, ok(true)], 1).conclusion(), Conclusion::Vacuous);
+        assert_eq!(report(1, &good, 0).conclusion(), Conclusion::Broken);
+        assert_eq!(report(1, &good, 2).conclusion(), Conclusion::Broken);
     }
 
     #[test]
-    fn a_running_deployment_needs_no_faults_and_has_messages_of_others_before_and_between() {
+    fn a_shared_deployment_needs_no_faults_and_may_have_gaps() {
         let running = |outcomes: &[Outcome], sequences: &[u64]| {
             let subject = Subject::Running { url: "http://x".to_owned() };
-            report_of(subject, 0, outcomes, sequences.iter().copied()).verdict()
+            report_of(subject, 0, outcomes, sequences.iter().copied()).conclusion()
         };
         let told =
             |sequence, replayed| Outcome::Acknowledged { uuid: "u".to_owned(), sequence, replayed };
-        assert_eq!(running(&[told(7, false), told(7, true)], &[7]), Verdict::Kept);
-        assert_eq!(running(&[told(7, false), told(7, true)], &[8]), Verdict::Broken);
-        assert_eq!(running(&[told(7, false), told(8, true)], &[7]), Verdict::Broken);
-        assert_eq!(running(&[told(7, false), told(7, true)], &[7, 9]), Verdict::Broken);
-        assert_eq!(running(&[told(7, false)], &[7]), Verdict::Vacuous);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[7]), Conclusion::Kept);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[8]), Conclusion::Broken);
+        assert_eq!(running(&[told(7, false), told(8, true)], &[7]), Conclusion::Broken);
+        assert_eq!(running(&[told(7, false), told(7, true)], &[7, 9]), Conclusion::Broken);
+        assert_eq!(running(&[told(7, false)], &[7]), Conclusion::Vacuous);
     }
 
     #[test]

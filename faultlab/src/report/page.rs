@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Verdict};
+use super::{Conclusion, Report};
 use crate::{history::Micros, nemesis::Fault};
 
 const WIDTH: f64 = 1100.0;
@@ -18,16 +18,16 @@ pre{background:#f4f4f4;padding:1em;overflow:auto}svg{width:100%;height:auto}\
 .good{color:#137333}.bad{color:#b3261e}.o{fill:#f6d5d2}.r{fill:#3b6ea5}.f{fill:#b3261e}";
 
 pub(super) fn html(report: &Report) -> String {
-    let class = match report.verdict() {
-        Verdict::Kept => "good",
-        Verdict::Broken | Verdict::Vacuous => "bad",
+    let class = match report.conclusion() {
+        Conclusion::Kept => "good",
+        Conclusion::Broken | Conclusion::Vacuous => "bad",
     };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <title>oncelog prove, seed {}</title><style>{STYLE}</style></head>\n<body>\n\
          <h1>oncelog prove</h1>\n<p class=\"{class}\"><strong>{}</strong></p>\n",
-        report.asked.seed,
-        report.conclusion(),
+        report.parameters.seed,
+        report.headline(),
     );
     picture(&mut page, report);
     page += "<table>\n";
@@ -45,7 +45,7 @@ pub(super) fn html(report: &Report) -> String {
 
 /// Bars of receipts, shaded outages behind them, marks of faults below.
 fn picture(page: &mut String, report: &Report) {
-    let duration = report.asked.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+    let duration = report.parameters.duration.as_secs_f64().max(f64::MIN_POSITIVE);
     let x = |micros: Micros| (micros as f64 / 1e6 / duration).min(1.0) * WIDTH;
     let most = report.timeline.bars.iter().copied().max().unwrap_or(0).max(1);
     let happened = |fault: &Fault| report.faults.iter().any(|done| done.fault == *fault);

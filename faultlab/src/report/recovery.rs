@@ -12,7 +12,7 @@ use crate::{
 pub(super) struct Recovery {
     /// In order of length.
     times: Vec<Duration>,
-    /// The next fault began before there was a receipt: nobody knows how long it would have taken.
+    /// The next fault began before there was a receipt: how long it would have taken is not known.
     hidden: usize,
 }
 
@@ -85,7 +85,8 @@ pub(super) fn is_partition(done: &Done) -> bool {
         | Fault::Reset
         | Fault::Delay
         | Fault::Scatter
-        | Fault::Throttle => false,
+        | Fault::Throttle
+        | Fault::Machine(_) => false,
     }
 }
 

@@ -7,20 +7,20 @@ use http::Request;
 use serde_json::Value;
 
 use super::{
-    in_world,
-    model::{id, text_and_key},
+    model::{Form, id, text_and_key},
+    with_fixture,
 };
 
 /// The first byte is how long chunks are; the rest are lines.
 pub(crate) fn batch(input: &[u8]) {
     let Some((chunk_bytes, upload)) = input.split_first() else { return };
-    in_world(|world| {
+    with_fixture(|fixture| {
         let chunks: Vec<Result<Bytes, std::io::Error>> = upload
             .chunks(usize::from(*chunk_bytes).max(1))
             .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
             .collect();
         let request = Request::post("/facade/batch").header("content-type", "application/x-ndjson");
-        let answer = world.ask(request.body(Body::from_stream(stream::iter(chunks))).unwrap());
+        let answer = fixture.ask(request.body(Body::from_stream(stream::iter(chunks))).unwrap());
         assert_eq!(answer.status, 200);
         let outcomes: Vec<Value> = serde_json::Deserializer::from_slice(&answer.body)
             .into_iter()
@@ -28,7 +28,8 @@ pub(crate) fn batch(input: &[u8]) {
             .expect("lines of JSON");
         assert_eq!(outcomes.len(), answer.body.iter().filter(|byte| **byte == b'\n').count());
         let texts = check(upload, &outcomes);
-        let stored: Vec<_> = world.stored().into_iter().map(|(message, _)| message.body).collect();
+        let stored: Vec<_> =
+            fixture.stored().into_iter().map(|(message, _)| message.body).collect();
         assert_eq!(stored, texts);
     });
 }
@@ -43,7 +44,7 @@ fn check(upload: &[u8], outcomes: &[Value]) -> Vec<String> {
             continue;
         }
         let outcome = outcomes.next().expect("an outcome for each line");
-        let message = text_and_key(line, true).and_then(|(text, key)| match key {
+        let message = text_and_key(line, Form::UploadLine).and_then(|(text, key)| match key {
             None => Some((text, None)),
             Some(key) => id(&key).map(|id| (text, Some(id))),
         });

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Method, Request, Uri};
 
-use super::{in_world, read_request};
+use super::{read_request, with_fixture};
 
 /// A line with a path and a query, header lines, an empty line.
 pub(crate) fn get(input: &[u8]) {
@@ -12,13 +12,13 @@ pub(crate) fn get(input: &[u8]) {
     let uses_accept = uri.path() == "/facade";
     let page_is_right = is_page(uri.query().unwrap_or_default());
     let rest = input.get(end + 1..).unwrap_or_default();
-    in_world(|world| {
+    with_fixture(|fixture| {
         let head = Request::builder().method(Method::GET).uri(uri.clone());
         let (head, _) = read_request(rest, head);
         let request = head.body(Body::empty()).unwrap();
         let headers = request.headers().clone();
-        let answer = world.ask(request);
-        // What is understood fails, for no service can be read.
+        let answer = fixture.ask(request);
+        // A request that is understood fails: there is no upstream.
         let is_understood = answer.status == 503;
         if !is_understood && answer.status != 200 {
             answer.is_refusal();
@@ -45,7 +45,7 @@ pub(crate) fn get(input: &[u8]) {
             let plain = uuid::Uuid::try_parse(id).is_ok_and(|uuid| !uuid.is_nil());
             assert!(!plain || is_understood, "{uri}: {}", answer.status);
         }
-        assert!(world.stored().is_empty());
+        assert!(fixture.stored().is_empty());
     });
 }
 

@@ -33,7 +33,7 @@ const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 type Log = Arc<Mutex<Vec<(Message, Receipt)>>>;
 
 /// A facade in front of a log that always stores, and of services that cannot be read.
-struct World {
+struct Fixture {
     runtime: Runtime,
     router: Router,
     log: Log,
@@ -46,18 +46,18 @@ struct Answer {
 }
 
 thread_local! {
-    static WORLD: World = World::start();
+    static FIXTURE: Fixture = Fixture::start();
 }
 
-/// Calls `case` with a world whose log is empty.
-fn in_world(case: impl FnOnce(&World)) {
-    WORLD.with(|world| {
-        world.log.lock().unwrap().clear();
-        crate::memory::within(MEMORY_BYTES_MAX, || case(world));
+/// Calls `case` with a fixture whose log is empty.
+fn with_fixture(case: impl FnOnce(&Fixture)) {
+    FIXTURE.with(|fixture| {
+        fixture.log.lock().unwrap().clear();
+        crate::memory::within(MEMORY_BYTES_MAX, || case(fixture));
     });
 }
 
-impl World {
+impl Fixture {
     fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let log = Log::default();

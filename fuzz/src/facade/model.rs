@@ -1,4 +1,4 @@
-//! The rules of the facade, said once more and in another way.
+//! The rules of the facade, in an independent implementation.
 
 use std::fmt;
 
@@ -34,15 +34,23 @@ impl<'de> Deserialize<'de> for Pairs {
     }
 }
 
-/// The text of a message and its key, if that is what `json` is; `with_key` says whether a key may
-/// be there.
-pub(super) fn text_and_key(json: &[u8], with_key: bool) -> Option<(String, Option<String>)> {
+/// What a message is sent in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The body of a post, whose key is in a header.
+    Post,
+    /// A line of an upload, which may have a key.
+    UploadLine,
+}
+
+/// The text of a message and its key, if `json` is one in this form.
+pub(super) fn text_and_key(json: &[u8], form: Form) -> Option<(String, Option<String>)> {
     let Pairs(pairs) = serde_json::from_slice(json).ok()?;
     let (mut text, mut key) = (None, None);
     for (name, value) in pairs {
         let place = match name.as_str() {
             "msg" => &mut text,
-            "key" if with_key => &mut key,
+            "key" if form == Form::UploadLine => &mut key,
             _ => return None,
         };
         if place.replace(value).is_some() {

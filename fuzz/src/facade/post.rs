@@ -6,28 +6,28 @@ use oncelog::message::MessageId;
 use serde_json::Value;
 
 use super::{
-    Answer, World, in_world,
-    model::{id, key_of_header, quoted, text_and_key},
-    read_request,
+    Answer, Fixture,
+    model::{Form, id, key_of_header, quoted, text_and_key},
+    read_request, with_fixture,
 };
 
 /// Header lines, an empty line, a body. If no type is named, it is JSON.
 pub(crate) fn post(input: &[u8]) {
-    in_world(|world| {
+    with_fixture(|fixture| {
         let (head, body) = read_request(input, Request::post("/facade"));
         let mut request = head.body(Body::from(body.to_vec())).unwrap();
         if !request.headers().contains_key("content-type") {
             request.headers_mut().insert("content-type", "application/json".parse().unwrap());
         }
         let headers = request.headers().clone();
-        let answer = world.ask(request);
+        let answer = fixture.ask(request);
         match expected(&headers, body) {
-            Some((text, key)) => accepted(world, &answer, &text, key),
+            Some((text, key)) => accepted(fixture, &answer, &text, key),
             None => {
                 answer.is_refusal();
                 let json: Value = serde_json::from_slice(&answer.body).unwrap();
                 assert_eq!(json["stored"], "no");
-                assert!(world.stored().is_empty(), "refused and stored: {json}");
+                assert!(fixture.stored().is_empty(), "refused and stored: {json}");
             }
         }
     });
@@ -55,12 +55,12 @@ fn expected(headers: &HeaderMap, body: &[u8]) -> Option<(String, Option<Named>)>
         }
         _ => return None,
     };
-    Some((text_and_key(body, false)?.0, named))
+    Some((text_and_key(body, Form::Post)?.0, named))
 }
 
-fn accepted(world: &World, answer: &Answer, text: &str, key: Option<Named>) {
+fn accepted(fixture: &Fixture, answer: &Answer, text: &str, key: Option<Named>) {
     assert_eq!(answer.status, 200, "{}", answer.body.escape_ascii());
-    let stored = world.stored();
+    let stored = fixture.stored();
     let [(message, place)] = &stored[..] else { panic!("{} messages", stored.len()) };
     assert_eq!(message.body, text.as_bytes());
     let json: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -77,9 +77,9 @@ fn accepted(world: &World, answer: &Answer, text: &str, key: Option<Named>) {
         let request = Request::post("/facade")
             .header("content-type", "application/json")
             .header("idempotency-key", &spelling);
-        let again = world.ask(request.body(Body::from(body)).unwrap());
+        let again = fixture.ask(request.body(Body::from(body)).unwrap());
         assert_eq!((again.status, &again.body), (200, &answer.body), "{spelling}");
         assert_eq!(again.headers["idempotency-replayed"], "true");
     }
-    assert_eq!(world.stored().len(), 1);
+    assert_eq!(fixture.stored().len(), 1);
 }

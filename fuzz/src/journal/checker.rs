@@ -32,7 +32,7 @@ impl Promise {
     }
 }
 
-/// Files that make a journal one that a repair was interrupted on.
+/// Files that mark an interrupted repair.
 const REPAIR: &str = "REPAIR";
 
 /// A longer gap, which only a forged frame can claim, takes long to write in segments this small.

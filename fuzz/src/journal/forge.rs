@@ -1,4 +1,4 @@
-//! Makes bytes pass for what the journal wrote: an independent hand at its format.
+//! Forges segments: a second, independent implementation of the journal's format.
 //!
 //! No fuzzer guesses a checksum, so what is behind one would never be reached.
 
@@ -13,7 +13,7 @@ const RECORD_HEADER: usize = 34;
 const SEGMENT_MAGIC: &[u8; 8] = b"\xf5oncelog";
 pub(super) const FRAME_MAGIC: &[u8; 4] = b"\xf5OLF";
 
-/// What is made right.
+/// What is forged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forgery {
     Nothing,

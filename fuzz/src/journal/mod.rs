@@ -38,7 +38,7 @@ const NAMES: [&str; 12] = [
 /// Files with any content, under names that a journal gives or nearly so.
 pub(crate) fn bytes(input: &[u8]) {
     let disk = SimulatedDisk::new();
-    // An input that ends too soon has said enough.
+    // An input that ends too soon fills fewer files.
     let _ = fill(&disk, &mut Unstructured::new(input));
     checked(&disk, &Promise::Nothing);
 }

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncWriteExt as _, copy, sink},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// All abusers have begun after this part of the time.
 const ARRIVAL: u32 = 5;
 
-/// How many begin in a second, at most: an attack is to last, not to be a moment of connecting.
+/// How many begin in a second, at most: an attack is to last, not to be a burst of connects.
 const ARRIVALS_PER_SECOND: u32 = 1000;
 
 /// Abusers come from this many addresses: one has too few ports for all.
@@ -35,10 +35,26 @@ pub enum Port {
     Grpc,
 }
 
+impl Port {
+    /// An attack on this port. [`Attack`] says what the values are.
+    pub(super) const fn attack(
+        self,
+        name: &'static str,
+        abusers: usize,
+        dropped_within: Option<Duration>,
+        abuse: Abuse,
+    ) -> Attack {
+        Attack { name, port: self, abusers, dropped_within, abuse }
+    }
+}
+
+/// What an abuser does with a connection until it is of no use any more.
+pub type Abuse = fn(TcpStream) -> BoxFuture<'static, io::Result<()>>;
+
 /// One way to abuse a service.
 #[derive(Debug, Clone, Copy)]
 pub struct Attack {
-    /// What the abusers do.
+    /// Its name in the table.
     pub name: &'static str,
     /// Where.
     pub port: Port,
@@ -46,13 +62,13 @@ pub struct Attack {
     pub abusers: usize,
     /// After what time the service is to drop each. `None`: it may stay, and what it takes is bounded.
     pub dropped_within: Option<Duration>,
-    /// Does harm until the connection is of no use any more.
-    pub abuse: fn(TcpStream) -> BoxFuture<'static, io::Result<()>>,
+    /// What they do.
+    pub abuse: Abuse,
 }
 
-/// How abusers fared.
+/// What became of the connections of abusers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fate {
+pub struct Connections {
     /// Connections that ended.
     pub dropped: usize,
     /// The longest that one of them lasted.
@@ -65,7 +81,7 @@ pub struct Fate {
     pub refused: usize,
 }
 
-impl Fate {
+impl Connections {
     fn and(self, other: Self) -> Self {
         Self {
             dropped: self.dropped + other.dropped,
@@ -83,8 +99,13 @@ impl Fate {
     }
 }
 
-/// Lets `abusers` of `attack` do harm to `target` for `time`.
-pub async fn besiege(attack: Attack, target: SocketAddr, abusers: usize, time: Duration) -> Fate {
+/// Lets `abusers` attack `target` for `time`.
+pub async fn run_abusers(
+    attack: Attack,
+    target: SocketAddr,
+    abusers: usize,
+    time: Duration,
+) -> Connections {
     let end = Instant::now() + time;
     let arrival = (time / ARRIVAL).max(arrival(abusers).min(time / 2));
     let mut all = JoinSet::new();
@@ -94,7 +115,7 @@ pub async fn besiege(attack: Attack, target: SocketAddr, abusers: usize, time: D
             abuse(attack, target, number, end).await
         });
     }
-    all.join_all().await.into_iter().fold(Fate::default(), Fate::and)
+    all.join_all().await.into_iter().fold(Connections::default(), Connections::and)
 }
 
 /// How long it takes that many abusers to begin, one after the other.
@@ -103,27 +124,27 @@ pub fn arrival(abusers: usize) -> Duration {
     Duration::from_secs(1) * abusers as u32 / ARRIVALS_PER_SECOND
 }
 
-async fn abuse(attack: Attack, target: SocketAddr, number: usize, end: Instant) -> Fate {
-    let mut fate = Fate::default();
+async fn abuse(attack: Attack, target: SocketAddr, number: usize, end: Instant) -> Connections {
+    let mut connections = Connections::default();
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return fate;
+            return connections;
         }
         match timeout(left, connect(target, number)).await {
-            Err(_) => return fate,
-            Ok(Err(_)) => fate.refused += 1,
+            Err(_) => return connections,
+            Ok(Err(_)) => connections.refused += 1,
             Ok(Ok(stream)) => {
                 let begun = Instant::now();
                 let left = end.saturating_duration_since(begun);
-                // However it ended, it ended.
+                // How it ended does not matter.
                 if timeout(left, (attack.abuse)(stream)).await.is_err() {
-                    fate.held += 1;
-                    fate.oldest = begun.elapsed();
-                    return fate;
+                    connections.held += 1;
+                    connections.oldest = begun.elapsed();
+                    return connections;
                 }
-                fate.dropped += 1;
-                fate.longest = fate.longest.max(begun.elapsed());
+                connections.dropped += 1;
+                connections.longest = connections.longest.max(begun.elapsed());
             }
         }
         sleep(PAUSE).await;
@@ -139,12 +160,49 @@ async fn connect(target: SocketAddr, number: usize) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads whatever comes, until the service ends the connection.
+/// Reads until the service ends the connection.
 ///
 /// # Errors
-/// The end was not a good one.
-pub async fn until_closed(stream: &mut TcpStream) -> io::Result<()> {
-    let mut answer = [0; 16 * 1024];
-    while stream.read(&mut answer).await? > 0 {}
+/// The connection was reset.
+pub(super) async fn until_closed(mut stream: TcpStream) -> io::Result<()> {
+    copy(&mut stream, &mut sink()).await.map(|_| ())
+}
+
+/// Closes the connection as soon as it is open.
+pub(super) async fn disconnect(stream: TcpStream) -> io::Result<()> {
+    drop(stream);
     Ok(())
+}
+
+/// Sends `opening`, and then what `next` makes again and again with a pause, until the connection ends.
+/// What the service sends is read and thrown away.
+pub(super) async fn send(
+    stream: TcpStream,
+    opening: Vec<u8>,
+    mut next: impl FnMut() -> Vec<u8>,
+    pause: Duration,
+) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.into_split();
+    let sending = async {
+        writer.write_all(&opening).await?;
+        loop {
+            writer.write_all(&next()).await?;
+            sleep(pause).await;
+        }
+    };
+    let mut nowhere = sink();
+    tokio::select! {
+        ended = sending => ended,
+        ended = copy(&mut reader, &mut nowhere) => ended.map(|_| ()),
+    }
+}
+
+/// Sends `opening`, and then `piece` again and again, as [`send`] does.
+pub(super) async fn send_repeatedly(
+    stream: TcpStream,
+    opening: Vec<u8>,
+    piece: Vec<u8>,
+    pause: Duration,
+) -> io::Result<()> {
+    send(stream, opening, move || piece.clone(), pause).await
 }

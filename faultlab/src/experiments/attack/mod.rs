@@ -1,44 +1,40 @@
-//! `faultlab attack`: clients that abuse the ports of the services, beside clients that behave.
+//! `faultlab attack`: clients that abuse the ports of the services, beside well-behaved clients.
 //!
-//! Each attack meets services of its own with some log. What counts is how the clients that behave
-//! are served meanwhile, what the attacked service takes, and when it lets go of its abusers.
+//! Each attack meets services of its own with some log. What counts is how the well-behaved clients
+//! are served meanwhile, what the attacked service uses, and when it drops its abusers.
 //!
 //! - [`abuse`]: how an attack is made; [`http`] and [`grpc`]: all of them
-//! - [`good`]: the clients that behave
-//! - [`victims`], [`usage`]: the services, and what they take
-//! - [`assault`]: one or more attacks at once, measured
+//! - [`clients`]: the well-behaved clients
+//! - [`services`]: the services, and what they use
+//! - [`scenario`]: one or more attacks at once, measured
 
 pub mod abuse;
-pub mod assault;
-pub mod good;
+pub mod clients;
 pub mod grpc;
 pub mod http;
+pub mod scenario;
+pub mod services;
 mod table;
-pub mod usage;
-pub mod victims;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, process::ExitCode, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::{
     abuse::{Attack, arrival},
-    assault::Assault,
+    scenario::Scenario,
     table::Table,
 };
-use crate::trio::Programs;
+use super::{Goals, NotRun, conclude, show};
+use crate::cluster::Programs;
 
-/// How many files the services may have open when that is what they are short of.
+/// How many files the services may have open when open files are scarce.
 const FEW_FILES: u32 = 128;
 
 /// Abusers that fill these files several times.
 const MANY_FOR_FEW_FILES: usize = 400;
 
-/// How long abusers who are to be dropped are waited for, beyond the time they have.
+/// How long an attack lasts beyond the time after which its abusers are to be dropped.
 const BEYOND: Duration = Duration::from_secs(5);
 
 /// Which attacks, and for how long.
@@ -56,46 +52,35 @@ pub struct Args {
 /// Runs the attacks, a line each, and then the goals. 0: all reached, 1: one missed, 2: it could not
 /// run here.
 pub async fn run(args: &Args) -> ExitCode {
-    match measure(args).await {
-        Ok(table) => {
-            let goals = table.goals();
-            // Without anybody to read it, the code still says it.
-            let _ = write!(io::stdout(), "\n{goals}");
-            u8::from(!goals.reached()).into()
-        }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "attack: {error}");
-            2.into()
-        }
-    }
+    conclude(measure(args).await)
 }
 
-async fn measure(args: &Args) -> io::Result<Table> {
+async fn measure(args: &Args) -> Result<Goals, NotRun> {
     raise_open_files()?;
     let programs = Programs::built()?;
     let time = Duration::from_secs(args.seconds);
     let mut table = Table::default();
-    let say = |line: String| writeln!(io::stdout(), "{line}");
-    say(Table::head())?;
-    for (name, assault) in assaults(time) {
+    show(&Table::head());
+    for (name, scenario) in scenarios(time) {
         if name.contains(&args.only) {
-            let finding = assault.run(programs.clone()).await?;
-            say(table.add(name, finding))?;
+            let finding = scenario.run(programs.clone()).await?;
+            show(&table.add(name, finding));
         }
     }
-    Ok(table)
+    show(&"");
+    Ok(table.goals())
 }
 
-fn assaults(time: Duration) -> Vec<(&'static str, Assault)> {
+fn scenarios(time: Duration) -> Vec<(&'static str, Scenario)> {
     let one = |attack: &Attack| {
         let within = attack.dropped_within.unwrap_or_default() + BEYOND;
         let time = time.max(within).max(arrival(attack.abusers) * 2);
         let attacks = vec![(*attack, attack.abusers)];
-        (attack.name, Assault { attacks, time, open_files: None })
+        (attack.name, Scenario { attacks, time, open_files: None })
     };
     let mut all: Vec<_> = http::ATTACKS.iter().chain(grpc::ATTACKS).map(one).collect();
     let idlers = [http::IDLE, grpc::IDLE].map(|attack| (attack, MANY_FOR_FEW_FILES));
-    let few_files = Assault { attacks: idlers.into(), time, open_files: Some(FEW_FILES) };
+    let few_files = Scenario { attacks: idlers.into(), time, open_files: Some(FEW_FILES) };
     all.push(("both: 800 connections for 128 files", few_files));
     all
 }
@@ -103,7 +88,7 @@ fn assaults(time: Duration) -> Vec<(&'static str, Assault)> {
 /// An abuser with thousands of connections needs as many files.
 ///
 /// # Errors
-/// The operating system refused what it grants anybody.
+/// The operating system refused to raise the limit to its maximum.
 pub fn raise_open_files() -> io::Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)

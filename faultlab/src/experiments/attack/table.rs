@@ -1,31 +1,31 @@
-//! What all attacks came to: a line each, and goals over all of them.
+//! The results of all attacks: a line each, and goals over all of them.
 
 use std::time::Duration;
 
-use super::assault::Finding;
+use super::{abuse::Connections, scenario::Results};
 use crate::experiments::Goals;
 
 /// Differences below this are the noise of a small machine that runs services and abusers together.
 const NOISE: Duration = Duration::from_millis(5);
 
-/// A client that comes for the first time, or comes after an attack, is served within this time.
+/// A new client, during or after an attack, is served within this time.
 const SERVED: Duration = Duration::from_secs(1);
 
-/// What each service may take, whatever is done to it.
+/// The memory each service may use under attack.
 const RESIDENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
-/// How late an abuser may be seen to be dropped.
+/// How late the drop of an abuser may be observed.
 const LATE: Duration = Duration::from_secs(1);
 
-/// The part of good posts that is looked at.
+/// The share of good posts that the p99 covers.
 const PART: f64 = 0.99;
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    findings: Vec<Finding>,
+    findings: Vec<Results>,
 }
 
-/// What the time of a good post may become, from what it was before the attack.
+/// The latency that a good post may have, from what it was before the attack.
 fn bound(alone: Duration) -> Duration {
     (alone * 2).max(alone + NOISE)
 }
@@ -35,7 +35,7 @@ fn ms(time: Duration) -> String {
 }
 
 impl Table {
-    /// What the lines show.
+    /// The head of the columns.
     pub(super) fn head() -> String {
         format!(
             "{:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9}{:>7}{:>9}",
@@ -54,24 +54,25 @@ impl Table {
         )
     }
 
-    /// Adds what one attack came to, and shows it.
-    pub(super) fn add(&mut self, name: &str, finding: Finding) -> String {
-        let fate = |of: fn(&super::abuse::Fate) -> usize| {
-            finding.fates.iter().map(|(_, fate)| of(fate)).sum::<usize>()
+    /// Adds the results of one attack, and formats them as a line.
+    pub(super) fn add(&mut self, name: &str, finding: Results) -> String {
+        let sum = |of: fn(&Connections) -> usize| {
+            finding.connections.iter().map(|(_, it)| of(it)).sum::<usize>()
         };
-        let longest = finding.fates.iter().map(|(_, fate)| fate.longest).max().unwrap_or_default();
+        let longest =
+            finding.connections.iter().map(|(_, it)| it.longest).max().unwrap_or_default();
         let mut line = format!(
             "{name:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9.1}{:>7}{:>9}",
             ms(finding.alone.quantile(PART)),
             ms(finding.steady.quantile(PART)),
-            ms(finding.newcomers.quantile(1.0)),
+            ms(finding.new_clients.quantile(1.0)),
             finding.failures().count(),
             finding.resident_bytes() / 1_000_000,
             finding.facade.files.max(finding.logging.files),
             finding.facade.threads.max(finding.logging.threads),
-            fate(|fate| fate.dropped),
+            sum(|it| it.dropped),
             longest.as_secs_f64(),
-            fate(|fate| fate.held),
+            sum(|it| it.held),
             finding.recovered.map_or("never".to_owned(), ms),
         );
         if let Some(failure) = finding.failures().next() {
@@ -81,7 +82,7 @@ impl Table {
         line
     }
 
-    fn count(&self, holds: impl Fn(&Finding) -> bool) -> usize {
+    fn count(&self, holds: impl Fn(&Results) -> bool) -> usize {
         self.findings.iter().filter(|finding| holds(finding)).count()
     }
 
@@ -96,9 +97,10 @@ impl Table {
         };
         all_of("attacks with a good p99 at most doubled", in_time);
         all_of(
-            "attacks with newcomers served within 1 s",
+            "attacks with new clients served within 1 s",
             self.count(|finding| {
-                finding.newcomers.acknowledged() > 0 && finding.newcomers.quantile(1.0) <= SERVED
+                finding.new_clients.acknowledged() > 0
+                    && finding.new_clients.quantile(1.0) <= SERVED
             }),
         );
         all_of("attacks whose abusers were connected", self.count(took_place));
@@ -112,7 +114,7 @@ impl Table {
         goals.note("failures of good clients", 0, failures, failures == 0);
         let posts: usize = self.findings.iter().map(|finding| finding.steady.acknowledged()).sum();
         goals.note("posts of good clients", "some", posts, posts > 0);
-        let most = self.findings.iter().map(Finding::resident_bytes).max().unwrap_or_default();
+        let most = self.findings.iter().map(Results::resident_bytes).max().unwrap_or_default();
         goals.note(
             "most memory of an attacked service",
             format!("{} MB", RESIDENT_BYTES_MAX / 1_000_000),
@@ -123,14 +125,15 @@ impl Table {
     }
 }
 
-/// Whether each attack had a connection: abusers who cannot connect do no harm.
-fn took_place(finding: &Finding) -> bool {
-    finding.fates.iter().all(|(_, fate)| fate.dropped + fate.held > 0)
+/// Whether each attack had a connection: abusers without one do no harm.
+fn took_place(finding: &Results) -> bool {
+    finding.connections.iter().all(|(_, it)| it.dropped + it.held > 0)
 }
 
 /// Whether no connection of an abuser grew older than its attack may.
-fn dropped_in_time(finding: &Finding) -> bool {
-    finding.fates.iter().all(|(attack, fate)| {
-        attack.dropped_within.is_none_or(|within| fate.age() <= within + LATE)
-    })
+fn dropped_in_time(finding: &Results) -> bool {
+    finding
+        .connections
+        .iter()
+        .all(|(attack, it)| attack.dropped_within.is_none_or(|within| it.age() <= within + LATE))
 }

@@ -1,16 +1,17 @@
 //! Capacity, a busy hour, overload, and the time after it.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, time::Duration};
 
 use crate::{
-    open_loop::{Arrivals, Audit, Measured, Plan, Unreadable},
-    trio::{Trio, TrioError},
+    cluster::Cluster,
+    experiments::NotRun,
+    open_loop::{Arrivals, Audit, Measured, Plan},
 };
 
 /// Until all connections are open, and the last of the messages before are answered.
 const OPENING: Duration = Duration::from_secs(3);
 
-/// The share of the capacity at which the service is busy and well.
+/// The share of the capacity at which the service is busy and not overloaded.
 pub(super) const BUSY: f64 = 0.8;
 
 /// The phases of a run.
@@ -48,9 +49,9 @@ impl Default for Course {
     }
 }
 
-/// What came of it.
+/// The results of a run.
 #[derive(Debug)]
-pub struct Found {
+pub struct Results {
     /// Messages stored a second when nothing but the service is waited for.
     pub capacity: f64,
     /// How many times the capacity was to be sent.
@@ -71,27 +72,13 @@ pub struct Found {
     pub logging_memory: u64,
 }
 
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum CourseError {
-    /// The services do not run.
-    #[error(transparent)]
-    Trio(#[from] TrioError),
-    /// There is no program, no directory, no connection.
-    #[error(transparent)]
-    System(#[from] io::Error),
-    /// There is nothing to judge.
-    #[error(transparent)]
-    Log(#[from] Unreadable),
-}
-
 impl Course {
-    /// Goes through all phases with `trio`, which has an empty log.
+    /// Goes through all phases with `cluster`, which has an empty log.
     ///
     /// # Errors
-    /// [`CourseError`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, CourseError> {
-        let target = trio.facade_address();
+    /// [`NotRun`]: nothing was measured.
+    pub async fn run(&self, cluster: &Cluster) -> Result<Results, NotRun> {
+        let target = cluster.facade_address();
         let half = self.capacity / 2;
         let plan = |arrivals, duration, connections, first| Plan {
             text_bytes: self.text_bytes,
@@ -119,11 +106,11 @@ impl Course {
         };
         let (overload, after) = tokio::try_join!(overload.run(), after)?;
         let runs = [&warming, &closed, &busy, &overload, &after];
-        let audit = Audit::of(&trio.client(), &runs).await?;
+        let audit = Audit::of(&cluster.client(), &runs).await?;
         let [facade_memory, logging_memory] =
-            [trio.facade.peak_memory()?, trio.logging.peak_memory()?];
+            [cluster.facade.peak_memory()?, cluster.logging.peak_memory()?];
         let factor = self.factor;
-        Ok(Found {
+        Ok(Results {
             capacity,
             factor,
             closed,
@@ -137,7 +124,7 @@ impl Course {
     }
 }
 
-impl Found {
+impl Results {
     /// From the end of the overload to the end of the last slice in which a message was refused or
     /// as slow as `slow`.
     #[must_use]
@@ -151,7 +138,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "capacity  {}", self.closed)?;
         writeln!(f, "80 %      {}", self.busy)?;

@@ -1,8 +1,8 @@
-//! What should come of overload.
+//! The goals of an overload.
 
 use std::time::Duration;
 
-use super::{Found, course::BUSY};
+use super::{Results, course::BUSY};
 use crate::{experiments::Goals, open_loop::Fate};
 
 /// Share of the capacity that must still be stored.
@@ -23,7 +23,7 @@ const FACADE_MEMORY_MAX: u64 = 256 * 1024 * 1024;
 /// Share of the messages due that the generator must have sent, else it is no overload.
 const SENT_MIN: f64 = 0.95;
 
-impl Found {
+impl Results {
     /// The figures beside their goals.
     #[must_use]
     pub fn goals(&self) -> Goals {

@@ -1,22 +1,20 @@
 //! `faultlab overload`: five times as many messages as can be stored, at a constant rate.
 //!
 //! - [`Args`], [`run`]: the big run, with a disk that is slow for each sync
-//! - [`Course`], [`Found`]: what is measured, and how
-//! - `goals`: what should come of it
+//! - [`Course`], [`Results`]: what is measured, and how
+//! - `goals`: the goals
 
 mod course;
 mod goals;
 
-use std::{
-    env, io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
-pub use self::course::{Course, CourseError, Found};
-use super::{Scratch, conclude, show};
-use crate::trio::{Programs, Trio};
+pub use self::course::{Course, Results};
+use super::{Goals, NotRun, Scratch, conclude, show};
+use crate::{
+    cluster::{Cluster, Programs},
+    programs::{ToolError, tool},
+};
 
 /// How much, and on what.
 #[derive(Debug, clap::Args)]
@@ -48,13 +46,13 @@ pub async fn run(args: Args) -> ExitCode {
     conclude(measure(&args).await)
 }
 
-async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
+async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("overload")?;
     let mut programs = Programs::built()?;
     if args.sync_delay > 0 {
         programs.logging = with_slow_sync(programs.logging, args.sync_delay)?;
     }
-    let trio = Trio::start(programs, dir.path()).await?;
+    let cluster = Cluster::start(programs, dir.path()).await?;
     let course = Course {
         factor: args.factor,
         overload: Duration::from_secs(args.duration),
@@ -62,23 +60,16 @@ async fn measure(args: &Args) -> Result<super::Goals, CourseError> {
         text_bytes: args.text_bytes,
         ..Course::default()
     };
-    let found = course.run(&trio).await?;
+    let found = course.run(&cluster).await?;
     show(&found);
     Ok(found.goals())
 }
 
 /// `program`, with each sync of a file held up: what is written and in what order stays as it is.
-fn with_slow_sync(
-    program: Vec<std::ffi::OsString>,
-    millis: u64,
-) -> io::Result<Vec<std::ffi::OsString>> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let strace: PathBuf = env::split_paths(&path)
-        .map(|directory| directory.join("strace"))
-        .find(|strace| Path::is_file(strace))
-        .ok_or_else(|| io::Error::other("NOT RUN: it needs `strace`, which slows the disk"))?;
+fn with_slow_sync(program: Vec<OsString>, millis: u64) -> Result<Vec<OsString>, ToolError> {
+    let strace = tool("strace")?;
     let inject = format!("inject=fdatasync,fsync:delay_enter={}", millis * 1000);
-    // The service stays the child, and strace hangs on to it: signals reach the service.
+    // The service stays the child, and strace attaches to it: signals reach the service.
     let flags = ["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"];
     let flags = flags.into_iter().map(Into::into);
     let traced = ["trace=fdatasync,fsync".into(), "-e".into(), inject.into()];

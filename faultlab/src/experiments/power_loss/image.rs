@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{chamber::Chamber, experiments::CannotRun, processes::Process};
+use crate::{
+    experiments::NotRun, mount_namespace::MountNamespace, processes::Process, programs::ToolError,
+};
 
 /// Bytes of the memory that all images are in.
 const MEMORY: &str = "size=2g";
@@ -51,50 +53,55 @@ impl fmt::Display for Fs {
 }
 
 /// Makes a file system in the new file `image`.
-pub(super) fn format(chamber: &Chamber, fs: Fs, image: &Path) -> Result<(), CannotRun> {
-    chamber.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
+pub(super) fn format(namespace: &MountNamespace, fs: Fs, image: &Path) -> Result<(), ToolError> {
+    namespace.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
     match fs {
         Fs::Ext4 | Fs::Ext4Writeback => {
             // Blocks of a page, as on any larger disk.
             let pages = ["-q".as_ref(), "-b".as_ref(), "4096".as_ref(), image.as_os_str()];
-            chamber.run("mkfs.ext4", &pages)
+            namespace.run("mkfs.ext4", &pages)
         }
-        Fs::Xfs => chamber.run("mkfs.xfs", &["-q".as_ref(), image.as_os_str()]),
+        Fs::Xfs => namespace.run("mkfs.xfs", &["-q".as_ref(), image.as_os_str()]),
     }
 }
 
 /// Mounts the file system in `image` at `at`, a directory.
-pub(super) fn mount(chamber: &Chamber, fs: Fs, image: &Path, at: &Path) -> Result<(), CannotRun> {
+pub(super) fn mount(
+    namespace: &MountNamespace,
+    fs: Fs,
+    image: &Path,
+    at: &Path,
+) -> Result<(), ToolError> {
     let options = ["-o".as_ref(), fs.options().as_ref(), image.as_os_str(), at.as_os_str()];
-    chamber.run("mount", &options)
+    namespace.run("mount", &options)
 }
 
 /// A file system in memory for images, and how they are copied.
 #[derive(Debug)]
-pub(super) struct Shelf {
-    pub(super) chamber: Chamber,
+pub(super) struct ImageStore {
+    pub(super) namespace: MountNamespace,
     dir: PathBuf,
     /// Whether a copy is made in one moment, while writes go on.
     at_once: bool,
 }
 
-impl Shelf {
+impl ImageStore {
     /// An empty one, over the directory `dir`.
-    pub(super) fn new(dir: &Path) -> Result<Self, CannotRun> {
-        let chamber = Chamber::open()?;
-        let (memory, shelf) = (dir.join("memory"), dir.join("shelf"));
+    pub(super) fn new(dir: &Path) -> Result<Self, ToolError> {
+        let namespace = MountNamespace::open()?;
+        let (memory, store) = (dir.join("memory"), dir.join("store"));
         fs::create_dir_all(&memory)?;
-        fs::create_dir_all(&shelf)?;
+        fs::create_dir_all(&store)?;
         let tmpfs = ["-t", "tmpfs", "-o", MEMORY, "faultlab"].map(OsString::from);
-        chamber.run("mount", &[&tmpfs[..], &[memory.clone().into()]].concat())?;
+        namespace.run("mount", &[&tmpfs[..], &[memory.clone().into()]].concat())?;
         // Only a file system that shares blocks between files copies in a moment.
         let outer = memory.join("outer");
-        let sharing = chamber
+        let sharing = namespace
             .run("truncate", &["-s".as_ref(), "1500M".as_ref(), outer.as_os_str()])
-            .and_then(|()| chamber.run("mkfs.xfs", &["-q".as_ref(), outer.as_os_str()]))
-            .and_then(|()| mount(&chamber, Fs::Xfs, &outer, &shelf));
-        let (dir, at_once) = if sharing.is_ok() { (shelf, true) } else { (memory, false) };
-        Ok(Self { chamber, dir, at_once })
+            .and_then(|()| namespace.run("mkfs.xfs", &["-q".as_ref(), outer.as_os_str()]))
+            .and_then(|()| mount(&namespace, Fs::Xfs, &outer, &store));
+        let (dir, at_once) = if sharing.is_ok() { (store, true) } else { (memory, false) };
+        Ok(Self { namespace, dir, at_once })
     }
 
     /// Where the file `name` is, seen from inside.
@@ -102,38 +109,33 @@ impl Shelf {
         self.dir.join(name)
     }
 
-    /// Copies `image` to `copy`, as it is at one moment of this call. `writer` is who writes to it.
-    pub(super) fn copy(
-        &self,
-        image: &Path,
-        copy: &Path,
-        writer: &Process,
-    ) -> Result<(), CannotRun> {
+    /// Copies `image` to `copy`, as it is at one moment of this call. `writer` writes to it.
+    pub(super) fn copy(&self, image: &Path, copy: &Path, writer: &Process) -> Result<(), NotRun> {
         if self.at_once {
-            return self.cp("--reflink=always", image, copy);
+            return Ok(self.cp("--reflink=always", image, copy)?);
         }
         writer.freeze()?;
         let copied = self.copy_until_same(image, copy);
-        writer.thaw()?;
+        writer.resume()?;
         copied
     }
 
     /// The kernel may still write what it was given before; then the copy is of no one moment.
-    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), CannotRun> {
+    fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), NotRun> {
         for _ in 0..COPIES_MAX {
             self.cp("--sparse=always", image, copy)?;
             let same = ["-s".as_ref(), image.as_os_str(), copy.as_os_str()];
-            if self.chamber.run("cmp", &same).is_ok() {
+            if self.namespace.run("cmp", &same).is_ok() {
                 return Ok(());
             }
         }
         Err(io::Error::other("the image does not come to rest").into())
     }
 
-    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), CannotRun> {
-        self.chamber.run("cp", &[how.as_ref(), image.as_os_str(), copy.as_os_str()])
+    fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), ToolError> {
+        self.namespace.run("cp", &[how.as_ref(), image.as_os_str(), copy.as_os_str()])
     }
 }
 
-/// Tries to copy an image that nobody but the kernel writes to.
+/// Tries to copy an image to which only the kernel still writes.
 const COPIES_MAX: usize = 20;

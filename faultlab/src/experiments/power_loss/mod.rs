@@ -5,7 +5,7 @@
 //! mounted, a logging service recovers from it, and everything acknowledged before the copy must be
 //! there. The same without syncs is the control, and must show losses.
 //!
-//! What it does not show: what a disk forgets that has a cache of its own and lies about it.
+//! What it does not show: what a disk loses that has a cache of its own and acknowledges too early.
 
 mod image;
 mod round;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 pub use self::image::Fs;
 use self::round::{Round, Sync};
 pub use self::thin::{Thin, thin};
-use super::{CannotRun, Goals, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, conclude, say};
 
 /// Images of one journal; then a new one begins, so that first segments are seen often.
 const IMAGES_PER_ROUND: usize = 25;
@@ -45,34 +45,34 @@ pub struct Args {
     seed: u64,
 }
 
-/// What the images came to.
+/// The results over all images.
 #[derive(Debug, Clone, Default)]
 pub struct Images {
-    /// Recovered from and judged.
+    /// Recovered from and checked.
     pub checked: usize,
     /// Messages that had a receipt before their image was taken, over all images.
     pub acknowledged: usize,
     /// Images that lack one of them, or hold what they must not.
     pub broken: usize,
-    /// Images no service or no check of the journal accepted.
+    /// Images that the service or the check of the journal refused.
     pub refused: usize,
     /// What is wrong, image by image.
     pub wrong: Vec<String>,
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Debug, Clone, Default)]
-pub struct PowerLoss {
+pub struct Results {
     /// With the service as it is.
     pub real: Images,
     /// With a service whose syncs do nothing.
     pub control: Images,
-    /// On a device that runs out in the middle of a sync.
+    /// On a device that runs out of space in the middle of a sync.
     pub thin: Thin,
 }
 
-impl PowerLoss {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self, images: usize) -> Goals {
         let mut goals = Goals::default();
@@ -97,12 +97,12 @@ pub async fn run(args: &Args) -> ExitCode {
     conclude(measure(args, &mut say).await)
 }
 
-async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, CannotRun> {
+async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, NotRun> {
     let systems = match args.fs {
         Some(fs) => vec![fs],
         None => vec![Fs::Ext4, Fs::Ext4Writeback, Fs::Xfs],
     };
-    let mut found = PowerLoss::default();
+    let mut found = Results::default();
     let mut rounds = 0;
     while found.real.checked + found.real.refused < args.images {
         let fs = systems[rounds % systems.len()];
@@ -115,7 +115,7 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, C
     }
     let round =
         Round { fs: systems[0], sync: Sync::Skipped, images: args.control, seed: args.seed };
-    // Losses are what it is for.
+    // The control exists to lose messages.
     take(round, &mut found.control, &mut |_| {}).await?;
     for _ in 0..args.thin {
         found.thin.add(thin().await?);
@@ -129,8 +129,8 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, C
 /// A few images of one file system and of the control, for a test.
 ///
 /// # Errors
-/// [`CannotRun`]: not as root, not with loop devices.
-pub async fn sample(images: usize, control: usize) -> Result<(Images, Images), CannotRun> {
+/// [`NotRun`]: not as root, not with loop devices.
+pub async fn sample(images: usize, control: usize) -> Result<(Images, Images), NotRun> {
     let (mut real, mut without) = (Images::default(), Images::default());
     let round = Round { fs: Fs::Ext4, sync: Sync::Real, images, seed: 1 };
     take(round, &mut real, &mut |_| {}).await?;
@@ -143,7 +143,7 @@ async fn take(
     round: Round,
     into: &mut Images,
     progress: &mut dyn FnMut(&str),
-) -> Result<(), CannotRun> {
+) -> Result<(), NotRun> {
     let scratch = Scratch::new("power-loss")?;
     let before = into.wrong.len();
     round.run(scratch.path(), into).await?;

@@ -4,16 +4,16 @@ use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use super::{
     Images,
-    image::{Fs, Shelf, format, mount},
+    image::{Fs, ImageStore, format, mount},
 };
 use crate::{
     checker::broken,
-    experiments::CannotRun,
+    cluster::{Cluster, Programs},
+    experiments::NotRun,
     history::{History, Outcome},
     load::{Client, Ledger, read_records},
     processes::ProcessError,
     programs::{directory, tool},
-    trio::{Programs, Trio},
 };
 
 /// Clients that post.
@@ -25,15 +25,15 @@ const THINK_MILLIS: u64 = 15;
 /// Longest time between two images.
 const PAUSE_MILLIS: u64 = 120;
 
-/// What is told of one image.
+/// Violations that are reported for one image.
 const TOLD_MAX: usize = 3;
 
 /// What the syncs of the service do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sync {
-    /// What they should.
+    /// They work.
     Real,
-    /// Nothing, and they say that they did.
+    /// They do nothing and report success.
     Skipped,
 }
 
@@ -48,27 +48,27 @@ pub(super) struct Round {
 
 impl Round {
     /// Adds what it finds to `into`.
-    pub(super) async fn run(self, dir: &Path, into: &mut Images) -> Result<(), CannotRun> {
-        let shelf = Shelf::new(dir)?;
+    pub(super) async fn run(self, dir: &Path, into: &mut Images) -> Result<(), NotRun> {
+        let store = ImageStore::new(dir)?;
         let (live, spare) = (dir.join("live"), dir.join("spare"));
         fs::create_dir_all(&live)?;
         fs::create_dir_all(&spare)?;
-        let image = shelf.path("image");
-        format(&shelf.chamber, self.fs, &image)?;
-        mount(&shelf.chamber, self.fs, &image, &live)?;
+        let image = store.path("image");
+        format(&store.namespace, self.fs, &image)?;
+        mount(&store.namespace, self.fs, &image, &live)?;
 
         let mut programs = Programs::built()?;
         programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
-        programs.logging = shelf.chamber.inside(&programs.logging);
+        programs.logging = store.namespace.inside(&programs.logging);
         let checked = programs.logging.clone();
-        let mut judge = Trio::start(programs.clone(), &spare).await?;
+        let mut checker = Cluster::start(programs.clone(), &spare).await?;
         if self.sync == Sync::Skipped {
             programs.logging = without_syncs(&checked)?;
         }
-        let trio = Trio::start(programs, &live).await?;
+        let cluster = Cluster::start(programs, &live).await?;
 
         let ledger = Ledger::start();
-        let client = trio.client();
+        let client = cluster.client();
         let posting = async {
             let posters = (0..CLIENTS).map(|name| post_on(&ledger, &client, name, self.seed));
             futures_util::future::join_all(posters).await;
@@ -77,21 +77,21 @@ impl Round {
             let mut rng = fastrand::Rng::with_seed(self.seed);
             for number in 0..self.images {
                 wait(&ledger, &mut rng).await;
-                let copy = shelf.path(&format!("copy-{number}"));
+                let copy = store.path(&format!("copy-{number}"));
                 let began = ledger.run().now();
-                shelf.copy(&image, &copy, &trio.logging)?;
+                store.copy(&image, &copy, &cluster.logging)?;
                 let history = ledger.at(began, ledger.run().now());
                 let at = dir.join("check").join(number.to_string());
                 fs::create_dir_all(&at)?;
-                mount(&shelf.chamber, self.fs, &copy, &at)?;
-                let found = check(&mut judge, &checked, &at, &history).await?;
-                judge.logging.kill()?;
+                mount(&store.namespace, self.fs, &copy, &at)?;
+                let found = check(&mut checker, &checked, &at, &history).await?;
+                checker.logging.kill()?;
                 let name = format!("{} image {number} of seed {}", self.fs, self.seed);
-                into.note(&name, &history, verified(&shelf, &at, found)?);
-                shelf.chamber.run("umount", &[&at])?;
-                shelf.chamber.run("rm", &[&copy])?;
+                into.note(&name, &history, verified(&store, &at, found)?);
+                store.namespace.run("umount", &[&at])?;
+                store.namespace.run("rm", &[&copy])?;
             }
-            Ok::<(), CannotRun>(())
+            Ok::<(), NotRun>(())
         };
         let taken = tokio::select! {
             taken = taking => taken,
@@ -102,27 +102,27 @@ impl Round {
     }
 }
 
-/// What became of an image.
-enum Found {
+/// The result of one image.
+enum ImageResult {
     /// A service serves it; these promises are broken.
     Served(Vec<String>),
-    /// None does.
+    /// No service does.
     Refused(String),
 }
 
 impl Images {
-    fn note(&mut self, name: &str, history: &History, found: Found) {
+    fn note(&mut self, name: &str, history: &History, found: ImageResult) {
         let receipt = |outcome: &Outcome| matches!(outcome, Outcome::Acknowledged { .. });
         let receipts = history.attempts.iter().filter(|attempt| receipt(&attempt.outcome));
         self.acknowledged += receipts.count();
         match found {
-            Found::Served(wrong) => {
+            ImageResult::Served(wrong) => {
                 self.checked += 1;
                 self.broken += usize::from(!wrong.is_empty());
                 self.wrong
                     .extend(wrong.iter().take(TOLD_MAX).map(|wrong| format!("{name}: {wrong}")));
             }
-            Found::Refused(why) => {
+            ImageResult::Refused(why) => {
                 self.refused += 1;
                 self.wrong.push(format!("{name}: {why}"));
             }
@@ -131,7 +131,7 @@ impl Images {
 }
 
 /// `program` with syncs that succeed and do nothing.
-fn without_syncs(program: &[OsString]) -> Result<Vec<OsString>, CannotRun> {
+fn without_syncs(program: &[OsString]) -> Result<Vec<OsString>, NotRun> {
     let mut command: Vec<OsString> = vec![tool("strace")?.into()];
     let flags = [
         "-D",
@@ -169,40 +169,46 @@ async fn wait(ledger: &Ledger, rng: &mut fastrand::Rng) {
     }
 }
 
-/// Lets a service recover from what is mounted at `dir`, and judges all it shows.
+/// Lets a service recover from what is mounted at `dir`, and checks all it shows.
 async fn check(
-    judge: &mut Trio,
+    checker: &mut Cluster,
     program: &[OsString],
     dir: &Path,
     history: &History,
-) -> Result<Found, CannotRun> {
-    match judge.replace_logging(program.to_vec(), dir).await {
+) -> Result<ImageResult, NotRun> {
+    match checker.replace_logging(program.to_vec(), dir).await {
         Ok(()) => {}
-        Err(error @ ProcessError::NotUp { .. }) => return Ok(Found::Refused(error.to_string())),
+        Err(error @ ProcessError::NotUp { .. }) => {
+            return Ok(ImageResult::Refused(error.to_string()));
+        }
         Err(error) => return Err(error.into()),
     }
-    judge.ready().await?;
+    checker.ready().await?;
     let clock = Ledger::start();
-    let read = read_records(&judge.client(), clock.run()).await;
+    let read = read_records(&checker.client(), clock.run()).await;
     let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
-        return Ok(Found::Refused("it cannot be read".to_owned()));
+        return Ok(ImageResult::Refused("it cannot be read".to_owned()));
     };
     let violations = broken(history, &log);
-    Ok(Found::Served(violations.iter().map(|violation| format!("{violation:.200?}")).collect()))
+    Ok(ImageResult::Served(
+        violations.iter().map(|violation| format!("{violation:.200?}")).collect(),
+    ))
 }
 
-/// What the check of the journal says of what recovery made of it.
-fn verified(shelf: &Shelf, dir: &Path, found: Found) -> Result<Found, CannotRun> {
-    let Found::Served(wrong) = found else { return Ok(found) };
+/// Checks the journal that recovery has left.
+fn verified(store: &ImageStore, dir: &Path, found: ImageResult) -> Result<ImageResult, NotRun> {
+    let ImageResult::Served(wrong) = found else { return Ok(found) };
     let oncelog = directory()?.join("oncelog");
     let mut command: Vec<OsString> = vec![oncelog.into()];
     command.extend(["journal", "verify", "--data-dir"].map(OsString::from));
     command.push(dir.join("logging").into());
-    let command = shelf.chamber.inside(&command);
-    let Some((program, args)) = command.split_first() else { return Ok(Found::Served(wrong)) };
+    let command = store.namespace.inside(&command);
+    let Some((program, args)) = command.split_first() else {
+        return Ok(ImageResult::Served(wrong));
+    };
     let output = std::process::Command::new(program).args(args).output()?;
     if output.status.success() {
-        return Ok(Found::Served(wrong));
+        return Ok(ImageResult::Served(wrong));
     }
-    Ok(Found::Refused(String::from_utf8_lossy(&output.stdout).into_owned()))
+    Ok(ImageResult::Refused(String::from_utf8_lossy(&output.stdout).into_owned()))
 }

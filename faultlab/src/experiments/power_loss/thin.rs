@@ -1,4 +1,5 @@
-//! A real failure of a sync: the device under the file system runs out, which the kernel tells once.
+//! A real failure of a sync: the device under the file system runs out of space, which the kernel reports
+//! once.
 
 use std::{
     ffi::OsString,
@@ -9,17 +10,17 @@ use std::{
 
 use super::image::{Fs, format, mount};
 use crate::{
-    chamber::Chamber,
     checker::broken,
-    experiments::{CannotRun, Scratch},
+    cluster::{Cluster, Programs},
+    experiments::{NotRun, Scratch},
     history::Outcome,
     load::{Ledger, read_records},
+    mount_namespace::MountNamespace,
     processes::ProcessError,
-    programs::tool,
-    trio::{Programs, Trio},
+    programs::{ToolError, tool},
 };
 
-/// What the device really has; the file system believes in more.
+/// The real size of the device. The file system assumes more.
 const REAL_SIZE: &str = "16m";
 
 /// Bytes of a post: some hundred fill the device.
@@ -34,14 +35,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The exit code that says that the disk failed.
 const DISK_FAILED: i32 = 74;
 
-/// What came of a real failure.
+/// The results of a real failure.
 #[derive(Debug, Clone, Default)]
 pub struct Thin {
     /// Syncs that failed.
     pub failures: usize,
     /// Messages with a receipt from before.
     pub acknowledged: usize,
-    /// What is wrong, in words.
+    /// Descriptions of what is wrong.
     pub wrong: Vec<String>,
 }
 
@@ -56,21 +57,21 @@ impl Thin {
 /// Posts until a sync of the device fails, and recovers on a copy of it and on the grown device.
 ///
 /// # Errors
-/// [`CannotRun`]: not as root, not with loop devices.
-pub async fn thin() -> Result<Thin, CannotRun> {
+/// [`NotRun`]: not as root, not with loop devices.
+pub async fn thin() -> Result<Thin, NotRun> {
     let mut scratch = Scratch::new("thin-device")?;
     let device = Device::new(scratch.path())?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "1MiB"].map(OsString::from));
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "3s"];
     programs.facade.extend(timeouts.map(OsString::from));
-    let program = device.chamber.inside(&programs.logging);
-    programs.logging = device.chamber.inside(&watched(&programs.logging, scratch.path())?);
-    let mut trio = Trio::start(programs, &device.live).await?;
+    let program = device.namespace.inside(&programs.logging);
+    programs.logging = device.namespace.inside(&watched(&programs.logging, scratch.path())?);
+    let mut cluster = Cluster::start(programs, &device.live).await?;
 
     let mut thin = Thin::default();
     let ledger = Ledger::start();
-    let client = trio.client();
+    let client = cluster.client();
     for number in 0..POSTS_MAX {
         let message = format!("{number} {}", "x".repeat(POST_BYTES));
         let outcome = ledger.post(&client, &message, Some(&number.to_string())).await;
@@ -79,7 +80,7 @@ pub async fn thin() -> Result<Thin, CannotRun> {
         }
     }
     thin.acknowledged = ledger.acknowledged();
-    let end = trio.logging.ended(STOP_TIMEOUT).await?.map(|status| status.code());
+    let end = cluster.logging.ended(STOP_TIMEOUT).await?.map(|status| status.code());
     if end != Some(Some(DISK_FAILED)) {
         thin.wrong.push(format!("the service did not end with {DISK_FAILED}: {end:?}"));
     }
@@ -88,20 +89,20 @@ pub async fn thin() -> Result<Thin, CannotRun> {
 
     // What the disk has, without what the kernel still has in memory.
     let copy = device.copy("after-failure")?;
-    thin.wrong.extend(recover(&mut trio, &program, &copy, &ledger).await?);
+    thin.wrong.extend(recover(&mut cluster, &program, &copy, &ledger).await?);
     // The same machine goes on, on a device that has room again.
     device.grow()?;
-    if let Some(wrong) = start_again(&mut trio, &program, &device.live).await? {
+    if let Some(wrong) = start_again(&mut cluster, &program, &device.live).await? {
         thin.wrong.push(wrong);
     }
     device.mount_again()?;
-    thin.wrong.extend(recover(&mut trio, &program, &device.live, &ledger).await?);
+    thin.wrong.extend(recover(&mut cluster, &program, &device.live, &ledger).await?);
     ledger.settle(&client, 3).await;
     if ledger.acknowledged() != thin.acknowledged + 1 {
         thin.wrong.push("what had failed could not be stored later".to_owned());
     }
     let copy = device.copy("after-recovery")?;
-    thin.wrong.extend(recover(&mut trio, &program, &copy, &ledger).await?);
+    thin.wrong.extend(recover(&mut cluster, &program, &copy, &ledger).await?);
     if !thin.wrong.is_empty() {
         thin.wrong.push(format!("see {}", scratch.keep().display()));
     }
@@ -110,31 +111,31 @@ pub async fn thin() -> Result<Thin, CannotRun> {
 
 /// A service on a file system that has given up must say so, or serve.
 async fn start_again(
-    trio: &mut Trio,
+    cluster: &mut Cluster,
     program: &[OsString],
     dir: &Path,
-) -> Result<Option<String>, CannotRun> {
-    let started = trio.replace_logging(program.to_vec(), dir).await;
-    trio.logging.kill()?;
+) -> Result<Option<String>, NotRun> {
+    let started = cluster.replace_logging(program.to_vec(), dir).await;
+    cluster.logging.kill()?;
     match started {
         Ok(()) | Err(ProcessError::NotUp { ended: Some(DISK_FAILED), .. }) => Ok(None),
         Err(error) => Ok(Some(error.to_string())),
     }
 }
 
-/// Starts a service on what is in `dir` and judges what it shows.
+/// Starts a service on what is in `dir` and checks what it shows.
 async fn recover(
-    trio: &mut Trio,
+    cluster: &mut Cluster,
     program: &[OsString],
     dir: &Path,
     ledger: &Ledger,
-) -> Result<Vec<String>, CannotRun> {
+) -> Result<Vec<String>, NotRun> {
     let at = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if let Err(error) = trio.replace_logging(program.to_vec(), dir).await {
+    if let Err(error) = cluster.replace_logging(program.to_vec(), dir).await {
         return Ok(vec![format!("{at}: {error}")]);
     }
-    trio.ready().await?;
-    let read = read_records(&trio.client(), ledger.run()).await;
+    cluster.ready().await?;
+    let read = read_records(&cluster.client(), ledger.run()).await;
     let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
         return Ok(vec![format!("{at}: it cannot be read")]);
     };
@@ -143,7 +144,7 @@ async fn recover(
 }
 
 /// `program`, with its writes and syncs noted in the file `trace` in `dir`.
-fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, CannotRun> {
+fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, NotRun> {
     let mut command: Vec<OsString> = vec![tool("strace")?.into()];
     let flags = ["-D", "-f", "-qq", "-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"];
     command.extend(flags.map(OsString::from));
@@ -163,61 +164,61 @@ fn failures(trace: &str, mut wrong: Vec<String>) -> (usize, Vec<String>) {
     (failures, wrong)
 }
 
-/// A file system on a device that has less than it says.
+/// A file system on a thin device: it has less space than it claims.
 struct Device {
-    chamber: Chamber,
+    namespace: MountNamespace,
     dir: PathBuf,
     memory: PathBuf,
     live: PathBuf,
 }
 
 impl Device {
-    fn new(dir: &Path) -> Result<Self, CannotRun> {
-        let chamber = Chamber::open()?;
+    fn new(dir: &Path) -> Result<Self, ToolError> {
+        let namespace = MountNamespace::open()?;
         let (memory, live) = (dir.join("memory"), dir.join("live"));
         fs::create_dir_all(&memory)?;
         fs::create_dir_all(&live)?;
-        let device = Self { chamber, dir: dir.to_path_buf(), memory, live };
+        let device = Self { namespace, dir: dir.to_path_buf(), memory, live };
         device.mount_memory(&format!("size={REAL_SIZE}"))?;
         let image = device.memory.join("image");
-        format(&device.chamber, Fs::Ext4, &image)?;
+        format(&device.namespace, Fs::Ext4, &image)?;
         device.mount_live()?;
         Ok(device)
     }
 
-    fn mount_memory(&self, options: &str) -> Result<(), CannotRun> {
+    fn mount_memory(&self, options: &str) -> Result<(), ToolError> {
         let tmpfs = ["-t", "tmpfs", "-o", options, "faultlab"].map(OsString::from);
-        self.chamber.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
+        self.namespace.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
     }
 
-    fn grow(&self) -> Result<(), CannotRun> {
+    fn grow(&self) -> Result<(), ToolError> {
         let remount = ["-o", "remount,size=512m"].map(OsString::from);
-        self.chamber.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
+        self.namespace.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
     }
 
-    fn mount_again(&self) -> Result<(), CannotRun> {
-        self.chamber.run("umount", &[&self.live])?;
+    fn mount_again(&self) -> Result<(), ToolError> {
+        self.namespace.run("umount", &[&self.live])?;
         self.mount_live()
     }
 
     /// The kernel's loop device counts a write that found room for its first part only as a whole
-    /// one. A real disk does not lie so; therefore its writes are of one page, there or not.
-    fn mount_live(&self) -> Result<(), CannotRun> {
-        mount(&self.chamber, Fs::Ext4, &self.memory.join("image"), &self.live)?;
+    /// one. A real disk does not do so. Therefore each write is of one page: whole or not at all.
+    fn mount_live(&self) -> Result<(), ToolError> {
+        mount(&self.namespace, Fs::Ext4, &self.memory.join("image"), &self.live)?;
         let in_pages = "device=$(findmnt -no SOURCE \"$1\") && \
              echo 4 > \"/sys/block/${device#/dev/}/queue/max_sectors_kb\"";
         let args = ["-c".as_ref(), in_pages.as_ref(), "sh".as_ref(), self.live.as_os_str()];
-        self.chamber.run("sh", &args)
+        self.namespace.run("sh", &args)
     }
 
     /// Mounts a copy of the device that has room. Returns where.
-    fn copy(&self, name: &str) -> Result<PathBuf, CannotRun> {
+    fn copy(&self, name: &str) -> Result<PathBuf, ToolError> {
         let (copy, at) = (self.dir.join(format!("{name}.image")), self.dir.join(name));
         let image = self.memory.join("image");
-        self.chamber
+        self.namespace
             .run("cp", &["--sparse=always".as_ref(), image.as_os_str(), copy.as_os_str()])?;
         fs::create_dir_all(&at)?;
-        mount(&self.chamber, Fs::Ext4, &copy, &at)?;
+        mount(&self.namespace, Fs::Ext4, &copy, &at)?;
         Ok(at)
     }
 }

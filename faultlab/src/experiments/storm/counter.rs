@@ -29,11 +29,11 @@ pub(super) enum Backend {
     /// They go through.
     #[default]
     Well,
-    /// They arrive, and nobody takes them.
+    /// They arrive and are not accepted.
     Silent,
     /// Connections are closed as soon as they are made.
     Down,
-    /// For each call a coin is tossed; if it falls wrong, its connection is cut when the call is there.
+    /// Half of the calls, at random: their connections are cut when the call has arrived.
     Fails,
 }
 
@@ -113,7 +113,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
         let (Some(target), false) = (target, backend == Backend::Down) else { continue };
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            // However it ends, both connections end with it, and that is all there is to say.
+            // Both connections end with it, whatever the reason.
             let _ = relay(client, target, &state).await;
         });
     }

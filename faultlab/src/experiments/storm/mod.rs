@@ -1,7 +1,7 @@
-//! `faultlab storm`: many clients that wait while the logging service is away, and what arrives there.
+//! `faultlab storm`: many clients wait while the logging service is away; what arrives there is counted.
 //!
 //! - [`Args`], [`run`]: the big run
-//! - [`Weather`], [`Found`]: what is measured, and how
+//! - [`Storm`], [`Results`]: what is measured, and how
 //! - `counter`: counts the calls on the wire, right before the logging service
 //!
 //! Two things are counted at the logging service: calls, and copies of messages, which are the bytes of
@@ -9,18 +9,18 @@
 //! six copies.
 
 mod counter;
-mod found;
+mod results;
 
 use std::{io, process::ExitCode, time::Duration};
 
 use self::counter::{Arrived, Backend, Counter};
-pub use self::found::{Found, Harm};
-use super::{Goals, Scratch, conclude, show};
+pub use self::results::{Phase, Results};
+use super::{Goals, NotRun, Scratch, conclude, show};
 use crate::{
+    cluster::{Cluster, Programs},
     nemesis::Link,
-    open_loop::{Arrivals, Audit, Fate, Measured, Plan, Unreadable},
+    open_loop::{Arrivals, Audit, Fate, Measured, Plan},
     proxy::Cut,
-    trio::{Programs, Trio, TrioError},
 };
 
 /// How much, and for how long.
@@ -44,71 +44,57 @@ pub async fn run(args: Args) -> ExitCode {
     conclude(measure(&args).await)
 }
 
-async fn measure(args: &Args) -> Result<Goals, StormError> {
+async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("storm")?;
-    let trio = Trio::start(Programs::built()?, dir.path()).await?;
-    let weather = Weather {
+    let cluster = Cluster::start(Programs::built()?, dir.path()).await?;
+    let storm = Storm {
         outage: Duration::from_secs(args.duration),
         clients: args.clients,
         seed: args.seed,
         calm: Duration::from_secs(5),
     };
-    let found = weather.run(&trio).await?;
-    show(&found);
-    Ok(found.goals())
+    let results = storm.run(&cluster).await?;
+    show(&results);
+    Ok(results.goals())
 }
 
-/// A storm.
+/// A retry storm: outages of the logging service under many clients.
 #[derive(Debug, Clone, Copy)]
-pub struct Weather {
+pub struct Storm {
     /// How long the logging service is away: first silent, then down, then failing every other call.
     pub outage: Duration,
     /// Clients, each of which posts when its last post is answered.
     pub clients: usize,
     /// What the failing calls follow from.
     pub seed: u64,
-    /// How long clients post before and after each kind of harm.
+    /// How long clients post before and after each kind of phase.
     pub calm: Duration,
 }
 
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum StormError {
-    /// The services do not run.
-    #[error(transparent)]
-    Trio(#[from] TrioError),
-    /// There is no program, no directory, no connection.
-    #[error(transparent)]
-    System(#[from] io::Error),
-    /// There is nothing to judge.
-    #[error(transparent)]
-    Log(#[from] Unreadable),
-}
-
-impl Weather {
-    /// Does each kind of harm to the logging service of `trio`, whose log is empty, one after the other.
+impl Storm {
+    /// Does each kind of harm to the logging service of `cluster`, whose log is empty, one after the other.
     ///
     /// # Errors
-    /// [`StormError`]: nothing was measured.
-    pub async fn run(&self, trio: &Trio) -> Result<Found, StormError> {
-        let counter = Counter::start(trio.link(Link::Logging).target(), self.seed).await?;
-        trio.link(Link::Logging).retarget(counter.address());
-        trio.link(Link::Logging).cut(Cut::End);
-        trio.ready().await?;
+    /// [`NotRun`]: nothing was measured.
+    pub async fn run(&self, cluster: &Cluster) -> Result<Results, NotRun> {
+        let counter = Counter::start(cluster.link(Link::Logging).target(), self.seed).await?;
+        cluster.link(Link::Logging).retarget(counter.address());
+        cluster.link(Link::Logging).cut(Cut::End);
+        cluster.ready().await?;
         let plan = |duration, first| Plan {
             slice: Duration::from_millis(100),
             first,
-            ..Plan::new(trio.facade_address(), Arrivals::Closed, duration, self.clients)
+            ..Plan::new(cluster.facade_address(), Arrivals::Closed, duration, self.clients)
         };
         counter.take();
         let calm = plan(self.calm, 0).run().await?;
         let bytes_per_message =
             counter.take().body_bytes as f64 / calm.count(Fate::Accepted).max(1) as f64;
-        let mut harms = Vec::new();
+        let mut phases = Vec::new();
         let kinds =
             [("silent", Backend::Silent), ("down", Backend::Down), ("half fails", Backend::Fails)];
         for (name, backend) in kinds {
-            let first = harms.last().map_or(calm.end(), |harm: &Harm| harm.measured.end());
+            let first = phases.last().map_or(calm.end(), |phase: &Phase| phase.measured.end());
             let posting = tokio::spawn({
                 let plan = plan(self.calm + self.outage + self.calm, first);
                 async move { plan.run().await }
@@ -117,29 +103,29 @@ impl Weather {
             counter.take();
             counter.set(backend);
             if backend == Backend::Down {
-                trio.link(Link::Logging).cut(Cut::Reset { after_bytes: 0 });
+                cluster.link(Link::Logging).cut(Cut::Reset { after_bytes: 0 });
             }
             tokio::time::sleep(self.outage).await;
             let arrived = counter.take();
             counter.set(Backend::Well);
             let measured = posting.await.map_err(io::Error::other)??;
-            harms.push(self.harm(name, backend, arrived, measured, bytes_per_message));
-            trio.ready().await?;
+            phases.push(self.phase(name, backend, arrived, measured, bytes_per_message));
+            cluster.ready().await?;
         }
         let all: Vec<&Measured> =
-            [&calm].into_iter().chain(harms.iter().map(|harm| &harm.measured)).collect();
-        let audit = Audit::of(&trio.client(), &all).await?;
-        Ok(Found { harms, bytes_per_message, audit })
+            [&calm].into_iter().chain(phases.iter().map(|phase| &phase.measured)).collect();
+        let audit = Audit::of(&cluster.client(), &all).await?;
+        Ok(Results { phases, bytes_per_message, audit })
     }
 
-    fn harm(
+    fn phase(
         &self,
         name: &'static str,
         backend: Backend,
         arrived: Arrived,
         measured: Measured,
         bytes_per_message: f64,
-    ) -> Harm {
+    ) -> Phase {
         let slices =
             |time: Duration| (time.as_millis() / measured.slice.as_millis().max(1)) as usize;
         let (begin, end) = (slices(self.calm), slices(self.calm + self.outage));
@@ -158,6 +144,6 @@ impl Weather {
             Backend::Fails | Backend::Well => None,
         };
         let copies = arrived.body_bytes as f64 / bytes_per_message.max(1.0);
-        Harm { name, posted, arrived, copies, measured, recovery }
+        Phase { name, posted, arrived, copies, measured, recovery }
     }
 }

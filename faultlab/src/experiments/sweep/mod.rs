@@ -1,8 +1,8 @@
 //! `faultlab sweep`: the logging service harmed at its first, second, third … system call of each
 //! kind, until a run comes to its end without harm. After each, it is started again without.
 //!
-//! - [`Line`], [`ALL`]: the calls, and what happens at them
-//! - [`measure`]: the sweep; [`Swept::goals`]: what was to be reached
+//! - [`Injection`], [`ALL`]: the calls, and what happens at them
+//! - [`measure`]: the sweep; [`Results::goals`]: the goals
 
 mod point;
 mod trial;
@@ -14,14 +14,14 @@ use std::{
     process::ExitCode,
 };
 
-pub use self::point::{ALL, Harm, Line};
-use self::trial::{End, try_point, workload};
-use super::{CannotRun, Goals, Scratch, conclude, say};
+pub use self::point::{ALL, Effect, Injection};
+use self::trial::{End, Trial, workload};
+use super::{Goals, NotRun, Scratch, conclude, say};
 use crate::{
+    cluster::{Cluster, Programs},
     load::Ledger,
     processes::ProcessError,
     programs::tool,
-    trio::{Programs, Trio},
 };
 
 /// What to sweep.
@@ -36,33 +36,33 @@ pub struct Args {
     syscall: Option<String>,
 }
 
-/// What a sweep came to.
+/// The results of a sweep.
 #[derive(Debug, Clone, Default)]
-pub struct Swept {
+pub struct Results {
     /// Points at which there was harm.
     pub tried: usize,
-    /// Those of them after which all was as promised.
+    /// Points after which no promise was broken.
     pub recovered: usize,
     /// Receipts for what had failed, or for what came after it.
     pub acks_after_error: usize,
     /// Kinds of harm that no call was reached for.
-    pub lines_without_a_point: usize,
+    pub injections_not_reached: usize,
     /// Messages with a receipt, over all points.
     pub acknowledged: usize,
-    /// What went wrong: the point, and what.
+    /// Descriptions of what went wrong, by point.
     pub wrong: Vec<String>,
 }
 
-impl Swept {
-    /// What was to be reached, and what was.
+impl Results {
+    /// The goals, and whether they were reached.
     #[must_use]
     pub fn goals(&self) -> Goals {
         let mut goals = Goals::default();
-        let Self { tried, recovered, acks_after_error, lines_without_a_point, .. } = self;
+        let Self { tried, recovered, acks_after_error, injections_not_reached, .. } = self;
         goals.note("points tried", "more than 0", tried, *tried > 0);
         goals.note("points recovered", "all", recovered, recovered == tried);
         goals.note("receipts after a failed call", 0, acks_after_error, *acks_after_error == 0);
-        let none = *lines_without_a_point;
+        let none = *injections_not_reached;
         goals.note("kinds of harm that were never reached", 0, none, none == 0);
         goals
     }
@@ -70,22 +70,24 @@ impl Swept {
 
 /// Sweeps everything that `args` choose, and prints the goals.
 pub async fn run(args: &Args) -> ExitCode {
-    let chosen = |line: &Line| args.syscall.as_deref().is_none_or(|call| call == line.syscall);
-    let lines: Vec<Line> = ALL.into_iter().filter(chosen).collect();
-    let swept = measure(&lines, args.every, 1, &mut say).await;
-    conclude(swept.map(|swept| swept.goals()))
+    let chosen = |injection: &Injection| {
+        args.syscall.as_deref().is_none_or(|call| call == injection.syscall)
+    };
+    let injections: Vec<Injection> = ALL.into_iter().filter(chosen).collect();
+    let results = measure(&injections, args.every, 1, &mut say).await;
+    conclude(results.map(|results| results.goals()))
 }
 
-/// Harms the `first` call of each line, and each `every`-th after it.
+/// Harms the `first` call of each injection, and each `every`-th after it.
 ///
 /// # Errors
-/// [`CannotRun`]: strace is missing, or the services do not come up without harm.
+/// [`NotRun`]: strace is missing, or the services do not come up without harm.
 pub async fn measure(
-    lines: &[Line],
+    injections: &[Injection],
     every: u32,
     first: u32,
     progress: &mut dyn FnMut(&str),
-) -> Result<Swept, CannotRun> {
+) -> Result<Results, NotRun> {
     let strace = tool("strace")?;
     let mut scratch = Scratch::new("sweep")?;
     let mut programs = Programs::built()?;
@@ -93,54 +95,57 @@ pub async fn measure(
     programs.facade.extend(["--attempt-timeout", "500ms"].map(OsString::from));
     let program = programs.logging.clone();
     let before = Ledger::start();
-    let mut trio = prepare(programs, scratch.path(), &before).await?;
-    let mut swept = Swept::default();
-    for line in lines {
+    let mut cluster = prepare(programs, scratch.path(), &before).await?;
+    let mut results = Results::default();
+    for injection in injections {
         let mut points = 0;
         for when in (first..).step_by(every as usize) {
-            let dir = scratch.path().join(format!("{}-{}-{when}", line.syscall, line.harm));
+            let dir =
+                scratch.path().join(format!("{}-{}-{when}", injection.syscall, injection.effect));
             copy_journal(scratch.path(), &dir)?;
             let trace = dir.join("trace");
-            let command = line.command(&strace, &program, &dir, &trace, when);
-            let start = match trio.replace_logging(command, &dir).await {
+            let command = injection.command(&strace, &program, &dir, &trace, when);
+            let start = match cluster.replace_logging(command, &dir).await {
                 Ok(()) => Ok(()),
                 Err(ProcessError::NotUp { ended, .. }) => Err(End { code: ended }),
                 Err(error) => return Err(error.into()),
             };
             let ledger = before.fork();
-            let tried = try_point(&mut trio, start, *line, &program, &dir, &ledger).await?;
-            swept.acknowledged += tried.acknowledged;
-            swept.acks_after_error += tried.acks_after_error;
-            let name = format!("{} {when} {}", line.syscall, line.harm);
+            let trial =
+                Trial { injection: *injection, program: &program, dir: &dir, ledger: &ledger };
+            let tried = trial.run(&mut cluster, start).await?;
+            results.acknowledged += tried.acknowledged;
+            results.acks_after_error += tried.acks_after_error;
+            let name = format!("{} {when} {}", injection.syscall, injection.effect);
             let is_right = tried.wrong.is_empty() && tried.acks_after_error == 0;
             if is_right {
                 fs::remove_dir_all(&dir)?;
             } else {
                 progress(&format!("{name}: {:?}; see {}", tried.wrong, scratch.keep().display()));
-                swept.wrong.push(format!("{name}: {:?}", tried.wrong));
+                results.wrong.push(format!("{name}: {:?}", tried.wrong));
             }
             if !tried.reached {
                 break;
             }
             points += 1;
-            swept.tried += 1;
-            swept.recovered += usize::from(is_right);
+            results.tried += 1;
+            results.recovered += usize::from(is_right);
         }
-        progress(&format!("{} {}: {points} points", line.syscall, line.harm));
-        swept.lines_without_a_point += usize::from(points == 0);
+        progress(&format!("{} {}: {points} points", injection.syscall, injection.effect));
+        results.injections_not_reached += usize::from(points == 0);
     }
-    Ok(swept)
+    Ok(results)
 }
 
-/// A trio that runs, and a journal in `dir` as a crash leaves it: some segments, and an unfinished
+/// A running cluster, and a journal in `dir` as a crash leaves it: some segments, and an unfinished
 /// frame at the end.
-async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio, CannotRun> {
-    let mut trio = Trio::start(programs, dir).await?;
-    workload(ledger, &trio.client(), "before").await;
+async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Cluster, NotRun> {
+    let mut cluster = Cluster::start(programs, dir).await?;
+    workload(ledger, &cluster.client(), "before").await;
     if ledger.acknowledged() != ledger.history().attempts.len() {
         return Err(io::Error::other("posts without any harm got no receipts").into());
     }
-    trio.logging.stop().await?;
+    cluster.logging.stop().await?;
     let last = segments(&dir.join("logging"))?.pop();
     let last = last.ok_or_else(|| io::Error::other("the service kept nothing"))?;
     let mut bytes = fs::read(&last)?;
@@ -148,7 +153,7 @@ async fn prepare(programs: Programs, dir: &Path, ledger: &Ledger) -> Result<Trio
     let unfinished = bytes.len().min(end + 300);
     bytes[end..unfinished].fill(0xab);
     fs::write(&last, bytes)?;
-    Ok(trio)
+    Ok(cluster)
 }
 
 fn segments(dir: &Path) -> io::Result<Vec<PathBuf>> {

@@ -7,7 +7,7 @@ const SEQUENCES_MAX: u64 = 64;
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Harm {
+pub enum Effect {
     /// The process ends at once (SIGKILL).
     Kill,
     /// The call is not made, and fails with this.
@@ -16,7 +16,7 @@ pub enum Harm {
     Delay(u32),
 }
 
-impl fmt::Display for Harm {
+impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill => f.write_str("SIGKILL"),
@@ -28,14 +28,14 @@ impl fmt::Display for Harm {
 
 /// A kind of system call and what happens at one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct Injection {
     /// The call.
     pub syscall: &'static str,
     /// What happens.
-    pub harm: Harm,
+    pub effect: Effect,
 }
 
-/// What a call of [`Line`] must lead to.
+/// What a call of [`Injection`] must lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     /// The process ends by the signal.
@@ -48,16 +48,16 @@ pub(super) enum Expected {
     GoesOn,
 }
 
-const fn kill(syscall: &'static str) -> Line {
-    Line { syscall, harm: Harm::Kill }
+const fn kill(syscall: &'static str) -> Injection {
+    Injection { syscall, effect: Effect::Kill }
 }
 
-const fn error(syscall: &'static str, error: &'static str) -> Line {
-    Line { syscall, harm: Harm::Error(error) }
+const fn error(syscall: &'static str, error: &'static str) -> Injection {
+    Injection { syscall, effect: Effect::Error(error) }
 }
 
 /// Everything that is swept: each call the journal makes, and the ones that carry its answers.
-pub const ALL: [Line; 28] = [
+pub const ALL: [Injection; 28] = [
     kill("pwrite64"),
     kill("fdatasync"),
     kill("fsync"),
@@ -85,21 +85,21 @@ pub const ALL: [Line; 28] = [
     error("openat", "ENFILE"),
     error("openat", "ENOSPC"),
     error("openat", "EACCES"),
-    Line { syscall: "fdatasync", harm: Harm::Delay(1200) },
+    Injection { syscall: "fdatasync", effect: Effect::Delay(1200) },
 ];
 
-impl Line {
+impl Injection {
     /// Calls of other threads than those of the journal, on other files than its own.
     const fn is_anywhere(&self) -> bool {
         matches!(self.syscall.as_bytes(), b"write" | b"writev")
     }
 
     pub(super) const fn expected(&self) -> Expected {
-        match (self.harm, self.syscall.as_bytes()) {
-            (Harm::Kill, _) => Expected::Killed,
-            (Harm::Delay(_), _) => Expected::GoesOn,
+        match (self.effect, self.syscall.as_bytes()) {
+            (Effect::Kill, _) => Expected::Killed,
+            (Effect::Delay(_), _) => Expected::GoesOn,
             (_, b"fdatasync" | b"fsync") => Expected::Stops,
-            (Harm::Error(error), _) => match error.as_bytes() {
+            (Effect::Error(error), _) => match error.as_bytes() {
                 b"EIO" | b"EACCES" => Expected::Stops,
                 _ => Expected::StopsOrRefuses,
             },
@@ -116,10 +116,10 @@ impl Line {
         trace: &Path,
         when: u32,
     ) -> Vec<OsString> {
-        let harm = match self.harm {
-            Harm::Kill => "signal=SIGKILL".to_owned(),
-            Harm::Error(error) => format!("error={error}"),
-            Harm::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
+        let harm = match self.effect {
+            Effect::Kill => "signal=SIGKILL".to_owned(),
+            Effect::Error(error) => format!("error={error}"),
+            Effect::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
         };
         let syscall = self.syscall;
         // The tracer is the grandchild, so that signals and exit codes are those of the service.

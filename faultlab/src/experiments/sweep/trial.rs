@@ -1,4 +1,4 @@
-//! One point tried: the workload under harm, a restart without it, and a judgement.
+//! One point: the workload under harm, a restart without it, and a check.
 
 use std::{
     ffi::OsString,
@@ -7,13 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::point::{Expected, Line};
+use super::point::{Expected, Injection};
 use crate::{
     checker::broken,
-    experiments::CannotRun,
+    cluster::Cluster,
+    experiments::NotRun,
     history::{Attempt, Micros, Outcome, Record},
     load::{Client, Ledger, read_records},
-    trio::Trio,
 };
 
 /// From the end of the workload to the end of a process that must stop.
@@ -22,7 +22,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the service is looked at.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Longer than the journal waits before it marks its end.
+/// Longer than the journal waits before it seals its end.
 const IDLE: Duration = Duration::from_millis(70);
 
 /// The exit code that says that the disk failed.
@@ -31,15 +31,15 @@ const DISK_FAILED: i32 = 74;
 /// Times a post is repeated in the end.
 const SETTLE_TRIES: usize = 5;
 
-/// What is told of one point.
+/// Violations that are reported for one point.
 const WRONG_MAX: usize = 3;
 
-/// What came of one point.
+/// The result of one point.
 #[derive(Debug, Clone)]
-pub(super) struct Tried {
+pub(super) struct PointResult {
     /// Whether the call was reached, so that there was harm.
     pub(super) reached: bool,
-    /// What is wrong, in words. Nothing: it recovered.
+    /// Descriptions of what is wrong. None: it recovered.
     pub(super) wrong: Vec<String>,
     /// Receipts for a batch whose write or sync had failed, or for a later one.
     pub(super) acks_after_error: usize,
@@ -75,7 +75,7 @@ async fn post(ledger: &Ledger, client: &Client, name: &str, size: usize) {
 /// How a service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
-    /// What it said; none, if it was killed.
+    /// Its exit code; none, if it was killed.
     pub(super) code: Option<i32>,
 }
 
@@ -87,82 +87,91 @@ struct Harmed {
     restarted: Micros,
 }
 
-/// Runs the workload on the service that `trio` has, which is `line`'s, and judges what is left of
-/// it in `dir`. `ledger` knows what is there from before.
-pub(super) async fn try_point(
-    trio: &mut Trio,
-    start: Result<(), End>,
-    line: Line,
-    program: &[OsString],
-    dir: &Path,
-    ledger: &Ledger,
-) -> Result<Tried, CannotRun> {
-    let harmed = harm(trio, start, line, program, dir, ledger).await?;
-    let client = trio.client();
-    ledger.settle(&client, SETTLE_TRIES).await;
-    ledger.repeat(&client).await;
-    let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
-    trio.logging.kill()?;
-
-    let reached = match line.expected() {
-        Expected::Killed => harmed.end == Some(End { code: None }),
-        Expected::Stops | Expected::StopsOrRefuses | Expected::GoesOn => harmed.failed.is_some(),
-    };
-    let mut wrong: Vec<String> = wrong_end(line, reached, harmed.end).into_iter().collect();
-    let attempts = ledger.history().attempts;
-    let mut acks_after_error = 0;
-    match log {
-        None => wrong.push("the log could not be read after the restart".to_owned()),
-        Some((_, log)) => {
-            let violations = broken(&ledger.history(), &log);
-            wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
-            if let Some(failed) = harmed.failed
-                && harmed.end == Some(End { code: Some(DISK_FAILED) })
-            {
-                acks_after_error = late_receipts(&attempts, &log, failed, harmed.restarted);
-            }
-        }
-    }
-    let unsettled = attempts.iter().filter(|attempt| !is_settled(attempt, &attempts)).count();
-    if unsettled > 0 {
-        wrong.push(format!("{unsettled} posts were never answered with a receipt"));
-    }
-    wrong.truncate(WRONG_MAX);
-    Ok(Tried { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
+/// One point.
+pub(super) struct Trial<'a> {
+    /// What is harmed, and how.
+    pub(super) injection: Injection,
+    /// The service without harm.
+    pub(super) program: &'a [OsString],
+    /// Where its data is.
+    pub(super) dir: &'a Path,
+    /// What is there from before.
+    pub(super) ledger: &'a Ledger,
 }
 
-/// Lets the workload run into the harm, and starts the service again without.
-async fn harm(
-    trio: &mut Trio,
-    start: Result<(), End>,
-    line: Line,
-    program: &[OsString],
-    dir: &Path,
-    ledger: &Ledger,
-) -> Result<Harmed, CannotRun> {
-    let client = trio.client();
-    let began = (SystemTime::now(), ledger.run().now());
-    let mut end = start.err();
-    let work = workload(ledger, &client, "swept");
-    tokio::pin!(work);
-    let mut over = false;
-    if end.is_none() {
-        tokio::select! {
-            () = &mut work => over = true,
-            ended = ended(trio) => end = Some(ended?),
+impl Trial<'_> {
+    /// Runs the workload on the harmed service that `cluster` has, and checks what is left of it. `start` says
+    /// whether it came up.
+    pub(super) async fn run(
+        &self,
+        cluster: &mut Cluster,
+        start: Result<(), End>,
+    ) -> Result<PointResult, NotRun> {
+        let Self { injection, ledger, .. } = *self;
+        let harmed = self.harm(cluster, start).await?;
+        let client = cluster.client();
+        ledger.settle(&client, SETTLE_TRIES).await;
+        ledger.repeat(&client).await;
+        let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
+        cluster.logging.kill()?;
+
+        let reached = match injection.expected() {
+            Expected::Killed => harmed.end == Some(End { code: None }),
+            Expected::Stops | Expected::StopsOrRefuses | Expected::GoesOn => {
+                harmed.failed.is_some()
+            }
+        };
+        let mut wrong: Vec<String> =
+            wrong_end(injection, reached, harmed.end).into_iter().collect();
+        let attempts = ledger.history().attempts;
+        let mut acks_after_error = 0;
+        match log {
+            None => wrong.push("the log could not be read after the restart".to_owned()),
+            Some((_, log)) => {
+                let violations = broken(&ledger.history(), &log);
+                wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
+                if let Some(failed) = harmed.failed
+                    && harmed.end == Some(End { code: Some(DISK_FAILED) })
+                {
+                    acks_after_error = late_receipts(&attempts, &log, failed, harmed.restarted);
+                }
+            }
         }
+        let unsettled = attempts.iter().filter(|attempt| !is_settled(attempt, &attempts)).count();
+        if unsettled > 0 {
+            wrong.push(format!("{unsettled} posts were never answered with a receipt"));
+        }
+        wrong.truncate(WRONG_MAX);
+        Ok(PointResult { reached, wrong, acks_after_error, acknowledged: ledger.acknowledged() })
     }
-    if over && line.expected() == Expected::Stops && injected(dir)?.is_some() {
-        let status = trio.logging.ended(STOP_TIMEOUT).await?;
-        end = status.map(|status| End { code: status.code() });
+
+    /// Lets the workload run into the harm, and starts the service again without.
+    async fn harm(&self, cluster: &mut Cluster, start: Result<(), End>) -> Result<Harmed, NotRun> {
+        let Self { injection, program, dir, ledger } = *self;
+        let client = cluster.client();
+        let began = (SystemTime::now(), ledger.run().now());
+        let mut end = start.err();
+        let work = workload(ledger, &client, "swept");
+        tokio::pin!(work);
+        let mut over = false;
+        if end.is_none() {
+            tokio::select! {
+                () = &mut work => over = true,
+                ended = ended(cluster) => end = Some(ended?),
+            }
+        }
+        if over && injection.expected() == Expected::Stops && injected(dir)?.is_some() {
+            let status = cluster.logging.ended(STOP_TIMEOUT).await?;
+            end = status.map(|status| End { code: status.code() });
+        }
+        let restarted = ledger.run().now();
+        cluster.replace_logging(program.to_vec(), dir).await?;
+        if !over {
+            work.await;
+        }
+        let failed = injected(dir)?.map(|at| began.1 + micros_since(began.0, at));
+        Ok(Harmed { end, failed, restarted })
     }
-    let restarted = ledger.run().now();
-    trio.replace_logging(program.to_vec(), dir).await?;
-    if !over {
-        work.await;
-    }
-    let failed = injected(dir)?.map(|at| began.1 + micros_since(began.0, at));
-    Ok(Harmed { end, failed, restarted })
 }
 
 fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
@@ -173,17 +182,17 @@ fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
 }
 
 /// Returns once the logging service is gone.
-async fn ended(trio: &mut Trio) -> Result<End, CannotRun> {
+async fn ended(cluster: &mut Cluster) -> Result<End, NotRun> {
     loop {
-        if let Some(status) = trio.logging.ended(POLL).await? {
+        if let Some(status) = cluster.logging.ended(POLL).await? {
             return Ok(End { code: status.code() });
         }
     }
 }
 
-fn wrong_end(line: Line, reached: bool, end: Option<End>) -> Option<String> {
+fn wrong_end(injection: Injection, reached: bool, end: Option<End>) -> Option<String> {
     let disk_failed = Some(End { code: Some(DISK_FAILED) });
-    let right = match line.expected() {
+    let right = match injection.expected() {
         _ if !reached => true,
         Expected::Killed => true,
         Expected::Stops => end == disk_failed,
@@ -229,7 +238,7 @@ fn micros_since(began: SystemTime, at: SystemTime) -> Micros {
     Micros::try_from(passed.as_micros()).unwrap_or(Micros::MAX)
 }
 
-/// Enough of `text` to know what it is about.
+/// The beginning of `text`.
 fn head(text: &str) -> String {
     text.chars().take(60).collect()
 }
@@ -262,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn of_posts_that_go_together_only_those_behind_the_failed_one_are_late() {
+    fn only_posts_behind_the_failed_one_are_late() {
         let attempts = [attempt("round 1", 21), attempt("round 2", 90), attempt("round 3", 22)];
         let log = log(&["round 1", "round 2", "round 3"]);
         assert_eq!(late_receipts(&attempts, &log, 20, 50), 1, "the third overtook the second");

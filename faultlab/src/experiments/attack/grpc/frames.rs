@@ -1,6 +1,6 @@
 //! HTTP/2 by hand.
 
-use std::{io, time::Duration};
+use std::io;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -19,9 +19,6 @@ pub(super) const CONTINUATION: u8 = 9;
 pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
-
-/// A peer that does not answer pings is dropped after this time.
-pub(super) const DEAD: Duration = Duration::from_secs(9);
 
 /// One frame.
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -62,30 +59,6 @@ pub(super) fn begin(stream: u32, method: &str) -> Vec<u8> {
 /// Streams a client may open, in their order.
 pub(super) fn streams() -> impl Iterator<Item = u32> {
     (1..i32::MAX as u32).step_by(2)
-}
-
-/// Sends what `next` makes, over and over, until the connection ends. What the service says is read
-/// and thrown away.
-pub(super) async fn flood(
-    stream: TcpStream,
-    opening: Vec<u8>,
-    mut next: impl FnMut() -> Vec<u8>,
-) -> io::Result<()> {
-    let (mut reader, mut writer) = stream.into_split();
-    let sending = async {
-        writer.write_all(&opening).await?;
-        loop {
-            writer.write_all(&next()).await?;
-            // A pause now and then leaves the service its share of the machine.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let mut heard = [0; 16 * 1024];
-    let closed = async {
-        while reader.read(&mut heard).await? > 0 {}
-        Ok(())
-    };
-    tokio::select! { ended = sending => ended, ended = closed => ended }
 }
 
 /// Reads frames and answers pings, as any client does, until the connection ends.
