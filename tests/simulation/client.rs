@@ -1,27 +1,68 @@
 //! What a client asks of a facade, and what it may conclude from the answer.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use bytes::Bytes;
 use faultlab::{
     history::{Micros, Outcome, Read, Record, Shown},
-    load::{Posted, record},
+    load::{Calls, Posted, record},
 };
 use http::{
     Method,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use http_body_util::Full;
-use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
 
-use crate::http::{Connection, NoAnswer};
+use crate::{
+    http::{Connection, NoAnswer},
+    machines::FACADES,
+};
 
 /// A client with one connection.
 pub(crate) struct Client(Connection);
 
-/// Microseconds of simulated time.
-pub(crate) fn now() -> Micros {
-    Micros::try_from(turmoil::sim_elapsed().unwrap_or_default().as_micros()).unwrap()
+/// A client of both facades, with a connection to each. Its calls go through one and the other in turn.
+pub(crate) struct Clients {
+    clients: [Mutex<Client>; 2],
+    next: Cell<usize>,
+}
+
+impl Clients {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let clients = FACADES.map(|facade| Mutex::new(Client::new(facade, timeout)));
+        Self { clients, next: Cell::new(0) }
+    }
+
+    /// The client of the next facade, once it is free.
+    async fn next(&self) -> MutexGuard<'_, Client> {
+        let next = self.next.replace((self.next.get() + 1) % FACADES.len());
+        self.clients[next].lock().await
+    }
+
+    /// Reads the log from its start. `None` if the read did not begin.
+    pub(crate) async fn read(&self) -> Option<Read> {
+        self.next().await.read().await
+    }
+}
+
+impl Calls for Clients {
+    async fn post_body(&self, body: String, key: Option<&str>) -> Posted {
+        self.next().await.post_body(body, key).await
+    }
+
+    async fn look_up(&self, uuid: &str) -> Option<Option<Record>> {
+        self.next().await.look_up(uuid).await
+    }
+}
+
+/// Simulated time.
+pub(crate) fn now() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
+}
+
+fn micros() -> Micros {
+    Micros::try_from(now().as_micros()).unwrap()
 }
 
 impl Client {
@@ -30,14 +71,14 @@ impl Client {
         Self(Connection::new(facade, timeout))
     }
 
-    /// Posts `message` once.
-    pub(crate) async fn post(&mut self, message: &str, key: Option<&str>) -> Posted {
+    /// Posts `body` once.
+    pub(crate) async fn post_body(&mut self, body: String, key: Option<&str>) -> Posted {
         let mut request = Connection::request(Method::POST, "/facade");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let body = Full::from(json!({ "msg": message }).to_string());
-        let request = request.header(CONTENT_TYPE, "application/json").body(body).unwrap();
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let request = request.body(Full::from(body)).unwrap();
         let answer = match self.0.send(request).await {
             Ok(answer) if answer.complete => answer,
             Ok(_) | Err(NoAnswer::Lost) => return Posted::without_id(Outcome::Unknown),
@@ -54,8 +95,7 @@ impl Client {
         posted
     }
 
-    /// `None`: no answer, which is no statement. `Some(None)`: there is no such message.
-    pub(crate) async fn look_up(&mut self, uuid: &str) -> Option<Option<Record>> {
+    async fn look_up(&mut self, uuid: &str) -> Option<Option<Record>> {
         let answer = self.get(&format!("/facade/{uuid}")).await.filter(|answer| answer.complete)?;
         match answer.status.as_u16() {
             200 => Some(Some(record(&answer.body))),
@@ -66,7 +106,7 @@ impl Client {
 
     /// Reads the log from its start. `None` if the read did not begin.
     pub(crate) async fn read(&mut self) -> Option<Read> {
-        let began = now();
+        let began = micros();
         let answer = self.get("/facade").await.filter(|answer| answer.status == 200)?;
         let mut lines: Vec<&[u8]> = answer.body.split(|byte| *byte == b'\n').collect();
         let rest = lines.pop().unwrap_or_default();
@@ -76,7 +116,7 @@ impl Client {
         }
         let mut shown = Shown::default();
         lines.into_iter().for_each(|line| shown.push(&record(line)));
-        Some(Read { began, ended: now(), complete: answer.complete, shown })
+        Some(Read { began, ended: micros(), complete: answer.complete, shown })
     }
 
     async fn get(&mut self, path: &str) -> Option<crate::http::Answer> {

@@ -3,7 +3,7 @@
 //!
 //! - `seed`, `events`: where random numbers come from, and what happened when
 //! - `sockets`, `network`, `machines`: the real services on simulated machines
-//! - `http`, `client`, `poster`: clients over HTTP, and the history of what they saw
+//! - `http`, `client`: clients over HTTP; what they do and write down is `faultlab`'s
 //! - `links`, `outages`, `nemesis`: what goes wrong
 //! - `panics`: none goes unnoticed
 //! - `run`, `sweep`: one seed, and many; the checker is that of `faultlab`
@@ -24,7 +24,6 @@ mod network;
 mod outages;
 mod panics;
 mod partitions;
-mod poster;
 mod run;
 mod seed;
 mod sockets;

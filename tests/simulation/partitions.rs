@@ -98,7 +98,8 @@ fn stage<'a>(seed: u64, events: &Events, posts: &Posts) -> Sim<'a> {
         let now = || turmoil::sim_elapsed().unwrap();
         for number in 0_u64.. {
             let began = now();
-            let posted = client.post(&format!("message {number}"), None).await;
+            let body = format!(r#"{{"msg":"message {number}"}}"#);
+            let posted = client.post_body(body, None).await;
             let stored = matches!(posted.outcome, Outcome::Acknowledged { .. });
             posts.borrow_mut().push((began, now(), stored));
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -12,21 +12,29 @@ use std::{
 use faultlab::{
     checker::{Account, Violation, account, check},
     history::{History, Record},
-    load::Settled,
+    load::{self, Poster, Settled},
 };
 use logging_service::{open_journal, store::ScanLimit};
 use turmoil::Sim;
 
 use crate::{
-    client::Client,
+    client::{Client, Clients, now},
     events::Events,
     links::CLIENTS,
     machines::{FACADES, FacadeMachine, LoggingMachine, settings},
     nemesis::Nemesis,
     panics::counted,
-    poster::{Poster, SETTLE_TIMEOUT, Word},
     seed::random,
 };
+
+/// How long after the last fault every message must be settled.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Some messages are longer, so that they fill blocks of the disk.
+const PADDING_BYTES_MAX: usize = 3000;
+
+/// From one read of the log to the next, on average, so many times the gap between two posts.
+const GAPS_A_READ: u32 = 30;
 
 /// What a run came to.
 pub(crate) struct Run {
@@ -53,7 +61,8 @@ struct Plan {
     /// How long faults are brought about.
     faults: Duration,
     posters: usize,
-    think_max: Duration,
+    /// Between two requests of a poster, on average.
+    gap: Duration,
 }
 
 impl Plan {
@@ -69,7 +78,7 @@ impl Plan {
             total_timeout: attempt_timeout * random.u32(2..7),
             faults: ms(random.u64(4000..12_000)),
             posters: random.usize(2..6),
-            think_max: ms(random.u64(30..400)),
+            gap: ms(random.u64(15..200)),
         }
     }
 
@@ -89,6 +98,7 @@ impl Plan {
 #[derive(Default)]
 struct Results {
     settled: RefCell<BTreeMap<usize, Settled>>,
+    reads: RefCell<History>,
     audited: Cell<bool>,
     last_read: RefCell<History>,
 }
@@ -110,9 +120,9 @@ fn run_unguarded(seed: u64) -> Run {
     let settings = settings(plan.attempt_timeout, plan.total_timeout);
     let facades =
         FACADES.map(|name| FacadeMachine::start(&mut sim, name, seed, settings.clone(), &events));
-    let word = Rc::new(Word::default());
+    let posting = Rc::new(load::Run::simulated(now));
     let results = Rc::new(Results::default());
-    start_clients(&mut sim, seed, &plan, &word, &results);
+    start_clients(&mut sim, seed, &plan, &posting, &results);
 
     let mut nemesis =
         Nemesis::new(seed, Rc::clone(&logging), facades, &plan.latency, plan.faults, &events);
@@ -121,7 +131,8 @@ fn run_unguarded(seed: u64) -> Run {
     while !results.audited.get() {
         let now = sim.elapsed();
         events.set_now(now);
-        if now >= plan.faults && !word.restored.replace(true) {
+        if now >= plan.faults && posting.goes_on() {
+            posting.stop();
             nemesis.restore();
         }
         nemesis.step(&mut sim);
@@ -158,6 +169,7 @@ fn run_unguarded(seed: u64) -> Run {
             wrong,
         },
         results.settled.into_inner(),
+        results.reads.into_inner(),
     )
 }
 
@@ -165,28 +177,49 @@ fn start_clients(
     sim: &mut Sim<'_>,
     seed: u64,
     plan: &Plan,
-    word: &Rc<Word>,
+    posting: &Rc<load::Run>,
     results: &Rc<Results>,
 ) {
     let timeout = plan.total_timeout + Duration::from_secs(1);
-    let (posters, think_max) = (plan.posters, plan.think_max);
+    let (posters, gap) = (plan.posters, plan.gap);
+    let poster_seed = random(seed, "posters").u64(..);
     for (nth, machine) in CLIENTS.into_iter().enumerate() {
-        let (word, results) = (Rc::clone(word), Rc::clone(results));
+        let (posting, results) = (Rc::clone(posting), Rc::clone(results));
         sim.client(machine, async move {
             for name in (nth..posters).step_by(CLIENTS.len()) {
-                let poster = Poster::new(seed, name, timeout, think_max).run(Rc::clone(&word));
-                let results = Rc::clone(&results);
+                let (posting, results) = (Rc::clone(&posting), Rc::clone(&results));
                 tokio::task::spawn_local(async move {
-                    let settled = poster.await;
+                    let poster = Poster::new(name, Clients::new(timeout), &posting, poster_seed);
+                    let poster = poster.with_gap(gap).with_padding(PADDING_BYTES_MAX);
+                    let settled = poster.work().await.settle(SETTLE_TIMEOUT, 1).await;
                     results.settled.borrow_mut().insert(name, settled);
                 });
             }
+            let reading =
+                read_on(random(seed, machine), gap, timeout, posting, Rc::clone(&results));
+            tokio::task::spawn_local(reading);
             if nth == 0 {
                 audit(posters, timeout, &results).await;
             }
             // The run ends when the audit does.
             std::future::pending().await
         });
+    }
+}
+
+/// Reads the whole log again and again until the faults are over.
+async fn read_on(
+    mut random: fastrand::Rng,
+    gap: Duration,
+    timeout: Duration,
+    posting: Rc<load::Run>,
+    results: Rc<Results>,
+) {
+    let clients = Clients::new(timeout);
+    while posting.goes_on() {
+        tokio::time::sleep(gap.mul_f64(f64::from(2 * GAPS_A_READ) * random.f64())).await;
+        let read = clients.read().await;
+        results.reads.borrow_mut().reads.extend(read);
     }
 }
 
@@ -232,7 +265,7 @@ fn durable_log(logging: &LoggingMachine) -> Result<Vec<Record>, String> {
 
 /// Puts together what the clients saw, and checks it. One run may be too short to show
 /// anything; many together may not.
-fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
+fn assess(mut run: Run, settled: BTreeMap<usize, Settled>, reads: History) -> Run {
     for settled in settled.into_values() {
         run.history.merge(settled.history);
         run.wrong.extend(settled.unresolved.iter().map(|violation| format!("{violation:?}")));
@@ -243,6 +276,7 @@ fn assess(mut run: Run, settled: BTreeMap<usize, Settled>) -> Run {
         let (shown, stored) = (last.shown.count(), run.log.len());
         run.wrong.push(format!("the last read shows {shown} records, the disk has {stored}"));
     }
+    run.history.merge(reads);
     let violations = check(&run.history, &run.log);
     let proven = |violation: &&Violation| !matches!(violation, Violation::Vacuous { .. });
     run.wrong.extend(violations.iter().filter(proven).map(|violation| format!("{violation:?}")));

@@ -100,11 +100,34 @@ impl Client {
         answer.is_ok_and(|answer| answer.status() == 200)
     }
 
-    pub(super) async fn post(&self, message: &str, key: Option<&str>) -> Posted {
-        self.post_body(json!({ "msg": message }).to_string(), key).await
+    /// The whole log, as it is shown.
+    pub(crate) async fn text(&self) -> Option<String> {
+        self.list("").await?.text().await.ok()
     }
 
-    pub(super) async fn post_body(&self, body: String, key: Option<&str>) -> Posted {
+    pub(crate) async fn list(&self, query: &str) -> Option<Response> {
+        let request = self.request(Method::GET, &format!("/facade{query}")).header(ACCEPT, NDJSON);
+        let answer = request.timeout(READ_TIMEOUT).send().await;
+        answer.ok().filter(|response| response.status() == 200)
+    }
+}
+
+/// The calls of a poster, each tried once.
+pub trait Calls {
+    /// Posts `body`.
+    fn post_body(&self, body: String, key: Option<&str>) -> impl Future<Output = Posted>;
+
+    /// Posts `message`.
+    fn post(&self, message: &str, key: Option<&str>) -> impl Future<Output = Posted> {
+        self.post_body(json!({ "msg": message }).to_string(), key)
+    }
+
+    /// `None`: no answer, which is no statement. `Some(None)`: there is no such message.
+    fn look_up(&self, uuid: &str) -> impl Future<Output = Option<Option<Record>>>;
+}
+
+impl Calls for Client {
+    async fn post_body(&self, body: String, key: Option<&str>) -> Posted {
         let request = self.request(Method::POST, "/facade");
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let request = match key {
@@ -126,25 +149,13 @@ impl Client {
         Posted::of(status, text.as_bytes(), replayed)
     }
 
-    /// `None`: no answer, which is no statement. `Some(None)`: there is no such message.
-    pub(super) async fn look_up(&self, uuid: &str) -> Option<Option<Record>> {
+    async fn look_up(&self, uuid: &str) -> Option<Option<Record>> {
         let answer = self.request(Method::GET, &format!("/facade/{uuid}")).send().await.ok()?;
         match answer.status().as_u16() {
             200 => Some(Some(record(&answer.bytes().await.ok()?))),
             404 => Some(None),
             _ => None,
         }
-    }
-
-    /// The whole log, as it is shown.
-    pub(crate) async fn text(&self) -> Option<String> {
-        self.list("").await?.text().await.ok()
-    }
-
-    pub(crate) async fn list(&self, query: &str) -> Option<Response> {
-        let request = self.request(Method::GET, &format!("/facade{query}")).header(ACCEPT, NDJSON);
-        let answer = request.timeout(READ_TIMEOUT).send().await;
-        answer.ok().filter(|response| response.status() == 200)
     }
 }
 

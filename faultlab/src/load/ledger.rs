@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Client, Run};
+use super::{Calls as _, Client, Run};
 use crate::history::{Attempt, History, Micros, Outcome};
 
 /// All attempts of a run, those under way too: an experiment that stops the world looks up what was

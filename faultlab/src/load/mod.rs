@@ -6,7 +6,7 @@
 //! - [`Sent`]: one message of it; `memory`: which messages it may still repeat
 //! - [`read_on`], [`read`], [`read_records`]: read the whole log
 //! - [`read_pages`]: reads the part of it after a place, page by page
-//! - [`Client`], [`Posted`]: one request, one answer
+//! - [`Calls`], [`Client`], [`Posted`]: one request, one answer
 
 mod client;
 mod ledger;
@@ -17,13 +17,13 @@ mod sent;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
 
 pub use self::{
-    client::{Client, Posted, record},
+    client::{Calls, Client, Posted, record},
     ledger::Ledger,
     poster::{Poster, Settled},
     reader::{Part, read, read_on, read_pages, read_records},
@@ -35,6 +35,7 @@ use crate::history::Micros;
 #[derive(Debug)]
 pub struct Run {
     origin: Instant,
+    simulated: Option<fn() -> Duration>,
     stop: watch::Sender<bool>,
     pub(crate) attempts: AtomicU64,
     pub(crate) acknowledged: AtomicU64,
@@ -47,6 +48,7 @@ impl Run {
     pub fn start() -> Self {
         Self {
             origin: Instant::now(),
+            simulated: None,
             stop: watch::Sender::new(false),
             attempts: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
@@ -54,16 +56,23 @@ impl Run {
         }
     }
 
+    /// As [`Run::start`], with `clock` for the time since its start.
+    #[must_use]
+    pub fn simulated(clock: fn() -> Duration) -> Self {
+        Self { simulated: Some(clock), ..Self::start() }
+    }
+
     /// Another run on the same clock.
     #[must_use]
     pub(crate) fn fork(&self) -> Self {
-        Self { origin: self.origin, ..Self::start() }
+        Self { origin: self.origin, simulated: self.simulated, ..Self::start() }
     }
 
     /// Microseconds since the start.
     #[must_use]
     pub fn now(&self) -> Micros {
-        Micros::try_from(self.origin.elapsed().as_micros()).unwrap_or(Micros::MAX)
+        let elapsed = self.simulated.map_or_else(|| self.origin.elapsed(), |clock| clock());
+        Micros::try_from(elapsed.as_micros()).unwrap_or(Micros::MAX)
     }
 
     /// When it started.

@@ -1,14 +1,12 @@
 //! A client that posts.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Builder;
 
 use super::{
-    Client, Exchange, Run, Sent,
+    Calls, Client, Exchange, Run, Sent,
     memory::{Memory, OPEN_MAX},
 };
 use crate::{
@@ -27,14 +25,15 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(20);
 
 /// A client that posts, repeats, reuses keys and looks up, and writes down what it saw.
 #[derive(Debug)]
-pub struct Poster<'a> {
+pub struct Poster<'a, C = Client> {
     name: String,
-    client: Client,
+    client: C,
     run: &'a Run,
     rng: fastrand::Rng,
     /// What new ids follow from.
     ids: fastrand::Rng,
     gap: Duration,
+    padding_max: usize,
     sent: Memory,
     messages: u64,
     setback: bool,
@@ -50,10 +49,10 @@ pub struct Settled {
     pub unresolved: Vec<Violation>,
 }
 
-impl<'a> Poster<'a> {
+impl<'a, C: Calls> Poster<'a, C> {
     /// A client whose every choice follows from `seed` and its name.
     #[must_use]
-    pub fn new(name: usize, client: Client, run: &'a Run, seed: u64) -> Self {
+    pub fn new(name: usize, client: C, run: &'a Run, seed: u64) -> Self {
         let seed = seed.wrapping_add(name as u64);
         Self {
             name: format!("client {name}"),
@@ -62,6 +61,7 @@ impl<'a> Poster<'a> {
             rng: fastrand::Rng::with_seed(seed),
             ids: fastrand::Rng::with_seed(!seed),
             gap: GAP,
+            padding_max: 0,
             sent: Memory::default(),
             messages: 0,
             setback: false,
@@ -73,6 +73,12 @@ impl<'a> Poster<'a> {
     #[must_use]
     pub fn with_gap(self, gap: Duration) -> Self {
         Self { gap, ..self }
+    }
+
+    /// Now and then posts a message that is longer, by at most so many bytes.
+    #[must_use]
+    pub fn with_padding(self, padding_max: usize) -> Self {
+        Self { padding_max, ..self }
     }
 
     /// For a log that has messages of other runs: its texts and keys begin with `tag`, and its ids
@@ -98,7 +104,7 @@ impl<'a> Poster<'a> {
                     return Ok(sequence);
                 }
                 Outcome::NotStored | Outcome::Unknown if Instant::now() < deadline => {
-                    tokio::time::sleep(SETTLE_PAUSE).await;
+                    sleep(SETTLE_PAUSE).await;
                 }
                 outcome @ (Outcome::NotStored
                 | Outcome::Unknown
@@ -130,7 +136,7 @@ impl<'a> Poster<'a> {
             if self.setback {
                 next = next.max(now + SETBACK.mul_f64(self.rng.f64()));
             }
-            tokio::time::sleep_until(next.into()).await;
+            sleep_until(next).await;
         }
         self
     }
@@ -147,7 +153,7 @@ impl<'a> Poster<'a> {
         for mut sent in open.step_by(nth) {
             self.post(&mut sent).await;
             while !sent.settled && Instant::now() < deadline {
-                tokio::time::sleep(SETTLE_PAUSE).await;
+                sleep(SETTLE_PAUSE).await;
                 self.post(&mut sent).await;
             }
             if !sent.settled {
@@ -211,11 +217,17 @@ impl<'a> Poster<'a> {
     fn new_message(&mut self, keyed: bool) -> Sent {
         let number = self.messages;
         self.messages += 1;
-        let message = format!("{} message {number}", self.name);
+        let is_longer = self.padding_max > 0 && self.rng.u8(0..8) == 0;
+        let padding = if is_longer { self.rng.usize(0..self.padding_max) } else { 0 };
+        let message = format!("{} message {number}{}", self.name, ".".repeat(padding));
         let mut bytes = [0; 16];
         self.ids.fill(&mut bytes);
         let uuid = Builder::from_random_bytes(bytes).into_uuid().to_string();
-        let key = if self.rng.bool() { uuid } else { message.replace(' ', "/") };
+        let key = if self.rng.bool() {
+            uuid
+        } else {
+            format!("{}/message/{number}", self.name.replace(' ', "/"))
+        };
         Sent::new(message, keyed.then_some(key), number.is_multiple_of(2))
     }
 
