@@ -51,12 +51,12 @@ L2() {
         --test fault_injection --test end_to_end --test grpc_from_python --test readme
     part "laboratory" cargo test --locked -p faultlab --tests
     part "command line" cargo test --locked -p oncelog-cli --tests
-    part "seeded bugs" python3 faultlab/plants/run.py --quick
+    part "seeded bugs" python3 faultlab/seeded-bugs/run.py --quick
 }
 
 L3() {
     part "release build" cargo build --quiet --release --locked --workspace --bins
-    part "seeded bugs" python3 faultlab/plants/run.py
+    part "seeded bugs" python3 faultlab/seeded-bugs/run.py
     part "simulation" env ONCELOG_SEEDS=10000 \
         cargo test --release --locked -p oncelog --test simulation seeds -- --nocapture
     part "two checkers" env ONCELOG_CASES=20000 cargo test --locked -p faultlab --test agreement
