@@ -45,3 +45,15 @@ async fn every_command_of_the_readme_does_what_it_shows() {
     }
     runner.stop_all().await;
 }
+
+/// The rows of `docs/problems.md` are the kinds of failures in the code, in the same order.
+#[test]
+fn the_problems_are_those_of_the_code() {
+    let text = document("docs/problems.md");
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let row = |problem: &facade_service::ProblemType| {
+        format!("| `{}` | {} | {} |", problem.code, problem.status.as_u16(), problem.title)
+    };
+    let expected: Vec<_> = facade_service::PROBLEM_TYPES.iter().map(row).collect();
+    assert_eq!(rows, expected);
+}
