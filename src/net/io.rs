@@ -64,6 +64,7 @@ pub struct ConnectionIo<IO, G: Guard<IO>> {
 enum Stage<IO> {
     Opening(Pin<Box<dyn Future<Output = io::Result<IO>> + Send>>),
     Open(IO),
+    Failed,
 }
 
 impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
@@ -96,13 +97,18 @@ impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
                 return Poll::Ready(Err(error));
             }
             match opening.as_mut().poll(cx) {
-                Poll::Ready(opened) => self.stage = Stage::Open(opened?),
+                Poll::Ready(Ok(io)) => self.stage = Stage::Open(io),
+                Poll::Ready(Err(error)) => {
+                    self.stage = Stage::Failed;
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Pending => return self.guard.poll_silence(cx).map(Err),
             }
         }
         match &mut self.stage {
             Stage::Open(io) => Poll::Ready(Ok((Pin::new(io), &mut self.guard))),
             Stage::Opening(_) => Poll::Pending,
+            Stage::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -110,7 +116,7 @@ impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
     pub(super) fn get_ref(&self) -> Option<&IO> {
         match &self.stage {
             Stage::Open(io) => Some(io),
-            Stage::Opening(_) => None,
+            Stage::Opening(_) | Stage::Failed => None,
         }
     }
 }
@@ -195,7 +201,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
     fn is_write_vectored(&self) -> bool {
         match &self.stage {
             Stage::Open(io) => io.is_write_vectored(),
-            Stage::Opening(_) => false,
+            Stage::Opening(_) | Stage::Failed => false,
         }
     }
 
@@ -210,7 +216,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
         let this = &mut *self;
         match &mut this.stage {
             Stage::Open(io) => this.guard.poll_shutdown(Pin::new(io), cx),
-            Stage::Opening(_) => Poll::Ready(Ok(())),
+            Stage::Opening(_) | Stage::Failed => Poll::Ready(Ok(())),
         }
     }
 }

@@ -61,6 +61,19 @@ impl Service {
             "/echo" => self.upgrade(request, Protocol::Echo),
             "/deaf-echo" => self.upgrade(request, Protocol::DeafEcho),
             "/flood" => self.upgrade(request, Protocol::Flood),
+            "/late-deaf" => {
+                self.release.notified().await;
+                self.stream(false)
+            }
+            "/untaken" => {
+                let admitted = self.limiter.try_long_lived().unwrap();
+                drop(request);
+                let mut response = with_status(StatusCode::SWITCHING_PROTOCOLS);
+                response.headers_mut().insert(header::CONNECTION, "upgrade".parse().unwrap());
+                response.headers_mut().insert(header::UPGRADE, "echo".parse().unwrap());
+                response.extensions_mut().insert(admitted);
+                response
+            }
             other => panic!("no route for {other}"),
         }
     }
