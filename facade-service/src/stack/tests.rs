@@ -99,13 +99,6 @@ async fn the_direct_route_answers_as_the_router_does() {
 }
 
 #[tokio::test]
-async fn the_layers_are_around_the_direct_route() {
-    let Ok(response) = stack(facade(Arc::new(NoIds))).oneshot(post(r#"{"msg":"a"}"#)).await;
-    let (status, json) = json(response).await;
-    assert_eq!((status.as_u16(), &json["code"]), (500, &"internal".into()), "{json}");
-}
-
-#[tokio::test]
 async fn a_panic_below_any_layer_is_a_500_on_every_route() {
     let facade = facade(Arc::new(RandomIds));
     // It panics before the handler has made its future.
