@@ -38,10 +38,6 @@ impl Drop for Killed {
     }
 }
 
-fn start_unread(program: Program, args: &[&str]) -> Killed {
-    start(program, args, unread(), unread())
-}
-
 fn start(program: Program, args: &[&str], stdout: Stdio, stderr: Stdio) -> Killed {
     let mut command = Command::new(program.path().unwrap());
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
@@ -54,7 +50,7 @@ async fn a_service_with_an_unread_console_works_and_retries() {
     let timeouts = ["--attempt-timeout", "200ms", "--total-timeout", "1s"];
     let args = ["--listen", &listen.to_string(), "--logging-url", &absent];
     let args = [&args[..], &timeouts].concat();
-    let mut facade = start_unread(Program::Facade, &args);
+    let mut facade = start(Program::Facade, &args, unread(), unread());
     let client = Client::new(listen);
     eventually("a facade", Duration::from_secs(20), async || {
         assert!(facade.0.try_wait().unwrap().is_none(), "it ended");
@@ -71,7 +67,7 @@ async fn a_service_with_an_unread_console_works_and_retries() {
 #[test]
 fn a_service_without_a_console_ends_with_the_right_code() {
     for program in [Program::Logging, Program::Messages] {
-        let mut service = start_unread(program, &["--listen", "nonsense"]);
+        let mut service = start(program, &["--listen", "nonsense"], unread(), unread());
         assert_eq!(service.0.wait().unwrap().code(), Some(64), "{}", program.name());
     }
 }
