@@ -114,9 +114,7 @@ async fn neighbours_in_a_call_get_their_own_answers() {
         ];
         Step::Respond(v1::AppendResponse { receipts })
     }]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let waiters: Vec<_> = (2..6).map(|id| append(&delivery, message(id))).collect();
     first.await.unwrap().unwrap();
     let mut answers = Vec::new();

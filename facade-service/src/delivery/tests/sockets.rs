@@ -19,15 +19,15 @@ use tonic::{Request, Status};
 use tower::{ServiceBuilder, ServiceExt as _};
 
 use super::{
-    classifying::CODES,
+    classifying::{CODES, Meaning},
     support::{all_stored, append, message, message_with, receipt, settle, stored_nothing},
 };
 use crate::delivery::{
     Delivery, DeliveryError, DeliveryOptions, LoggingClient,
     classify::{
-        Fate::{self, NeverReached, Refused, Unknown},
-        Remedy::{self, GiveUp, Retry, Split},
-        classify, describe,
+        Fate::{NeverReached, Refused, Unknown},
+        Remedy::{GiveUp, Retry, Split},
+        Verdict, classify, describe,
     },
 };
 use oncelog::{
@@ -137,9 +137,9 @@ fn store_all(request: v1::AppendRequest) -> AppendResult {
 }
 
 /// Makes one attempt and judges its error: what it means, and in which words.
-async fn judge(addr: SocketAddr, request: v1::AppendRequest) -> (Fate, Remedy, String) {
+async fn judge(addr: SocketAddr, request: v1::AppendRequest) -> (Meaning, String) {
     let judged = judge_within(Duration::from_secs(60), addr, request).await;
-    assert!(!judged.2.starts_with("no answer"), "the failure never arrived");
+    assert!(!judged.1.starts_with("no answer"), "the failure never arrived");
     judged
 }
 
@@ -147,18 +147,18 @@ async fn judge_within(
     timeout: Duration,
     addr: SocketAddr,
     request: v1::AppendRequest,
-) -> (Fate, Remedy, String) {
+) -> (Meaning, String) {
     let attempt = ServiceBuilder::new().timeout(timeout).service(client(addr));
     let error = attempt.oneshot(request).await.unwrap_err();
-    let verdict = classify(&*error);
-    (verdict.fate, verdict.remedy, describe(&*error, timeout))
+    let Verdict { fate, remedy } = classify(&*error);
+    ((fate, remedy), describe(&*error, timeout))
 }
 
 #[tokio::test]
 async fn a_refused_connection_never_reached_the_service() {
     let (_reserved, addr) = reserve(ANY_PORT);
-    let (fate, remedy, words) = judge(addr, request()).await;
-    assert_eq!((fate, remedy), (NeverReached, Retry));
+    let (meaning, words) = judge(addr, request()).await;
+    assert_eq!(meaning, (NeverReached, Retry));
     assert!(
         words.starts_with("logging-service is not reachable: Connection refused (os error"),
         "{words}"
@@ -169,7 +169,7 @@ async fn a_refused_connection_never_reached_the_service() {
 async fn a_server_that_never_answers_may_have_been_reached() {
     let (listener, addr) = listen().await;
     let judged = judge_within(Duration::from_millis(200), addr, request()).await;
-    assert_eq!(judged, (Unknown, Retry, "no answer within 200ms".to_owned()));
+    assert_eq!(judged, ((Unknown, Retry), "no answer within 200ms".to_owned()));
     drop(listener);
 }
 
@@ -194,8 +194,8 @@ async fn a_server_killed_in_the_middle_of_a_call_may_have_stored_it() {
         was_entered.recv().unwrap();
         server.shutdown_background();
     });
-    let (fate, remedy, _) = judge(addr, request()).await;
-    assert_eq!((fate, remedy), (Unknown, Retry));
+    let (meaning, _) = judge(addr, request()).await;
+    assert_eq!(meaning, (Unknown, Retry));
     killer.join().unwrap();
 }
 
@@ -209,8 +209,8 @@ async fn every_code_arrives_and_means_what_the_table_says() {
                 Err(if trailer { stored_nothing(status) } else { status })
             })
             .await;
-            let (fate, remedy, words) = judge(addr, request()).await;
-            assert_eq!((fate, remedy), expected, "{code:?}");
+            let (meaning, words) = judge(addr, request()).await;
+            assert_eq!(meaning, expected, "{code:?}");
             assert_eq!(words, format!("logging-service answered {code:?}: because"));
         }
     }
@@ -221,12 +221,12 @@ async fn a_reset_or_goaway_is_unknown_whatever_the_reason() {
     for number in 0..=13_u32 {
         let reason = Reason::from(number);
         let addr = serve_h2(move |_, mut respond| respond.send_reset(reason)).await;
-        let (fate, remedy, words) = judge(addr, request()).await;
-        assert_eq!((fate, remedy), (Unknown, Retry), "reset {reason:?}: {words}");
+        let (meaning, words) = judge(addr, request()).await;
+        assert_eq!(meaning, (Unknown, Retry), "reset {reason:?}: {words}");
 
         let addr = serve_h2(move |connection, _| connection.abrupt_shutdown(reason)).await;
-        let (fate, remedy, words) = judge(addr, request()).await;
-        assert_eq!((fate, remedy), (Unknown, Retry), "goaway {reason:?}: {words}");
+        let (meaning, words) = judge(addr, request()).await;
+        assert_eq!(meaning, (Unknown, Retry), "goaway {reason:?}: {words}");
     }
 }
 
@@ -247,8 +247,8 @@ async fn a_proxy_that_answers_without_grpc_is_understood() {
             respond.send_response(head, true).unwrap();
         })
         .await;
-        let (fate, remedy, words) = judge(addr, request()).await;
-        assert_eq!((fate, remedy), expected, "{status}: {words}");
+        let (meaning, words) = judge(addr, request()).await;
+        assert_eq!(meaning, expected, "{status}: {words}");
     }
 }
 
@@ -259,13 +259,13 @@ async fn a_call_over_the_size_limit_is_not_repeated_as_it_is() {
         Ok(v1::AppendResponse { receipts: vec![v1::Receipt { detail, ..Default::default() }] })
     })
     .await;
-    let (fate, remedy, words) = judge(addr, request()).await;
+    let (meaning, words) = judge(addr, request()).await;
     // It was stored for all we know: the answer was only too long to read.
-    assert_eq!((fate, remedy), (Unknown, Split), "{words}");
+    assert_eq!(meaning, (Unknown, Split), "{words}");
 
     let body = Bytes::from(vec![b'x'; limits::GRPC_MESSAGE_BYTES_MAX + 1]);
     let too_large = v1::AppendRequest { messages: vec![message_with(7, body).into()] };
-    let (fate, _, words) = judge(addr, too_large).await;
+    let ((fate, _), words) = judge(addr, too_large).await;
     assert_eq!(fate, Unknown, "{words}");
 }
 
