@@ -1,6 +1,6 @@
 //! The state that every handler works with.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use http::Uri;
 use oncelog::{
@@ -192,11 +192,5 @@ impl Facade {
 
     pub(crate) fn next_id(&self) -> MessageId {
         self.0.options.ids.next_id()
-    }
-}
-
-impl fmt::Debug for Facade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Facade").finish_non_exhaustive()
     }
 }

@@ -79,19 +79,20 @@ impl Client {
     }
 
     /// Sends a whole request.
-    pub(crate) async fn request(&mut self, head: &str, body: &[u8]) {
+    pub(crate) async fn request(&mut self, head: &str, body: impl AsRef<[u8]>) {
+        let body = body.as_ref();
         self.head(&format!("{head}\ncontent-length: {}", body.len())).await;
         self.send(body).await;
     }
 
     /// Sends a whole request, to a facade that may have closed the connection.
-    pub(crate) async fn try_request(&mut self, head: &str, body: &[u8]) {
+    pub(crate) async fn try_request(&mut self, head: &str, body: &str) {
         let (line, headers) = head.split_once('\n').unwrap();
         let length = body.len();
         let head =
             format!("{line} HTTP/1.1\r\nhost: a\r\n{headers}\r\ncontent-length: {length}\r\n\r\n");
         // What becomes of it shows in the response.
-        let _ = self.stream.write_all(&[head.as_bytes(), body].concat()).await;
+        let _ = self.stream.write_all((head + body).as_bytes()).await;
     }
 
     /// Sends a piece of a chunked body; an empty one ends it.

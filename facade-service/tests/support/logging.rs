@@ -20,8 +20,7 @@ use oncelog::{
         logging_service_server::{LoggingService, LoggingServiceServer},
     },
 };
-use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, transport::Server};
 
 #[derive(Clone)]
@@ -113,12 +112,16 @@ impl FakeLogging {
         id
     }
 
+    /// Stores `count` of these in the stream `facade`.
+    pub(crate) fn store_many(&self, count: usize, body: &[u8]) {
+        for _ in 0..count {
+            self.store("facade", body);
+        }
+    }
+
     pub(crate) async fn serve(&self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let server = Server::builder().add_service(LoggingServiceServer::new(self.clone()));
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        addr
+        let service = LoggingServiceServer::new(self.clone());
+        super::serve_grpc(Server::builder().add_service(service)).await
     }
 }
 

@@ -6,8 +6,7 @@ use oncelog::wire::v1::{
     GetMessagesRequest, GetMessagesResponse,
     messages_service_server::{MessagesService, MessagesServiceServer},
 };
-use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, transport::Server};
 
 #[derive(Clone)]
@@ -34,12 +33,8 @@ impl FakeMessages {
     }
 
     pub(crate) async fn serve(&self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
         let service = MessagesServiceServer::new(self.clone());
-        let server = Server::builder().add_service(service);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        addr
+        super::serve_grpc(Server::builder().add_service(service)).await
     }
 }
 

@@ -35,7 +35,6 @@ use crate::{
 };
 
 mod deliver;
-mod outcome;
 mod read;
 
 /// Outcomes of one upload that may wait for the client to read them, in pieces as they became known
