@@ -56,7 +56,13 @@ impl Upstreams {
         let delivery = Delivery::start(LoggingClient::new(logging.clone()), options);
         let reads = ReadUpstream {
             logging,
-            log_reads: connect(read_endpoint(settings)),
+            // The connection's window has room for every read: one that is not taken must not starve
+            // another.
+            log_reads: connect(
+                endpoint(settings.logging_url.clone())
+                    .initial_stream_window_size(READ_WINDOW_BYTES)
+                    .initial_connection_window_size(READ_WINDOW_BYTES * HTTP2_STREAMS_MAX),
+            ),
             messages: to(&settings.messages_url),
             call_timeout: settings.attempt_timeout,
             read_timeout: settings.total_timeout,
@@ -78,13 +84,6 @@ impl Upstreams {
             total_timeout: std::time::Duration::from_millis(200),
         })
     }
-}
-
-fn read_endpoint(settings: &Settings) -> Endpoint {
-    // The connection's window has room for every read: one that is not taken must not starve another.
-    endpoint(settings.logging_url.clone())
-        .initial_stream_window_size(READ_WINDOW_BYTES)
-        .initial_connection_window_size(READ_WINDOW_BYTES * HTTP2_STREAMS_MAX)
 }
 
 /// What else a facade is made of.

@@ -59,7 +59,7 @@ where
             parts.push(appends.split_off(fits));
         }
         let entries = appends.iter().map(|append| Arc::clone(&append.entry));
-        match send(layers, Call::new(entries, queue.probes())).await {
+        match (&mut *layers).oneshot(Call::new(entries, queue.probes())).await {
             Ok(outcomes) => {
                 let (answers, rest) = sort(appends, outcomes);
                 if !rest.is_empty() {
@@ -78,13 +78,6 @@ where
             Err(error) => answer_failure(appends, &error, queue),
         }
     }
-}
-
-async fn send<L>(layers: &mut L, call: Call) -> Result<Outcomes, BoxError>
-where
-    L: Service<Call, Response = Outcomes, Error = BoxError>,
-{
-    layers.ready().await?.call(call).await
 }
 
 fn send_all(answers: Vec<(Reply, Answer)>) {

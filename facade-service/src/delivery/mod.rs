@@ -54,7 +54,7 @@ mod queue;
 mod reply;
 mod retry;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -160,12 +160,7 @@ async fn wait(delay: Duration, call: Call, queue: Arc<Queue>) {
             queue.cancelled().await;
         }
     };
-    tokio::select! {
-        // A fixed order, so that a simulation repeats itself.
-        biased;
-        () = tokio::time::sleep(delay) => {}
-        () = abandoned => {}
-    }
+    let _ = tokio::time::timeout(delay, abandoned).await;
 }
 
 /// The backoff schedule of one call: the ceilings of its delays, lowest first.

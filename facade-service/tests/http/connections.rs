@@ -11,10 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use facade_service::{Facade, Listener, Options, Upstreams, serve, settings::Settings};
+use facade_service::Listener;
 use oncelog::message::{IdSource, MessageId, RandomIds};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     HELLO, POST, Plan, STREAMED, UPLOAD, World, client::Client, logging::Appends, until, within,
@@ -311,22 +310,9 @@ impl Listener for Failing {
 #[tokio::test]
 async fn errors_of_accept_do_not_end_the_service() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let settings = Settings {
-        listen: addr,
-        logging_url: "http://127.0.0.1:1".parse().unwrap(),
-        messages_url: "http://127.0.0.1:1".parse().unwrap(),
-        attempt_timeout: SHORT,
-        total_timeout: SHORT * 2,
-    };
-    let stop = CancellationToken::new();
-    let options = Options::new(Arc::new(RandomIds));
-    let facade = Facade::new(Upstreams::connect(&settings), options, stop.clone());
     let failing = Failing { listener, failures: AtomicUsize::new(0) };
-    let serving = tokio::spawn(serve(failing, facade));
-    let mut client = Client::connect(addr).await;
-    client.request("GET /healthz", "").await;
-    assert_eq!(client.response().await.status, 200);
-    stop.cancel();
-    within(serving).await.unwrap().unwrap();
+    let world = Plan::default().start_on(failing).await;
+    assert_eq!(world.get("/healthz", "").await.status, 200);
+    world.stop.cancel();
+    world.stopped().await;
 }

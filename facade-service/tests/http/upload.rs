@@ -36,26 +36,27 @@ async fn every_line_has_its_outcome_in_order() {
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-type"), Some("application/x-ndjson"));
     let lines = response.lines();
-    let found: Vec<_> = lines.iter().map(|line| (&line["status"], &line["line"])).collect();
-    let (success, failure) = (json!("success"), json!("failure"));
-    let numbers = [json!(4), json!(6), json!(8), json!(9)];
+    let found: Vec<_> = lines
+        .iter()
+        .map(|line| (line["status"].as_str().unwrap(), line["line"].as_u64()))
+        .collect();
     assert_eq!(
         found,
         [
-            (&success, &Value::Null),
-            (&success, &Value::Null),
-            (&failure, &numbers[0]),
-            (&success, &Value::Null),
-            (&failure, &numbers[1]),
-            (&failure, &numbers[2]),
-            (&failure, &numbers[3]),
-            (&success, &Value::Null),
+            ("success", None),
+            ("success", None),
+            ("failure", Some(4)),
+            ("success", None),
+            ("failure", Some(6)),
+            ("failure", Some(8)),
+            ("failure", Some(9)),
+            ("success", None),
         ]
     );
     assert_eq!(lines[3]["replayed"], true);
     assert_eq!(lines[3]["sequence"], lines[1]["sequence"]);
     assert!(lines[0].get("replayed").is_none());
-    assert!(lines.iter().all(|line| *line != failure || line["stored"] == "no"));
+    assert!(lines.iter().all(|line| line["status"] == "success" || line["stored"] == "no"));
     let mut stored = world.logging.texts();
     stored.sort_unstable();
     assert_eq!(stored, ["one", "three", "two"]);

@@ -178,11 +178,8 @@ impl LoggingService for FakeLogging {
             .take(limit)
             .map(Into::into)
             .collect();
-        let chunks: Vec<_> = records
-            .chunks(CHUNK_MESSAGES)
-            .map(|chunk| Ok(v1::ReadResponse::new(chunk.to_vec())))
-            .collect();
-        let chunks = stream::iter(chunks);
+        let chunks = stream::iter(records).chunks(CHUNK_MESSAGES);
+        let chunks = chunks.map(|chunk| Ok(v1::ReadResponse::new(chunk)));
         let reads = *self.reads.borrow();
         Ok(Response::new(match reads {
             Reads::Serve => chunks.boxed(),

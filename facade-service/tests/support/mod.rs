@@ -6,7 +6,9 @@ pub(crate) mod messages;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use facade_service::{EdgeLimits, Facade, Limits, Options, Upstreams, serve, settings::Settings};
+use facade_service::{
+    EdgeLimits, Facade, Limits, Listener, Options, Upstreams, serve, settings::Settings,
+};
 use oncelog::message::{IdSource, RandomIds};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -84,12 +86,15 @@ impl Plan {
     }
 
     pub(crate) async fn start(self) -> World {
+        self.start_on(TcpListener::bind("127.0.0.1:0").await.unwrap()).await
+    }
+
+    pub(crate) async fn start_on(self, listener: impl Listener + 'static) -> World {
         let (logging, messages) = (FakeLogging::default(), FakeMessages::default());
         let logging_url = if self.logging_down { nowhere().await } else { logging.serve().await };
         let messages_url =
             if self.messages_down { nowhere().await } else { messages.serve().await };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
+        let addr = listener.addr().unwrap();
         let settings = Settings {
             listen: addr,
             logging_url: format!("http://{logging_url}").parse().unwrap(),

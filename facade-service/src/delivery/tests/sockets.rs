@@ -123,6 +123,16 @@ fn client(addr: SocketAddr) -> LoggingClient {
     LoggingClient::new(channel(format!("http://{addr}").parse().unwrap()))
 }
 
+/// A delivery that gives up soon, in the middle of an attempt.
+fn hasty(addr: SocketAddr) -> Delivery {
+    let options = DeliveryOptions {
+        attempt_timeout: Duration::from_millis(100),
+        total_timeout: Duration::from_millis(350),
+        ..DeliveryOptions::default()
+    };
+    Delivery::start(client(addr), options)
+}
+
 fn request() -> v1::AppendRequest {
     v1::AppendRequest { messages: vec![message(7).into()] }
 }
@@ -294,17 +304,12 @@ async fn a_service_that_starts_late_gets_the_message() {
 
 #[tokio::test]
 async fn unreachable_is_not_stored_and_silent_is_unknown() {
-    let options = || DeliveryOptions {
-        attempt_timeout: Duration::from_millis(100),
-        total_timeout: Duration::from_millis(250),
-        ..DeliveryOptions::default()
-    };
     let (listener, addr) = listen().await;
-    let silent = Delivery::start(client(addr), options()).append(message(7)).await;
+    let silent = hasty(addr).append(message(7)).await;
     assert!(matches!(silent, Err(DeliveryError::Unknown(_))), "{silent:?}");
     drop(listener);
     let (_reserved, addr) = reserve(ANY_PORT);
-    let delivery = Delivery::start(client(addr), options());
+    let delivery = hasty(addr);
     for _ in 0..20 {
         let refused = delivery.append(message(7)).await;
         if matches!(refused, Err(DeliveryError::NotStored(_))) {
@@ -360,12 +365,7 @@ async fn serve_heads(begun: &'static [u8]) -> SocketAddr {
 #[tokio::test]
 async fn an_answer_that_stalls_is_unknown_at_the_deadline() {
     for begun in [&b""[..], b"\0\0", b"\0\0\0\0\x09\x0a"] {
-        let options = DeliveryOptions {
-            attempt_timeout: Duration::from_millis(100),
-            total_timeout: Duration::from_millis(350),
-            ..DeliveryOptions::default()
-        };
-        let delivery = Delivery::start(client(serve_heads(begun).await), options);
+        let delivery = hasty(serve_heads(begun).await);
         let waiters: Vec<_> = (1..=50).map(|id| append(&delivery, message(id))).collect();
         let all = async {
             for waiter in waiters {

@@ -85,11 +85,8 @@ fn parse(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, 
     Ok(message(id, text))
 }
 
-/// Of the budget of all uploads.
-struct Permits {
-    _messages: Option<OwnedSemaphorePermit>,
-    _bytes: Option<OwnedSemaphorePermit>,
-}
+/// Of the budget of all uploads: for messages, and for bytes.
+type Permits = [Option<OwnedSemaphorePermit>; 2];
 
 async fn acquire(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Permits {
     let taken = planned.iter().filter(|line| line.message.is_ok());
@@ -98,8 +95,7 @@ async fn acquire(facade: &Facade, messages: &[Message], planned: &[Planned]) -> 
     // Neither is ever closed, and no group is larger than the whole budget.
     let messages = Arc::clone(&budget.messages).acquire_many_owned(messages.len() as u32);
     let messages = messages.await.ok();
-    let bytes = Arc::clone(&budget.bytes).acquire_many_owned(bytes as u32).await.ok();
-    Permits { _messages: messages, _bytes: bytes }
+    [messages, Arc::clone(&budget.bytes).acquire_many_owned(bytes as u32).await.ok()]
 }
 
 async fn deliver(
