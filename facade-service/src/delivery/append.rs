@@ -81,7 +81,9 @@ impl BulkAppend {
         let entries: Vec<_> =
             messages.into_iter().map(|message| Arc::new(Entry::new(message))).collect();
         let slots = (0..).map(|index| Reply::Slot(replies.slot(index)));
-        let pushed = queue.push_all(entries.iter().cloned().zip(slots));
+        // Collected before the queue is locked.
+        let appends: Vec<_> = entries.iter().cloned().zip(slots).collect();
+        let pushed = queue.push_all(appends);
         let member = |(entry, pushed): (_, Result<_, _>)| pushed.map(|id| (entry, id));
         let members = entries.into_iter().zip(pushed).map(member).collect();
         Self { queue, deadline, members, replies }

@@ -75,7 +75,13 @@ where
                 let rest = appends.split_off(appends.len() / 2);
                 parts.extend([rest, appends]);
             }
-            Err(error) => answer_failure(appends, &error, queue),
+            Err(error) => {
+                let last_failure = queue.last_failure();
+                for PendingAppend { entry, reply, .. } in appends {
+                    let last_failure = last_failure.clone();
+                    reply.send(Err(outcome::of_failure(&*error, entry.state(), last_failure)));
+                }
+            }
         }
     }
 }
@@ -117,14 +123,6 @@ fn sort(
         }
     }
     (answers, rest)
-}
-
-fn answer_failure(appends: Vec<PendingAppend>, error: &BoxError, queue: &Queue) {
-    let last_failure = queue.last_failure();
-    for append in appends {
-        let state = append.entry.state();
-        append.reply.send(Err(outcome::of_failure(&**error, state, last_failure.clone())));
-    }
 }
 
 /// However the task ends, by a panic or with its runtime, no append is left waiting in the queue.

@@ -5,7 +5,16 @@ use crate::support::{HELLO, POST, UPLOAD, World};
 /// Bodies that no reader of JSON may make a message of, each with what is wrong with it.
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = 100_000;
-    let text: [(&str, &str); 28] = [
+    let text: [(&str, &str); 37] = [
+        ("nothing", ""),
+        ("no field", "{}"),
+        ("an empty list", "[]"),
+        ("a word", "nonsense"),
+        ("a number for the text", r#"{"msg":1}"#),
+        ("an empty text", r#"{"msg":""}"#),
+        ("a field too many", r#"{"msg":"a","more":1}"#),
+        ("a list for the object", r#"["a"]"#),
+        ("only a byte of zero", "\0"),
         ("a byte of zero", "{\"msg\":\"a\0b\"}"),
         ("a raw control character", "{\"msg\":\"a\x01b\"}"),
         ("a raw line break", "{\"msg\":\"a\nb\"}"),
@@ -72,8 +81,9 @@ async fn malformed_messages_are_refused_and_the_connection_goes_on() {
 #[tokio::test]
 async fn malformed_lines_are_refused_and_the_lines_around_them_stored() {
     let world = World::start().await;
-    // A line break ends a line, and a key may be in one.
-    let is_a_line = |what: &str| !["a raw line break", "a key of a line", "no end"].contains(&what);
+    // A line break ends a line, a blank line is none, and a key may be in one.
+    let no_lines = ["nothing", "a raw line break", "a key of a line", "no end"];
+    let is_a_line = |what: &str| !no_lines.contains(&what);
     let lines: Vec<_> = bodies().into_iter().filter(|(what, _)| is_a_line(what)).collect();
     let mut upload = Vec::new();
     for (_, line) in &lines {

@@ -85,22 +85,8 @@ async fn two_posts_at_once_with_the_same_key_store_one_message() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_refused_and_nothing_is_stored() {
+async fn a_refusal_names_the_typo_and_its_place() {
     let world = World::start().await;
-    for body in [
-        &b""[..],
-        b"{}",
-        b"[]",
-        b"nonsense",
-        b"{\"msg\":1}",
-        b"{\"msg\":\"\"}",
-        b"{\"msg\":\"\xff\"}",
-        b"{\"msg\":\"a\",\"more\":1}",
-        b"[\"a\"]",
-        b"\x00",
-    ] {
-        world.post("", body).await.failure(400, Some("no"));
-    }
     let typo = world.post("", "{\n \"msgs\":\"a\"}").await.failure(400, Some("no"));
     assert!(typo.contains("`msgs`") && typo.contains("line 2 column 7"), "{typo}");
     assert_eq!(world.logging.records().len(), 0);

@@ -23,7 +23,7 @@ use oncelog::{
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, transport::Server};
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct FakeLogging {
     log: Arc<Mutex<Vec<StoredMessage>>>,
     appends: watch::Sender<Appends>,
@@ -32,16 +32,18 @@ pub(crate) struct FakeLogging {
     waiting: Arc<AtomicUsize>,
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) enum Appends {
+    #[default]
     Store,
     Reject(Rejection),
     /// Takes the call and does not answer before it is told something else.
     Stall,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Reads {
+    #[default]
     Serve,
     /// Fails after as many chunks.
     Fail(usize),
@@ -50,23 +52,6 @@ pub(crate) enum Reads {
 }
 
 const CHUNK_MESSAGES: usize = 10;
-
-impl Default for FakeLogging {
-    fn default() -> Self {
-        let status = v1::StatusResponse {
-            state: v1::State::Ready.into(),
-            store: "fake".to_owned(),
-            ..v1::StatusResponse::default()
-        };
-        Self {
-            log: Arc::default(),
-            appends: watch::Sender::new(Appends::Store),
-            reads: watch::Sender::new(Reads::Serve),
-            status: Arc::new(Mutex::new(status)),
-            waiting: Arc::default(),
-        }
-    }
-}
 
 impl FakeLogging {
     pub(crate) fn on_append(&self, appends: Appends) {
@@ -119,7 +104,10 @@ impl FakeLogging {
         }
     }
 
+    /// Serves it, as a log that is ready.
     pub(crate) async fn serve(&self) -> SocketAddr {
+        self.status().set_state(v1::State::Ready);
+        self.status().store = "fake".to_owned();
         let service = LoggingServiceServer::new(self.clone());
         super::serve_grpc(Server::builder().add_service(service)).await
     }

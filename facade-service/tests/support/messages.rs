@@ -9,22 +9,17 @@ use oncelog::wire::v1::{
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, transport::Server};
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct FakeMessages {
     answers: watch::Sender<Messages>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Messages {
+    #[default]
     Answer,
     Fail,
     Stall,
-}
-
-impl Default for FakeMessages {
-    fn default() -> Self {
-        Self { answers: watch::Sender::new(Messages::Answer) }
-    }
 }
 
 impl FakeMessages {
