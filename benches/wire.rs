@@ -15,7 +15,6 @@ use oncelog::{
     message::{ContentType, IdSource as _, Message, Outcome, RandomIds, Receipt, StreamName},
     wire::v1::{self, AppendRequest, AppendResponse},
 };
-use prost::Message as _;
 
 /// Bytes of the body of each message.
 const BODY_BYTES: usize = 100;
@@ -68,61 +67,65 @@ fn response(call: &[Message]) -> AppendResponse {
 /// The facade asks.
 #[divan::bench(args = CALLS)]
 fn encode_append(bencher: Bencher<'_, '_>, messages: usize) {
-    let call = call(messages);
-    let bytes = request(&call).encoded_len();
-    bencher
-        .counter(ItemsCount::new(messages))
-        .counter(BytesCount::new(bytes))
-        .bench(|| request(black_box(&call)).encode_to_vec());
+    encode(bencher, &call(messages), request);
 }
 
 /// The logging service takes it in and checks each message.
 #[divan::bench(args = CALLS)]
 fn decode_append(bencher: Bencher<'_, '_>, messages: usize) {
-    decode(bencher, &call(messages));
+    decode(bencher, &call(messages), request, check);
 }
 
 /// The same for a stream whose name was seen before.
 #[divan::bench(args = CALLS)]
 fn decode_append_to_a_known_stream(bencher: Bencher<'_, '_>, messages: usize) {
-    decode(bencher, &call_to(messages, |_| named(7)));
+    decode(bencher, &call_to(messages, |_| named(7)), request, check);
 }
 
 /// The same where each message is for another stream of many, all known.
 #[divan::bench]
 fn decode_append_to_many_known_streams(bencher: Bencher<'_, '_>) {
-    decode(bencher, &call_to(STREAMS, named));
+    decode(bencher, &call_to(STREAMS, named), request, check);
 }
 
-fn decode(bencher: Bencher<'_, '_>, call: &[Message]) {
-    let bytes = Bytes::from(request(call).encode_to_vec());
+fn check(request: AppendRequest) -> Vec<Message> {
     let check = |message: v1::Message| Message::try_from(message).unwrap();
-    bencher.counter(ItemsCount::new(call.len())).counter(BytesCount::new(bytes.len())).bench(
-        || {
-            let request = AppendRequest::decode(black_box(bytes.clone())).unwrap();
-            request.messages.into_iter().map(check).collect::<Vec<_>>()
-        },
-    );
+    request.messages.into_iter().map(check).collect()
+}
+
+fn encode<T: prost::Message>(
+    bencher: Bencher<'_, '_>,
+    call: &[Message],
+    wire: fn(&[Message]) -> T,
+) {
+    let bytes = wire(call).encoded_len();
+    let bencher = bencher.counter(ItemsCount::new(call.len())).counter(BytesCount::new(bytes));
+    bencher.bench(|| wire(black_box(call)).encode_to_vec());
+}
+
+fn decode<T: prost::Message + Default, U>(
+    bencher: Bencher<'_, '_>,
+    call: &[Message],
+    wire: fn(&[Message]) -> T,
+    check: fn(T) -> U,
+) {
+    let bytes = Bytes::from(wire(call).encode_to_vec());
+    let bencher =
+        bencher.counter(ItemsCount::new(call.len())).counter(BytesCount::new(bytes.len()));
+    bencher.bench(|| check(T::decode(black_box(bytes.clone())).unwrap()));
 }
 
 /// The logging service answers.
 #[divan::bench(args = CALLS)]
 fn encode_receipts(bencher: Bencher<'_, '_>, messages: usize) {
-    let call = call(messages);
-    let bytes = response(&call).encoded_len();
-    bencher
-        .counter(ItemsCount::new(messages))
-        .counter(BytesCount::new(bytes))
-        .bench(|| response(black_box(&call)).encode_to_vec());
+    encode(bencher, &call(messages), response);
 }
 
 /// The facade takes the answer in.
 #[divan::bench(args = CALLS)]
 fn decode_receipts(bencher: Bencher<'_, '_>, messages: usize) {
-    let bytes = Bytes::from(response(&call(messages)).encode_to_vec());
-    let outcome = |receipt: v1::Receipt| Outcome::try_from(receipt).unwrap();
-    bencher.counter(ItemsCount::new(messages)).counter(BytesCount::new(bytes.len())).bench(|| {
-        let response = AppendResponse::decode(black_box(bytes.clone())).unwrap();
+    decode(bencher, &call(messages), response, |response: AppendResponse| {
+        let outcome = |receipt: v1::Receipt| Outcome::try_from(receipt).unwrap();
         response.receipts.into_iter().map(outcome).collect::<Vec<_>>()
     });
 }

@@ -60,7 +60,7 @@ def main():
     show("$", "kill -9 <pid of logging-service>")
     services[0].kill()
     services[0].wait()
-    post = threading.Thread(target=run, args=([*POST, '{"msg": "patience"}'],))
+    post = threading.Thread(target=run, args=([*POST, '{"msg": "retried"}'],))
     post.start()
     wait_for("retrying attempt=5")
     services.append(start("logging-service", *logging_flags))

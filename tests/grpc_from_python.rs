@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use support::{Scratch, client_of, not_run, start_cluster};
+use support::{not_run, start_cluster};
 
 /// The Python that `scripts/python-client.sh` has prepared, or `None`.
 fn python() -> Option<PathBuf> {
@@ -26,8 +26,7 @@ async fn a_python_client_explores_and_uses_the_log_by_reflection() {
         not_run("the Python client", "its packages: run scripts/python-client.sh");
         return;
     };
-    let scratch = Scratch::new("python");
-    let cluster = start_cluster(scratch.path()).await;
+    let (_scratch, cluster, http) = start_cluster("python").await;
     let addresses = [cluster.logging_address().to_string(), cluster.messages_address().to_string()];
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/grpc_from_python.py");
     let mut client = Command::new(python);
@@ -36,5 +35,5 @@ async fn a_python_client_explores_and_uses_the_log_by_reflection() {
     let output = client.output().unwrap();
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(client_of(&cluster).logs().await, ["from Python"]);
+    assert_eq!(http.logs().await, ["from Python"]);
 }

@@ -55,8 +55,8 @@ fn parse(bencher: Bencher<'_, '_>, line: impl Fn(usize) -> String) {
     let lines: Vec<_> = (0..LINES).map(|nth| Bytes::from(line(nth))).collect();
     let bytes = lines.iter().map(Bytes::len).sum();
     let parse = || {
-        let mut room = BytesMut::with_capacity(bytes);
-        let parse = |line| parse_line(line, &mut room).unwrap().0;
+        let mut bodies = BytesMut::with_capacity(bytes);
+        let parse = |line| parse_line(line, &mut bodies).unwrap().0;
         lines.iter().map(parse).collect::<Vec<_>>()
     };
     bencher.counter(ItemsCount::new(LINES)).counter(BytesCount::new(bytes)).bench(parse);

@@ -7,6 +7,7 @@ use oncelog::{
     grpc::endpoint,
     limits::HTTP2_STREAMS_MAX,
     message::{IdSource, MessageId},
+    net::ConnectionLimiter,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -113,6 +114,7 @@ struct Inner {
     upstreams: Upstreams,
     options: Options,
     stop: CancellationToken,
+    connections: ConnectionLimiter,
     upload_budget: UploadBudget,
     body_budget: Arc<Semaphore>,
     read_slots: Arc<Semaphore>,
@@ -138,6 +140,7 @@ impl Facade {
         let valid = limits.validate();
         assert!(valid.is_ok(), "{valid:?}");
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        let connections = ConnectionLimiter::new(limits.edge.connections, limits.edge.long_lived);
         Self(Arc::new(Inner {
             upload_budget: UploadBudget {
                 messages: semaphore(limits.uploads.messages),
@@ -148,6 +151,7 @@ impl Facade {
             encode_slots: Semaphore::new(ENCODED_AT_ONCE_MAX),
             upstreams,
             options,
+            connections,
             stop,
         }))
     }
@@ -159,6 +163,11 @@ impl Facade {
     /// Cancelled once the facade is to stop.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// The limiter of its connections: a handler asks it before it answers with a long-lived response.
+    pub(crate) fn connections(&self) -> &ConnectionLimiter {
+        &self.0.connections
     }
 
     pub(crate) fn upload_budget(&self) -> &UploadBudget {

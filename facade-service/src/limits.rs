@@ -64,7 +64,7 @@ pub struct EdgeLimits {
 /// The limits of uploads. A message is under way from its line to its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadLimits {
-    /// Messages of one upload that may be under way: a batch that is stored, and the next one meanwhile.
+    /// Messages of one upload that may be under way: a call that is answered, and the next one meanwhile.
     /// More would let one upload fill the queue and starve single posts.
     pub in_flight: usize,
     /// Messages of all uploads together that may be under way. With one post on each other connection they

@@ -1,7 +1,7 @@
 //! Stores each message once. In reading order:
 //!
 //! - `grpc`: the contract on the wire
-//! - [`log`]: what is stored once, in what order, and who may know it
+//! - [`log`]: what is stored once, in what order, and which reads may see it
 //! - [`rules`]: what becomes of each message, as pure functions
 //! - [`store`]: where records are kept; the only part that knows of a disk
 //! - `run`, `service`, `open`, `readiness`, `execution`, [`settings`], [`limits`], [`console`]: the life

@@ -2,7 +2,6 @@
 //!
 //! In reading order: [`run`], [`settings`], [`serve`], and the one call it answers.
 
-mod run;
 pub mod settings;
 
 use std::error::Error;
@@ -10,7 +9,8 @@ use std::error::Error;
 use futures_util::Stream;
 use oncelog::{
     grpc::{self, BodyBudget, BrokenContract, Health},
-    process::exit::Exit,
+    net,
+    process::{self, Started, exit::Exit},
     wire::v1::{
         GetMessagesRequest, GetMessagesResponse,
         messages_service_server::{MessagesService, MessagesServiceServer, SERVICE_NAME},
@@ -20,10 +20,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, transport::server::Connected};
 
-pub use self::run::run;
+use self::settings::{Args, Settings};
 
 /// What the service answers.
 pub const TEXT: &str = "not implemented yet";
+
+/// Listens and serves as `args` say, until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// Tells standard error what is wrong, and returns the code to exit with.
+pub async fn run(args: Args) -> Result<(), Exit> {
+    let Started { listener, addr, stop, .. } =
+        process::start(args, |settings: &Settings| settings.listen).await?;
+    process::announce(addr);
+    let served = serve(net::incoming(listener), stop).await;
+    served.map_err(|error| error.exit().because(error))
+}
 
 /// Serves the connections of `incoming` until `stop`, then lets calls under way finish, for at most
 /// [`DRAIN_TIMEOUT`](oncelog::net::DRAIN_TIMEOUT).

@@ -16,7 +16,13 @@ use tonic::{Code, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use tonic_reflection::pb::{v1, v1alpha};
+use tonic_reflection::pb::{
+    v1::{
+        self, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    },
+    v1alpha,
+};
 
 struct Service {
     channel: Channel,
@@ -76,7 +82,7 @@ async fn a_stop_is_told_to_watchers_and_then_ends_the_service() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_does_not_end_is_closed_after_the_drain() {
     let service = start().await;
-    let mut client = v1::server_reflection_client::ServerReflectionClient::new(service.channel);
+    let mut client = ServerReflectionClient::new(service.channel);
     let endless = pending::<v1::ServerReflectionRequest>();
     let mut answers = client.server_reflection_info(endless).await.unwrap().into_inner();
 
@@ -92,18 +98,9 @@ async fn a_call_that_does_not_end_is_closed_after_the_drain() {
 async fn reflection_lists_what_is_served_in_both_versions() {
     let service = start().await;
 
-    let mut client =
-        v1::server_reflection_client::ServerReflectionClient::new(service.channel.clone());
-    let list = v1::ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
-            String::new(),
-        )),
-    };
-    let mut answers =
-        client.server_reflection_info(tokio_stream::once(list)).await.unwrap().into_inner();
-    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
-    let v1::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+    let list = MessageRequest::ListServices(String::new());
+    let answer = question(service.channel.clone(), list).await.unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
         panic!("{answer:?}");
     };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
@@ -116,41 +113,38 @@ async fn reflection_lists_what_is_served_in_both_versions() {
         ]
     );
 
-    let mut client =
-        v1alpha::server_reflection_client::ServerReflectionClient::new(service.channel);
-    let find = v1alpha::ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(
-            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
-                "oncelog.v1.MessagesService.GetMessages".to_owned(),
-            ),
-        ),
+    use v1alpha::{
+        server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest::FileContainingSymbol,
+        server_reflection_response::MessageResponse::FileDescriptorResponse,
     };
-    let mut answers =
-        client.server_reflection_info(tokio_stream::once(find)).await.unwrap().into_inner();
-    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
-    assert!(
-        matches!(
-            answer,
-            v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)
-        ),
-        "{answer:?}"
-    );
+    let find = FileContainingSymbol("oncelog.v1.MessagesService.GetMessages".to_owned());
+    let find =
+        v1alpha::ServerReflectionRequest { host: String::new(), message_request: Some(find) };
+    let mut client = ServerReflectionClient::new(service.channel);
+    let answers = client.server_reflection_info(tokio_stream::once(find)).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap();
+    assert!(matches!(answer.message_response, Some(FileDescriptorResponse(_))), "{answer:?}");
+}
+
+/// What reflection answers, if it answers.
+async fn question(
+    channel: Channel,
+    question: MessageRequest,
+) -> Option<v1::ServerReflectionResponse> {
+    let question =
+        v1::ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+    let mut client = ServerReflectionClient::new(channel);
+    let answers = client.server_reflection_info(tokio_stream::once(question)).await.unwrap();
+    answers.into_inner().message().await.unwrap()
 }
 
 #[tokio::test]
 async fn a_reflection_question_longer_than_any_name_is_refused() {
     let service = start().await;
-    let ask = |name: &str| {
-        v1::server_reflection_request::MessageRequest::FileContainingSymbol(name.to_owned())
-    };
-    let mut client = v1::server_reflection_client::ServerReflectionClient::new(service.channel);
     for (name, known) in [("oncelog.v1.MessagesService", true), (&*"x".repeat(64 * 1024), false)] {
-        let question =
-            v1::ServerReflectionRequest { host: String::new(), message_request: Some(ask(name)) };
-        let mut answers =
-            client.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
-        let answer = answers.message().await.unwrap();
+        let ask = MessageRequest::FileContainingSymbol(name.to_owned());
+        let answer = question(service.channel.clone(), ask).await;
         assert_eq!(answer.is_some(), known, "{answer:?}");
     }
 }

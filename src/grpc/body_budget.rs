@@ -77,14 +77,14 @@ struct BudgetedBody {
     body: Body,
     budget: Arc<Semaphore>,
     /// What this body takes of the budget, until it is dropped.
-    taken: Option<OwnedSemaphorePermit>,
+    taken: Vec<OwnedSemaphorePermit>,
     /// Runs once something is missing.
     timeout: Option<Pin<Box<Sleep>>>,
 }
 
 impl BudgetedBody {
     fn new(body: Body, budget: Arc<Semaphore>) -> Self {
-        Self { body, budget, taken: None, timeout: None }
+        Self { body, budget, taken: Vec::new(), timeout: None }
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), Status> {
@@ -92,10 +92,7 @@ impl BudgetedBody {
         let more = Arc::clone(&self.budget).try_acquire_many_owned(permits).map_err(|_| {
             Status::unavailable("too many large requests are arriving; repeat the call")
         })?;
-        match &mut self.taken {
-            Some(taken) => taken.merge(more),
-            None => self.taken = Some(more),
-        }
+        self.taken.push(more);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ pub fn endpoint(url: Uri) -> Endpoint {
         .http2_keep_alive_interval(limits::KEEPALIVE_INTERVAL)
         .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        // A small batch must not wait for more bytes to share its packet with.
+        // A small call must not wait for more bytes to share its packet with.
         .tcp_nodelay(true)
 }
 

@@ -79,15 +79,30 @@ impl HealthService for Health {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Statuses>, Status> {
         let known = self.knows(&request.get_ref().service);
-        let watch = Watch {
-            health: self.clone(),
-            serving: self.serving.subscribe(),
-            known,
-            last_sent: None,
-        };
-        let statuses = stream::unfold(watch, |mut watch| async move {
-            let status = watch.next().await?;
-            Some((Ok(response(status)), watch))
+        let watch = (self.clone(), self.serving.subscribe(), None);
+        // Each status that differs from the last one sent, until the stop.
+        let statuses = stream::unfold(watch, move |(health, mut serving, sent)| async move {
+            loop {
+                let stopping = health.stop.is_cancelled();
+                let status = if known {
+                    health.status(*serving.borrow_and_update())
+                } else {
+                    // The protocol wants an unknown name to be watched, not refused: it may appear.
+                    ServingStatus::ServiceUnknown
+                };
+                if sent != Some(status) {
+                    return Some((Ok(response(status)), (health, serving, Some(status))));
+                }
+                if stopping {
+                    return None;
+                }
+                tokio::select! {
+                    // A fixed order, so that a simulation repeats itself.
+                    biased;
+                    () = health.stop.cancelled() => {}
+                    changed = serving.changed() => changed.ok()?,
+                }
+            }
         });
         Ok(Response::new(Box::pin(statuses)))
     }
@@ -95,41 +110,6 @@ impl HealthService for Health {
 
 fn response(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse { status: status.into() }
-}
-
-struct Watch {
-    health: Health,
-    serving: watch::Receiver<bool>,
-    known: bool,
-    last_sent: Option<ServingStatus>,
-}
-
-impl Watch {
-    /// The next status that differs from the last one sent; `None` after the stop.
-    async fn next(&mut self) -> Option<ServingStatus> {
-        loop {
-            let stopping = self.health.stop.is_cancelled();
-            let status = if self.known {
-                self.health.status(*self.serving.borrow_and_update())
-            } else {
-                // The protocol wants an unknown name to be watched, not refused: it may appear.
-                ServingStatus::ServiceUnknown
-            };
-            if self.last_sent != Some(status) {
-                self.last_sent = Some(status);
-                return Some(status);
-            }
-            if stopping {
-                return None;
-            }
-            tokio::select! {
-                // A fixed order, so that a simulation repeats itself.
-                biased;
-                () = self.health.stop.cancelled() => {}
-                changed = self.serving.changed() => changed.ok()?,
-            }
-        }
-    }
 }
 
 #[cfg(test)]

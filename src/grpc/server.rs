@@ -1,10 +1,15 @@
 //! A gRPC server with limits, reflection and a bounded drain.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use futures_util::{Stream, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::{
     Server,
     server::{Connected, Router},
@@ -14,7 +19,7 @@ use tonic_reflection::server::Builder;
 use super::{BodyBudget, Health};
 use crate::{
     limits,
-    net::{DRAIN_TIMEOUT, abortable},
+    net::{ConnectionIo, DRAIN_TIMEOUT, Guard},
     wire,
 };
 
@@ -53,7 +58,8 @@ where
 {
     let abort = CancellationToken::new();
     let abort_on_return = abort.clone().drop_guard();
-    let incoming = incoming.map_ok(move |io| abortable(io, abort.clone()));
+    let incoming = incoming
+        .map_ok(move |io| ConnectionIo::open(io, Abort(Box::pin(abort.clone().cancelled_owned()))));
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let drained = async {
         stop.cancelled().await;
@@ -70,6 +76,16 @@ where
     };
     drop(abort_on_return);
     result
+}
+
+/// Closes a connection when a token is cancelled: from then on every read fails. A server runs each
+/// connection in a task of its own, which ending the server does not end.
+struct Abort(Pin<Box<WaitForCancellationFutureOwned>>);
+
+impl<IO> Guard<IO> for Abort {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.0.as_mut().poll(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
+    }
 }
 
 /// Adds what every gRPC server offers beside its own services: health, and reflection, so that any

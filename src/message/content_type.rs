@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use super::text::{Interner, Text, checked_text};
+use super::text::{Interner, checked_text};
 use crate::limits::CONTENT_TYPE_BYTES_MAX;
 
 /// The media type of plain text in UTF-8.

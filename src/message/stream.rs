@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use super::text::{Interner, Text, checked_text};
+use super::text::{Interner, checked_text};
 use crate::limits::STREAM_NAME_BYTES_MAX;
 
 /// The name of the stream that the facade writes to and reads from.

@@ -1,55 +1,6 @@
 //! Short texts that are checked once, such as the names of streams: cheap to clone and to compare.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    hash::{Hash, Hasher},
-    sync::{Arc, OnceLock},
-};
-
-/// A checked text. Those that were seen before are interned: they take no memory of their own.
-#[derive(Clone)]
-pub(super) enum Text {
-    Interned(&'static str),
-    /// For what no longer fits the [`Interner`].
-    Shared(Arc<str>),
-}
-
-impl Text {
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Interned(text) => text,
-            Self::Shared(text) => text,
-        }
-    }
-
-    pub(super) fn into_cow(self) -> Cow<'static, str> {
-        match self {
-            Self::Interned(text) => Cow::Borrowed(text),
-            Self::Shared(text) => Cow::Owned(text.as_ref().to_owned()),
-        }
-    }
-}
-
-impl PartialEq for Text {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Text {}
-
-impl Hash for Text {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
-    }
-}
+use std::sync::OnceLock;
 
 /// Texts that were seen before, each kept once and until the end of the process.
 ///
@@ -109,7 +60,8 @@ fn hash(text: &[u8]) -> u64 {
     mix(hash, rest)
 }
 
-/// Declares a checked text: a newtype around [`Text`], and the error of a text that is none.
+/// Declares a checked text, and the error of a text that is none. A text that was seen before is borrowed from
+/// its [`Interner`], and takes no memory of its own.
 macro_rules! checked_text {
     (
         $(#[$docs:meta])*
@@ -121,24 +73,24 @@ macro_rules! checked_text {
     ) => {
         $(#[$docs])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub struct $name(Text);
+        pub struct $name(Cow<'static, str>);
 
         static INTERNED: Interner<$buckets> = Interner::new();
 
         impl $name {
             $(#[$usual_docs])*
             pub const fn $usual() -> Self {
-                Self(Text::Interned($usual_text))
+                Self(Cow::Borrowed($usual_text))
             }
 
             /// The text.
             pub fn as_str(&self) -> &str {
-                self.0.as_str()
+                &self.0
             }
 
             /// The text without what it was checked for, as it is put on the wire.
             pub fn into_text(self) -> Cow<'static, str> {
-                self.0.into_cow()
+                self.0
             }
 
             /// The text with these bytes if it was seen before: then it is valid. Takes no memory.
@@ -158,22 +110,14 @@ macro_rules! checked_text {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 if let Some(known) = Self::known(text.as_bytes()) {
-                    return Ok(Self(Text::Interned(known)));
+                    return Ok(Self(Cow::Borrowed(known)));
                 }
                 let allowed = |byte: u8| matches!(byte, $allowed);
                 if !(1..=$bytes_max).contains(&text.len()) || !text.bytes().all(allowed) {
                     return Err($error);
                 }
-                let interned = INTERNED.intern(text).map(Text::Interned);
-                Ok(Self(interned.unwrap_or_else(|| Text::Shared(text.into()))))
-            }
-        }
-
-        impl TryFrom<Cow<'static, str>> for $name {
-            type Error = $error;
-
-            fn try_from(text: Cow<'static, str>) -> Result<Self, Self::Error> {
-                text.parse()
+                let interned = INTERNED.intern(text).map(Cow::Borrowed);
+                Ok(Self(interned.unwrap_or_else(|| Cow::Owned(text.to_owned()))))
             }
         }
 
@@ -228,12 +172,5 @@ mod tests {
             [(); 4].map(|()| scope.spawn(intern)).map(|thread| thread.join().unwrap())
         });
         assert!(kept.iter().all(|addresses| *addresses == kept[0]));
-    }
-
-    #[test]
-    fn shared_and_interned_texts_are_the_same() {
-        let (shared, interned) = (Text::Shared("orders".into()), Text::Interned("orders"));
-        assert_eq!(shared, interned);
-        assert_eq!(shared.into_cow(), interned.into_cow());
     }
 }

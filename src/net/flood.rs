@@ -1,6 +1,6 @@
 //! Tells a client that speaks HTTP/2 from one that floods it.
 
-use std::{fmt, io};
+use std::io;
 
 use tokio::time::Instant;
 
@@ -34,20 +34,12 @@ pub(super) struct FloodGuard {
 }
 
 /// The client sent more control frames than its budget allows.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "more than {CONTROL_FRAMES_BURST} frames without content, and more than \
+     {CONTROL_FRAMES_PER_SECOND} a second"
+)]
 struct Flood;
-
-impl fmt::Display for Flood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "more than {CONTROL_FRAMES_BURST} frames without content, and more than \
-             {CONTROL_FRAMES_PER_SECOND} a second"
-        )
-    }
-}
-
-impl std::error::Error for Flood {}
 
 impl FloodGuard {
     pub(super) fn new() -> Self {

@@ -139,7 +139,10 @@ mod tests {
     use std::{
         net::{Ipv4Addr, SocketAddr},
         pin::pin,
-        sync::Mutex,
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
     };
 
     use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
@@ -160,6 +163,14 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         (listener, addr)
+    }
+
+    /// A client and its connection.
+    async fn connected() -> (TcpStream, Connection<TcpStream>) {
+        let (listener, addr) = local().await;
+        let mut incoming = pin!(connections(listener, &NetLimits::default()));
+        let client = TcpStream::connect(addr).await.unwrap();
+        (client, incoming.next().await.unwrap().unwrap())
     }
 
     #[tokio::test]
@@ -218,11 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_frames_without_content_ends_the_connection() {
-        let (listener, addr) = local().await;
-        let mut incoming = pin!(incoming(listener));
-        let mut client = TcpStream::connect(addr).await.unwrap();
-        let mut connection = incoming.next().await.unwrap().unwrap();
-
+        let (mut client, mut connection) = connected().await;
         client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
         let pings = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(100_000);
         let flood = async { while client.write_all(&pings).await.is_ok() {} };
@@ -236,11 +243,11 @@ mod tests {
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::Other);
     }
 
-    /// A listener whose `accept` fails first, and whose first connections never open.
+    /// A listener whose `accept` fails first, and whose first connection may never open.
     struct Troubled {
         listener: TcpListener,
         errors: Mutex<Vec<io::Error>>,
-        never_open: Mutex<usize>,
+        never_opens: AtomicBool,
     }
 
     impl Listener for Troubled {
@@ -252,12 +259,10 @@ mod tests {
                 return Err(error);
             }
             let opening = Listener::accept(&self.listener).await?;
-            let mut never_open = self.never_open.lock().unwrap();
-            if *never_open == 0 {
-                return Ok(Box::pin(opening));
+            if self.never_opens.swap(false, Ordering::Relaxed) {
+                return Ok(Box::pin(std::future::pending()));
             }
-            *never_open -= 1;
-            Ok(Box::pin(std::future::pending()))
+            Ok(Box::pin(opening))
         }
 
         fn addr(&self) -> io::Result<SocketAddr> {
@@ -278,7 +283,7 @@ mod tests {
             io::Error::from_raw_os_error(EMFILE),
             io::ErrorKind::ConnectionAborted.into(),
         ]);
-        let troubled = Troubled { listener, errors, never_open: Mutex::new(0) };
+        let troubled = Troubled { listener, errors, never_opens: false.into() };
         let mut incoming = pin!(connections(troubled, &at_most(1)));
         let _client = TcpStream::connect(addr).await.unwrap();
 
@@ -290,7 +295,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_never_opens_delays_no_other_one() {
         let (listener, addr) = local().await;
-        let troubled = Troubled { listener, errors: Mutex::default(), never_open: Mutex::new(1) };
+        let troubled = Troubled { listener, errors: Mutex::default(), never_opens: true.into() };
         let mut incoming = pin!(connections(troubled, &at_most(2)));
         let mut clients = Vec::new();
         for _ in 0..2 {
@@ -309,11 +314,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_finish_its_preface_times_out() {
-        let (listener, addr) = local().await;
-        let mut incoming = pin!(incoming(listener));
-        let mut client = TcpStream::connect(addr).await.unwrap();
-        let mut connection = incoming.next().await.unwrap().unwrap();
-
+        let (mut client, mut connection) = connected().await;
         client.write_all(b"PRI").await.unwrap();
         let mut received = Vec::new();
         let error = connection.read_to_end(&mut received).await.unwrap_err();
@@ -322,11 +323,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_sent_its_preface_may_be_silent() {
-        let (listener, addr) = local().await;
-        let mut incoming = pin!(incoming(listener));
-        let mut client = TcpStream::connect(addr).await.unwrap();
-        let mut connection = incoming.next().await.unwrap().unwrap();
-
+        let (mut client, mut connection) = connected().await;
         client.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
         connection.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
         let silent =

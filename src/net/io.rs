@@ -64,25 +64,24 @@ pub struct ConnectionIo<IO, G: Guard<IO>> {
 enum Stage<IO> {
     Opening(Pin<Box<dyn Future<Output = io::Result<IO>> + Send>>),
     Open(IO),
+    Failed,
 }
 
 impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
     /// The connection that `opening` opens.
     pub fn new(opening: impl Future<Output = io::Result<IO>> + Send + 'static, guard: G) -> Self {
         let mut opening = Box::pin(opening);
-        match (&mut opening).now_or_never() {
-            Some(Ok(io)) => Self::open(io, guard),
+        let stage = match (&mut opening).now_or_never() {
+            Some(Ok(io)) => Stage::Open(io),
             // The first read tells.
-            Some(Err(error)) => {
-                let failed = Box::pin(async { Err(error) });
-                Self { stage: Stage::Opening(failed), guard }
-            }
-            None => Self { stage: Stage::Opening(opening), guard },
-        }
+            Some(Err(error)) => Stage::Opening(Box::pin(async { Err(error) })),
+            None => Stage::Opening(opening),
+        };
+        Self { stage, guard }
     }
 
     /// A connection that is open.
-    pub(super) fn open(io: IO, guard: G) -> Self {
+    pub(crate) fn open(io: IO, guard: G) -> Self {
         Self { stage: Stage::Open(io), guard }
     }
 
@@ -96,38 +95,43 @@ impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
                 return Poll::Ready(Err(error));
             }
             match opening.as_mut().poll(cx) {
-                Poll::Ready(opened) => self.stage = Stage::Open(opened?),
+                Poll::Ready(Ok(io)) => self.stage = Stage::Open(io),
+                Poll::Ready(Err(error)) => {
+                    self.stage = Stage::Failed;
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Pending => return self.guard.poll_silence(cx).map(Err),
             }
         }
         match &mut self.stage {
             Stage::Open(io) => Poll::Ready(Ok((Pin::new(io), &mut self.guard))),
             Stage::Opening(_) => Poll::Pending,
+            Stage::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
+    }
+
+    /// Writes, and tells the guard how that went and how many `bytes` it moved.
+    fn poll_sent<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>>
+    where
+        IO: Unpin,
+    {
+        let (io, guard) = ready!(self.poll_open(cx))?;
+        let Poll::Ready(result) = write(io, cx) else { return guard.poll_stall(cx).map(Err) };
+        guard.sent(result.as_ref().map_or(0, bytes));
+        Poll::Ready(result)
     }
 
     #[cfg(test)]
     pub(super) fn get_ref(&self) -> Option<&IO> {
         match &self.stage {
             Stage::Open(io) => Some(io),
-            Stage::Opening(_) => None,
+            Stage::Opening(_) | Stage::Failed => None,
         }
-    }
-}
-
-/// Tells `guard` how a write went that moved `bytes`.
-fn written<T, IO>(
-    guard: &mut impl Guard<IO>,
-    cx: &mut Context<'_>,
-    written: Poll<io::Result<T>>,
-    bytes: impl FnOnce(&T) -> usize,
-) -> Poll<io::Result<T>> {
-    match written {
-        Poll::Ready(result) => {
-            guard.sent(result.as_ref().map_or(0, bytes));
-            Poll::Ready(result)
-        }
-        Poll::Pending => guard.poll_stall(cx).map(Err),
     }
 }
 
@@ -156,18 +160,15 @@ impl<IO: AsyncRead + Unpin, G: Guard<IO>> AsyncRead for ConnectionIo<IO, G> {
             return Poll::Ready(Err(error));
         }
         let filled_before = buf.filled().len();
-        match io.poll_read(cx, buf) {
-            Poll::Pending => guard.poll_silence(cx).map(Err),
-            Poll::Ready(Ok(())) => {
-                let received = guard.received(&buf.filled()[filled_before..]);
-                if received.is_err() {
-                    // A failed read has read nothing.
-                    buf.set_filled(filled_before);
-                }
-                Poll::Ready(received)
-            }
-            failed @ Poll::Ready(Err(_)) => failed,
+        let Poll::Ready(read) = io.poll_read(cx, buf) else {
+            return guard.poll_silence(cx).map(Err);
+        };
+        let received = read.and_then(|()| guard.received(&buf.filled()[filled_before..]));
+        if received.is_err() {
+            // A failed read has read nothing.
+            buf.set_filled(filled_before);
         }
+        Poll::Ready(received)
     }
 }
 
@@ -177,9 +178,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let (io, guard) = ready!(self.poll_open(cx))?;
-        let result = io.poll_write(cx, buf);
-        written(guard, cx, result, |bytes| *bytes)
+        self.poll_sent(cx, |io, cx| io.poll_write(cx, buf), |bytes| *bytes)
     }
 
     fn poll_write_vectored(
@@ -187,22 +186,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let (io, guard) = ready!(self.poll_open(cx))?;
-        let result = io.poll_write_vectored(cx, bufs);
-        written(guard, cx, result, |bytes| *bytes)
+        self.poll_sent(cx, |io, cx| io.poll_write_vectored(cx, bufs), |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.stage {
             Stage::Open(io) => io.is_write_vectored(),
-            Stage::Opening(_) => false,
+            Stage::Opening(_) | Stage::Failed => false,
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (io, guard) = ready!(self.poll_open(cx))?;
-        let result = io.poll_flush(cx);
-        written(guard, cx, result, |()| 0)
+        self.poll_sent(cx, |io, cx| io.poll_flush(cx), |()| 0)
     }
 
     /// A connection that is not open yet has nothing to close.
@@ -210,7 +205,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
         let this = &mut *self;
         match &mut this.stage {
             Stage::Open(io) => this.guard.poll_shutdown(Pin::new(io), cx),
-            Stage::Opening(_) => Poll::Ready(Ok(())),
+            Stage::Opening(_) | Stage::Failed => Poll::Ready(Ok(())),
         }
     }
 }

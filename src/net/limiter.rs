@@ -19,7 +19,6 @@ use super::{
     CloseSignal, LongLived, LongLivedShare, LongLivedShareFull,
     accept::ACCEPT_RETRY_PAUSE,
     entry::{Entry, State},
-    long_lived::Admission,
 };
 
 /// How often, at most, a server says that it has no slot for connections.
@@ -37,7 +36,8 @@ struct Limiter {
     free: Arc<Semaphore>,
     entries: Mutex<Entries>,
     connections_max: usize,
-    long_lived: Admission,
+    long_lived: Arc<Semaphore>,
+    long_lived_max: usize,
     began: Instant,
 }
 
@@ -51,11 +51,13 @@ struct Entries {
 impl ConnectionLimiter {
     /// `connections_max` free slots, of which `long_lived` may be long-lived at a time.
     pub fn new(connections_max: usize, long_lived: LongLivedShare) -> Self {
+        let long_lived_max = long_lived.of(connections_max);
         Self(Arc::new(Limiter {
             free: Arc::new(Semaphore::new(connections_max)),
             entries: Mutex::default(),
             connections_max,
-            long_lived: Admission::new(long_lived.of(connections_max)),
+            long_lived: Arc::new(Semaphore::new(long_lived_max)),
+            long_lived_max,
             began: Instant::now(),
         }))
     }
@@ -81,7 +83,8 @@ impl ConnectionLimiter {
     /// # Errors
     /// [`LongLivedShareFull`], which a route answers with 503.
     pub fn try_long_lived(&self) -> Result<LongLived, LongLivedShareFull> {
-        self.0.long_lived.try_admit()
+        let permit = Arc::clone(&self.0.long_lived).try_acquire_owned();
+        permit.map(LongLived::new).map_err(|_| LongLivedShareFull { max: self.0.long_lived_max })
     }
 
     /// Evicts an eighth of the connections. For when the operating system has no descriptor left,
@@ -234,16 +237,10 @@ mod tests {
         ConnectionLimiter::new(connections, LongLivedShare::default())
     }
 
-    async fn idle(limiter: &ConnectionLimiter) -> ConnectionSlot {
+    /// A connection that has been in a state for a second.
+    async fn slot(limiter: &ConnectionLimiter, set: fn(&ConnectionSlot)) -> ConnectionSlot {
         let slot = limiter.acquire().await;
-        slot.set_idle();
-        advance(SECOND).await;
-        slot
-    }
-
-    async fn long_lived(limiter: &ConnectionLimiter) -> ConnectionSlot {
-        let slot = limiter.acquire().await;
-        slot.set_long_lived();
+        set(&slot);
         advance(SECOND).await;
         slot
     }
@@ -255,9 +252,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_connection_is_evicted_when_slots_run_out() {
         let limiter = limiter(3);
-        let oldest = idle(&limiter).await;
-        let older = idle(&limiter).await;
-        let newest = idle(&limiter).await;
+        let oldest = slot(&limiter, ConnectionSlot::set_idle).await;
+        let older = slot(&limiter, ConnectionSlot::set_idle).await;
+        let newest = slot(&limiter, ConnectionSlot::set_idle).await;
         oldest.set_idle();
         assert!(limiter.acquire().now_or_never().is_none(), "there was a slot too many");
         assert_eq!(told(&[&oldest, &older, &newest]), [false, true, false]);
@@ -268,9 +265,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shutdown_tells_all_connections() {
         let limiter = limiter(3);
-        let idle = idle(&limiter).await;
+        let idle = slot(&limiter, ConnectionSlot::set_idle).await;
         let busy = limiter.acquire().await;
-        let long_lived = long_lived(&limiter).await;
+        let long_lived = slot(&limiter, ConnectionSlot::set_long_lived).await;
         limiter.close();
         assert_eq!(told(&[&idle, &busy, &long_lived]), [true; 3]);
     }
@@ -278,7 +275,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_busy_connection_is_not_evicted_until_it_is_idle() {
         let limiter = limiter(1);
-        let only = idle(&limiter).await;
+        let only = slot(&limiter, ConnectionSlot::set_idle).await;
         only.set_busy();
         let acquire = limiter.acquire();
         let mut acquire = std::pin::pin!(acquire);
@@ -292,7 +289,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_arrives_at_a_fair_rate_is_not_idle() {
         let limiter = limiter(2);
-        let trickling = idle(&limiter).await;
+        let trickling = slot(&limiter, ConnectionSlot::set_idle).await;
         let fair = limiter.acquire().await;
         fair.set_idle();
         trickling.set_idle();
@@ -308,9 +305,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn long_lived_connections_are_evicted_after_idle_ones() {
         let limiter = limiter(4);
-        let oldest = long_lived(&limiter).await;
-        let younger = long_lived(&limiter).await;
-        let idle = idle(&limiter).await;
+        let oldest = slot(&limiter, ConnectionSlot::set_long_lived).await;
+        let younger = slot(&limiter, ConnectionSlot::set_long_lived).await;
+        let idle = slot(&limiter, ConnectionSlot::set_idle).await;
         let busy = limiter.acquire().await;
         assert!(limiter.acquire().now_or_never().is_none());
         assert_eq!(told(&[&oldest, &younger, &idle, &busy]), [false, false, true, false]);
@@ -324,11 +321,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn long_lived_responses_have_a_share_of_the_connections() {
+    async fn a_long_lived_response_counts_until_its_last_clone_is_dropped() {
         let limiter = limiter(4);
         let admitted: Vec<_> = (0..3).map(|_| limiter.try_long_lived().unwrap()).collect();
-        assert!(limiter.try_long_lived().is_err());
+        let clone = admitted[0].clone();
         drop(admitted);
+        let _two = [(); 2].map(|()| limiter.try_long_lived().unwrap());
+        assert_eq!(limiter.try_long_lived().unwrap_err(), LongLivedShareFull { max: 3 });
+        drop(clone);
         limiter.try_long_lived().unwrap();
     }
 }

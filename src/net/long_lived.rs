@@ -1,11 +1,8 @@
 //! Responses that end when their client has had enough: a class of connections with a share of its own.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::close_signal::CloseSignal;
 
@@ -41,34 +38,11 @@ impl Default for LongLivedShare {
 #[error("{0} is more than 100 percent of all connections")]
 pub struct InvalidShare(u8);
 
-/// Admits long-lived responses up to the share.
-#[derive(Debug)]
-pub(super) struct Admission {
-    free: Arc<Semaphore>,
-    max: usize,
-}
-
-impl Admission {
-    pub(super) fn new(max: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(max)), max }
-    }
-
-    pub(super) fn try_admit(&self) -> Result<LongLived, LongLivedShareFull> {
-        match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => {
-                let close = CloseSignal::default();
-                Ok(LongLived(Arc::new(Admitted { close, _permit: permit })))
-            }
-            Err(_) => Err(LongLivedShareFull { max: self.max }),
-        }
-    }
-}
-
 /// As many long-lived responses are under way as there may be. A client may try again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{max} long-lived responses are open, which is the most there may be")]
 pub struct LongLivedShareFull {
-    max: usize,
+    pub(super) max: usize,
 }
 
 /// A long-lived response that was admitted. It counts until its last clone is dropped.
@@ -86,19 +60,13 @@ struct Admitted {
 }
 
 impl LongLived {
+    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(Admitted { close: CloseSignal::default(), _permit: permit }))
+    }
+
     /// Tells the response to end. For the server that sends it.
     pub fn close(&self) {
         self.0.close.send();
-    }
-
-    /// Whether the response has to end.
-    pub fn is_closing(&self) -> bool {
-        self.0.close.is_sent()
-    }
-
-    /// Ready once the response has to end. One task is woken, the last one that polled.
-    pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.close.poll_sent(cx)
     }
 
     /// Returns once the response has to end. One task may wait at a time. Dropping the future changes
@@ -120,16 +88,5 @@ mod tests {
         assert_eq!(share(100).of(1), 0);
         assert_eq!(share(0).of(10), 0);
         assert_eq!(LongLivedShare::percent(101), Err(InvalidShare(101)));
-    }
-
-    #[test]
-    fn a_response_counts_until_its_last_clone_is_dropped() {
-        let admission = Admission::new(1);
-        let admitted = admission.try_admit().unwrap();
-        let clone = admitted.clone();
-        drop(admitted);
-        assert_eq!(admission.try_admit().unwrap_err(), LongLivedShareFull { max: 1 });
-        drop(clone);
-        admission.try_admit().unwrap();
     }
 }

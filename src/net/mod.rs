@@ -4,7 +4,6 @@
 //! machine (`entry`), the close signal, the class of long-lived responses, the bytes of a connection under
 //! a [`Guard`], and what gRPC adds to that (`incoming`, `flood`).
 
-mod abort;
 mod accept;
 mod close_signal;
 mod entry;
@@ -20,7 +19,6 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-pub(crate) use self::abort::abortable;
 pub use self::{
     accept::{Listener, accept},
     close_signal::CloseSignal,

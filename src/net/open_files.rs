@@ -17,8 +17,8 @@ use super::CONNECTIONS_MAX;
 pub fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
-        let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-        if let Err(error) = raised {
+        let raised = Rlimit { current: maximum, maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
             tracing::warn!(%error, "cannot raise the limit of open files");
         }
     }
@@ -65,9 +65,8 @@ pub fn is_shortage(error: &io::Error) -> bool {
 /// One of this many files may be a client's connection.
 const CONNECTIONS_SHARE: usize = 2;
 
-const fn connections_of(open_files_max: usize) -> usize {
-    let share = open_files_max / CONNECTIONS_SHARE;
-    if share < CONNECTIONS_MAX { share } else { CONNECTIONS_MAX }
+fn connections_of(open_files_max: usize) -> usize {
+    (open_files_max / CONNECTIONS_SHARE).min(CONNECTIONS_MAX)
 }
 
 #[cfg(test)]
@@ -85,10 +84,8 @@ mod tests {
 
     #[test]
     fn connections_never_take_all_files() {
-        assert_eq!(connections_of(64), 32);
-        assert_eq!(connections_of(1024), 512);
-        assert_eq!(connections_of(1 << 20), CONNECTIONS_MAX);
-        assert_eq!(connections_of(usize::MAX), CONNECTIONS_MAX);
+        let files = [64, 1024, 1 << 20, usize::MAX];
+        assert_eq!(files.map(connections_of), [32, 512, CONNECTIONS_MAX, CONNECTIONS_MAX]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Exit {
     /// Tells standard error why the process is about to end, whatever the log filter is.
     #[must_use]
     pub fn because(self, why: impl Display) -> Self {
-        // Without anybody to read it, the code still says what kind of trouble it was.
+        // Where standard error is closed, the code still says what kind of trouble it was.
         let _ = writeln!(io::stderr(), "{why}");
         self
     }

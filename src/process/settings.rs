@@ -82,9 +82,7 @@ impl Checks {
         match value.parse::<Uri>() {
             Ok(uri) if is_service_url(&uri) => return Some(uri),
             Ok(_) => self.problem(flag, value, "write http://host:port"),
-            Err(error) => {
-                self.problem(flag, value, format_args!("{error}; write http://host:port"))
-            }
+            Err(error) => self.problem(flag, value, format!("{error}; write http://host:port")),
         }
         None
     }
@@ -96,10 +94,8 @@ impl Checks {
         value: &str,
         allowed: RangeInclusive<u64>,
     ) -> Option<u64> {
-        let (number, unit) = match value.find(|char: char| !char.is_ascii_digit()) {
-            Some(end) => value.split_at(end),
-            None => (value, ""),
-        };
+        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = value.split_at(digits);
         let unit_bytes = match unit {
             "" => Some(1),
             "KiB" => Some(1 << 10),
@@ -107,11 +103,8 @@ impl Checks {
             "GiB" => Some(1 << 30),
             _ => None,
         };
-        let bytes = number
-            .parse::<u64>()
-            .ok()
-            .zip(unit_bytes)
-            .and_then(|(number, unit_bytes): (u64, u64)| number.checked_mul(unit_bytes));
+        let bytes = number.parse::<u64>().ok().zip(unit_bytes);
+        let bytes = bytes.and_then(|(number, unit_bytes)| number.checked_mul(unit_bytes));
         match bytes {
             Some(bytes) if allowed.contains(&bytes) => return Some(bytes),
             Some(_) => {
@@ -180,20 +173,9 @@ fn is_service_url(uri: &Uri) -> bool {
 }
 
 /// Everything that is wrong with the settings. The process ends with [`Exit::Usage`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("wrong settings:\n  {}\n--help explains every setting", .0.join("\n  "))]
 pub struct WrongSettings(pub Vec<String>);
-
-impl fmt::Display for WrongSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("wrong settings:")?;
-        for problem in &self.0 {
-            write!(f, "\n  {problem}")?;
-        }
-        f.write_str("\n--help explains every setting")
-    }
-}
-
-impl std::error::Error for WrongSettings {}
 
 #[cfg(test)]
 mod tests {
@@ -244,9 +226,9 @@ mod tests {
     #[test]
     fn a_duration_whose_parts_run_over_together_is_refused() {
         let parse = |value| Checks::default().duration("--timeout", value);
-        assert_eq!(parse("18446744073709551615s 1000000000ns"), None);
-        assert_eq!(parse("18446744073709551615s 1000ms"), None);
-        assert_eq!(parse("12h 12h 1ns"), None);
+        let too_long =
+            ["18446744073709551615s 1000000000ns", "18446744073709551615s 1000ms", "12h 12h 1ns"];
+        assert_eq!(too_long.map(parse), [None; 3]);
         assert_eq!(parse("12h12h"), Some(TIMEOUT_MAX));
         assert_eq!(parse("1 h 30m 5 s"), Some(Duration::from_secs(5405)));
     }
@@ -254,9 +236,8 @@ mod tests {
     #[test]
     fn a_size_has_a_binary_unit_or_none() {
         let parse = |value| Checks::default().byte_size("--size", value, 1..=1 << 40);
-        assert_eq!(parse("64MiB"), Some(64 << 20));
-        assert_eq!(parse("512KiB"), Some(512 << 10));
-        assert_eq!(parse("100"), Some(100));
+        let sizes = ["64MiB", "512KiB", "100"].map(parse);
+        assert_eq!(sizes, [Some(64 << 20), Some(512 << 10), Some(100)]);
         for wrong in
             ["", "MiB", "1MB", "1.5MiB", "-1", "0", "99999999999999999999", "99999999999GiB"]
         {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
@@ -30,22 +30,21 @@ pub fn stop_on_signal() -> Result<CancellationToken, Exit> {
     let stop = CancellationToken::new();
     let requested = stop.clone();
     tokio::spawn(async move {
-        either(&mut interrupt, &mut terminate).await;
+        let mut asked = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        asked().await;
         requested.cancel();
         tracing::info!("stopping; once more to stop at once");
 
-        either(&mut interrupt, &mut terminate).await;
+        asked().await;
         tracing::warn!("stopped at once: answers under way were cut off");
         // Log lines are written beside the work; this one has no other work to be written beside.
         tokio::time::sleep(LAST_LINE_PAUSE).await;
         std::process::exit(EXIT_INTERRUPTED);
     });
     Ok(stop)
-}
-
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

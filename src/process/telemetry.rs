@@ -36,16 +36,13 @@ pub fn init() -> WorkerGuard {
     let chosen = wanted.as_deref().map(filter);
     let is_invalid = matches!(chosen, Some(None));
     let filter = chosen.flatten().unwrap_or_else(|| all(LevelFilter::INFO));
-    let started = fmt()
-        .with_max_level(LevelFilter::TRACE)
+    let lines = fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(writer)
         // It would tell the same closed pipe, with a panic of the task that logged.
-        .log_internal_errors(false)
-        .finish()
-        .with(filter)
-        .try_init();
+        .log_internal_errors(false);
+    let started = tracing_subscriber::registry().with(lines).with(filter).try_init();
     if started.is_ok() && is_invalid {
         let value = wanted.unwrap_or_default();
         tracing::warn!(
@@ -112,5 +109,17 @@ mod tests {
         {
             assert!(filter(wrong.as_ref()).is_none(), "{wrong:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod review {
+    #[test]
+    fn review_level() {
+        let _guard = super::init();
+        assert_eq!(
+            tracing::level_filters::LevelFilter::current(),
+            tracing::level_filters::LevelFilter::INFO
+        );
     }
 }

@@ -1,7 +1,5 @@
 //! Between bytes and messages: Protobuf, with a bound on what a few bytes can become.
 
-use std::marker::PhantomData;
-
 use bytes::Buf;
 use prost::{
     Message,
@@ -20,13 +18,8 @@ use crate::limits::GRPC_ELEMENTS_MAX;
 /// An element of a list costs two bytes on the wire and over a hundred in memory, so the limit on
 /// bytes alone would let one call take hundreds of mebibytes. Here elements are counted before any
 /// of them is made.
-pub(super) struct BoundedCodec<T, U>(PhantomData<(T, U)>);
-
-impl<T, U> Default for BoundedCodec<T, U> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
+#[derive(Default)]
+pub(super) struct BoundedCodec<T, U>(ProstCodec<T, U>);
 
 impl<T, U> Codec for BoundedCodec<T, U>
 where
@@ -39,11 +32,11 @@ where
     type Decoder = BoundedDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::default().encoder()
+        self.0.encoder()
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        BoundedDecoder(ProstCodec::<T, U>::default().decoder())
+        BoundedDecoder(self.0.decoder())
     }
 }
 

@@ -40,8 +40,8 @@ impl TryFrom<v1::Message> for Message {
         }
         Ok(Self {
             id: MessageId::try_from(&message.id[..])?,
-            stream: message.stream.try_into()?,
-            content_type: message.content_type.try_into()?,
+            stream: message.stream.parse()?,
+            content_type: message.content_type.parse()?,
             body: message.body,
         })
     }
@@ -125,12 +125,11 @@ impl TryFrom<v1::Receipt> for Outcome {
 
     fn try_from(receipt: v1::Receipt) -> Result<Self, Self::Error> {
         let reason = receipt.reason();
+        let place = receipt_of(receipt.sequence, receipt.stored_at);
         Ok(match receipt.outcome() {
             v1::Outcome::Unspecified => return Err(InvalidReceipt::Outcome),
-            v1::Outcome::Stored => Self::Stored(receipt_of(receipt.sequence, receipt.stored_at)?),
-            v1::Outcome::Duplicate => {
-                Self::Duplicate(receipt_of(receipt.sequence, receipt.stored_at)?)
-            }
+            v1::Outcome::Stored => Self::Stored(place?),
+            v1::Outcome::Duplicate => Self::Duplicate(place?),
             v1::Outcome::Conflict => Self::Conflict,
             v1::Outcome::Rejected => Self::Rejected(match reason {
                 v1::Reason::Unspecified => return Err(InvalidReceipt::Reason),

@@ -176,7 +176,7 @@ mod tests {
             spoiling: Spoiling,
         ) {
             let bytes = [message.encode_to_vec(), message.encode_to_vec(), vec![0x2a, 1, 7]].concat();
-            assert_read_alike::<Message, Generated>("Message", &spoiling.spoil(bytes));
+            assert_read_alike::<Message, Generated>("Message", bytes, spoiling);
         }
     }
 

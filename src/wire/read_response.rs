@@ -99,7 +99,7 @@ mod tests {
         ) {
             let messages = sequences.into_iter().map(numbered).collect();
             let bytes = [ReadResponse::encode(messages).to_vec(), vec![0x2a, 1, 7]].concat();
-            assert_read_alike::<ReadResponse, Generated>("ReadResponse", &spoiling.spoil(bytes));
+            assert_read_alike::<ReadResponse, Generated>("ReadResponse", bytes, spoiling);
         }
     }
 

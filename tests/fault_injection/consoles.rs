@@ -38,10 +38,6 @@ impl Drop for Killed {
     }
 }
 
-fn start_unread(program: Program, args: &[&str]) -> Killed {
-    start(program, args, unread(), unread())
-}
-
 fn start(program: Program, args: &[&str], stdout: Stdio, stderr: Stdio) -> Killed {
     let mut command = Command::new(program.path().unwrap());
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
@@ -54,7 +50,7 @@ async fn a_service_with_an_unread_console_works_and_retries() {
     let timeouts = ["--attempt-timeout", "200ms", "--total-timeout", "1s"];
     let args = ["--listen", &listen.to_string(), "--logging-url", &absent];
     let args = [&args[..], &timeouts].concat();
-    let mut facade = start_unread(Program::Facade, &args);
+    let mut facade = start(Program::Facade, &args, unread(), unread());
     let client = Client::new(listen);
     eventually("a facade", Duration::from_secs(20), async || {
         assert!(facade.0.try_wait().unwrap().is_none(), "it ended");
@@ -70,20 +66,28 @@ async fn a_service_with_an_unread_console_works_and_retries() {
 
 #[test]
 fn a_service_without_a_console_ends_with_the_right_code() {
-    let mut logging = start_unread(Program::Logging, &["--listen", "nonsense"]);
-    assert_eq!(logging.0.wait().unwrap().code(), Some(64));
+    for program in [Program::Logging, Program::Messages] {
+        let mut service = start(program, &["--listen", "nonsense"], unread(), unread());
+        assert_eq!(service.0.wait().unwrap().code(), Some(64), "{}", program.name());
+    }
 }
 
 #[tokio::test]
-async fn a_service_with_a_blocked_console_stops_all_the_same() {
-    let listen = free_address().unwrap();
-    let (_reader, stderr) = blocked();
-    let args = ["--listen", &listen.to_string()];
-    let mut messages = start(Program::Messages, &args, Stdio::null(), stderr);
-    eventually("a service", Duration::from_secs(20), async || TcpStream::connect(listen).ok())
+async fn a_service_with_a_blocked_or_unread_console_stops_all_the_same() {
+    let (_reader, blocked) = blocked();
+    for (stdout, stderr) in [(Stdio::null(), blocked), (unread(), unread())] {
+        let listen = free_address().unwrap();
+        let args = ["--listen", &listen.to_string()];
+        let mut messages = start(Program::Messages, &args, stdout, stderr);
+        eventually("a service", Duration::from_secs(20), async || {
+            assert!(messages.0.try_wait().unwrap().is_none(), "it ended");
+            TcpStream::connect(listen).ok()
+        })
         .await;
-    kill_process(Pid::from_child(&messages.0), Signal::TERM).unwrap();
-    let ended = async || messages.0.try_wait().unwrap();
-    let status = eventually("its end", Duration::from_secs(15), ended).await;
-    assert_eq!(status.code(), Some(0));
+        // It logs the signal before it acts on it.
+        kill_process(Pid::from_child(&messages.0), Signal::TERM).unwrap();
+        let ended = async || messages.0.try_wait().unwrap();
+        let status = eventually("its end", Duration::from_secs(15), ended).await;
+        assert_eq!(status.code(), Some(0));
+    }
 }

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Answer, Client, Scratch, client_of, eventually, not_run, start_cluster_with};
+use crate::support::{
+    Answer, Client, Scratch, client_of, eventually, not_run, restart_logging, start_cluster_with,
+    unready,
+};
 
 /// From freed space to appends that work again.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(20);
@@ -65,18 +68,11 @@ async fn a_full_disk_refuses_posts_keeps_reads_and_recovers() {
     assert_eq!(refused.status, 503, "{refused:?}");
     assert_eq!(refused.json()["stored"], "no", "{refused:?}");
     assert!(client.logs().await == stored, "reads do not go on");
-    let reason = eventually("an unready facade", RESUME_TIMEOUT, async || {
-        let answer = client.get("/readyz").await.ok()?;
-        (answer.status == 503).then_some(answer.text)
-    })
-    .await;
+    let reason = unready(&client).await;
     assert!(reason.contains("space"), "readiness does not say why: {reason}");
     // What is stored is known as stored.
-    client
-        .post("another message", Some(&uuid_of(&client, "first").await))
-        .await
-        .unwrap()
-        .expect(422);
+    let uuid = client.records().await[0]["uuid"].as_str().unwrap().to_owned();
+    client.post("another message", Some(&uuid)).await.unwrap().expect(422);
 
     fs::remove_file(filler).unwrap();
     eventually("posts that work again", RESUME_TIMEOUT, async || {
@@ -88,8 +84,7 @@ async fn a_full_disk_refuses_posts_keeps_reads_and_recovers() {
     cluster.ready().await.unwrap();
     assert!(client.logs().await == stored, "what was acknowledged is gone with the space");
     cluster.logging.kill().unwrap();
-    cluster.logging.restart().await.unwrap();
-    cluster.ready().await.unwrap();
+    restart_logging(&mut cluster).await;
     assert!(client.logs().await == stored, "what was acknowledged is not what is stored");
     drop(cluster);
 }
@@ -106,10 +101,4 @@ async fn post_until_refused(client: &Client, stored: &mut Vec<String>) -> Answer
         stored.push(message);
     }
     panic!("100 MB fit on a full disk of 8 MiB");
-}
-
-async fn uuid_of(client: &Client, message: &str) -> String {
-    let records = client.records().await;
-    let record = records.iter().find(|record| record["msg"] == message).expect("its record");
-    record["uuid"].as_str().unwrap().to_owned()
 }

@@ -1,6 +1,6 @@
 //! Concurrent clients while services are killed at random moments, and the audit afterwards.
 
-use std::{collections::BTreeMap, env, path::Path, time::Duration};
+use std::{collections::BTreeMap, env, time::Duration};
 
 use faultlab::{
     checker::{SecondChecker, Violation, account, check},
@@ -10,7 +10,7 @@ use faultlab::{
     nemesis::{Done, Fault, Victim, harm, kills},
 };
 
-use crate::support::{Scratch, start_cluster_with};
+use crate::support::{Scratch, restart_logging, start_cluster_with};
 
 const CLIENTS: usize = 8;
 
@@ -49,8 +49,17 @@ async fn every_acknowledged_message_survives_kill_9_exactly_once() {
     }
     let retries = cluster.facade.stderr_with("retrying attempt=").len();
     let took = run.origin().elapsed();
-    println!("{took:.1?} with {faults:?}: {}", summary(&history, &log, retries));
-    keep(seed, &history, &log, scratch.path());
+    println!(
+        "{took:.1?} with {faults:?} and {retries} retries by the facade: {:?}; read {} times, looked up {} \
+         times; slowest request {:.1?}",
+        account(&history, &log),
+        history.reads.len(),
+        history.lookups.len(),
+        slowest(&history),
+    );
+    let head = Head::new(seed, concat!("oncelog ", env!("CARGO_PKG_VERSION")));
+    // For the second checker, and for people if this fails.
+    history.keep(&head, &log, scratch.path()).expect("a kept history");
     let mut second = SecondChecker::start().expect("python3");
     let agreed = second.agreed(scratch.path()).expect("two checkers that agree");
     assert_eq!(agreed.violations, check(&history, &log), "the kept history is another one");
@@ -85,15 +94,11 @@ async fn under_fire(cluster: &mut Cluster, run: &Run, seed: u64) -> (History, Fa
         assert!(settled.unresolved.is_empty(), "{:#?}", settled.unresolved);
         history.merge(settled.history);
     }
-    (history, count(&done))
-}
-
-fn count(done: &[Done]) -> Faults {
     let mut faults = Faults::new();
     for Done { fault, victim, .. } in done {
         *faults.entry((fault.name(), victim.to_string())).or_default() += 1;
     }
-    faults
+    (history, faults)
 }
 
 /// The whole log after a clean stop of everything that could still deliver, and once more after
@@ -110,8 +115,7 @@ async fn audit(
     cluster.ready().await.unwrap();
     let (first, log) = read_records(&cluster.client(), run).await.expect("a read");
     cluster.logging.kill().unwrap();
-    cluster.logging.restart().await.unwrap();
-    cluster.ready().await.unwrap();
+    restart_logging(cluster).await;
     let (second, again) = read_records(&cluster.client(), run).await.expect("a read");
     history.reads.extend([first, second]);
     (log, again)
@@ -120,36 +124,6 @@ async fn audit(
 fn slowest(history: &History) -> Duration {
     let times = history.attempts.iter().map(|attempt| attempt.ended - attempt.invoked);
     Duration::from_micros(times.max().unwrap_or(0))
-}
-
-fn summary(history: &History, log: &[Record], retries: usize) -> String {
-    let account = account(history, log);
-    format!(
-        "{} posts, {} messages acknowledged, {} repeats absorbed, \
-         {} surely not stored, {} unknown ({} messages stayed unknown: {} stored, {} not), \
-         {} conflicts, {} refused, {retries} retries by the facade; {} stored, read {} times, \
-         looked up {} times; slowest request {:.1?}",
-        account.attempts,
-        account.acknowledged,
-        account.absorbed,
-        account.not_stored,
-        account.unknown,
-        account.unknown_stored + account.unknown_absent,
-        account.unknown_stored,
-        account.unknown_absent,
-        account.conflicts,
-        account.refused,
-        account.stored,
-        history.reads.len(),
-        history.lookups.len(),
-        slowest(history),
-    )
-}
-
-/// Keeps the history beside the data, for the second checker, and for people if it fails.
-fn keep(seed: u64, history: &History, log: &[Record], directory: &Path) {
-    let head = Head::new(seed, concat!("oncelog ", env!("CARGO_PKG_VERSION")));
-    history.keep(&head, log, directory).expect("a kept history");
 }
 
 fn setting(name: &str) -> Option<u64> {

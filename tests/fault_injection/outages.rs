@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::{Scratch, client_of, eventually, start_cluster, start_cluster_with};
+use crate::support::{
+    Scratch, client_of, eventually, restart_logging, start_cluster, start_cluster_with, unready,
+};
 
 #[tokio::test]
 async fn a_post_during_an_outage_succeeds_once_logging_is_back() {
-    let scratch = Scratch::new("outage");
-    let mut cluster = start_cluster(scratch.path()).await;
-    let client = client_of(&cluster);
+    let (_scratch, mut cluster, client) = start_cluster("outage").await;
     client.post("before", None).await.unwrap().expect(200);
     assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
 
@@ -58,34 +58,22 @@ async fn a_long_outage_is_answered_honestly_and_in_time() {
     // Gone, and known to be gone, it cannot have taken anything. An attempt on a connection that
     // breaks under it would be unknown.
     cluster.logging.kill().unwrap();
-    eventually("the facade to notice", Duration::from_secs(20), async || {
-        let answer = client.get("/readyz").await.ok()?;
-        (answer.status == 503).then_some(())
-    })
-    .await;
+    unready(&client).await;
     let started = std::time::Instant::now();
     let gone = client.post("gone", None).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(5), "waited {:?}", started.elapsed());
     assert_eq!(gone.clone().expect(503).json()["stored"], "no");
     assert!(!gone.header("retry-after").is_empty(), "{gone:?}");
-    cluster.logging.restart().await.unwrap();
-    cluster.ready().await.unwrap();
+    restart_logging(&mut cluster).await;
     assert_eq!(client.logs().await, ["frozen"]);
 }
 
 #[tokio::test]
 async fn readiness_tells_what_is_missing_and_comes_back() {
-    let scratch = Scratch::new("readiness");
-    let mut cluster = start_cluster(scratch.path()).await;
-    let client = client_of(&cluster);
+    let (_scratch, mut cluster, client) = start_cluster("readiness").await;
     cluster.logging.kill().unwrap();
-    let reason = eventually("an unready facade", Duration::from_secs(10), async || {
-        let answer = client.get("/readyz").await.ok()?;
-        (answer.status == 503).then_some(answer.text)
-    })
-    .await;
+    let reason = unready(&client).await;
     assert!(reason.contains("logging"), "{reason}");
     client.get("/healthz").await.unwrap().expect(200);
-    cluster.logging.restart().await.unwrap();
-    cluster.ready().await.unwrap();
+    restart_logging(&mut cluster).await;
 }

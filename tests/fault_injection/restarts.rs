@@ -1,15 +1,13 @@
 //! What was answered once is answered again, after restarts of any service in between.
 
-use crate::support::{Scratch, client_of, start_cluster};
+use crate::support::{client_of, start_cluster};
 
 #[tokio::test]
 async fn the_same_key_gets_the_same_receipt_after_ten_restarts() {
-    let scratch = Scratch::new("restarts");
-    let mut cluster = start_cluster(scratch.path()).await;
+    let (_scratch, mut cluster, client) = start_cluster("restarts").await;
     let keys = ["order-7", "0199c0de-0000-7000-8000-00000000abcd"];
     let mut receipts = Vec::new();
     for key in keys {
-        let client = client_of(&cluster);
         receipts.push(client.post(&format!("for {key}"), Some(key)).await.unwrap().expect(200));
     }
 

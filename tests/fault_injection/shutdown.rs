@@ -10,10 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use faultlab::cluster::Cluster;
+use faultlab::{cluster::Cluster, processes::Process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+};
 
-use crate::support::{Client, Scratch, client_of, eventually, start_cluster};
+use crate::support::{Client, client_of, eventually, start_cluster};
 
 const CLIENTS: usize = 16;
 
@@ -62,20 +66,29 @@ async fn post_until_refused(client: Client, name: usize, busy: Arc<AtomicBool>) 
     told
 }
 
+/// Clients that post until the facade is stopped, once one of them got a receipt.
+async fn under_posts(cluster: &Cluster) -> Vec<JoinHandle<Told>> {
+    let busy = Arc::new(AtomicBool::new(false));
+    let post = |name| post_until_refused(client_of(cluster), name, Arc::clone(&busy));
+    let clients = (0..CLIENTS).map(|name| tokio::spawn(post(name))).collect();
+    under_load(&busy).await;
+    clients
+}
+
+/// How long `process` takes to stop in good order.
+async fn stop_within(time_max: Duration, process: &mut Process) -> Duration {
+    let started = Instant::now();
+    assert_eq!(process.stop().await.unwrap(), Some(0));
+    let took = started.elapsed();
+    assert!(took < time_max, "it took {took:?}");
+    took
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_facade_answers_every_post_it_has_accepted() {
-    let scratch = Scratch::new("facade-stop");
-    let mut cluster = start_cluster(scratch.path()).await;
-    let busy = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|name| tokio::spawn(post_until_refused(client_of(&cluster), name, Arc::clone(&busy))))
-        .collect();
-    under_load(&busy).await;
-
-    let started = Instant::now();
-    assert_eq!(cluster.facade.stop().await.unwrap(), Some(0));
-    let took = started.elapsed();
-    assert!(took < STOP_TIME_MAX, "it took {took:?}");
+    let (_scratch, mut cluster, _) = start_cluster("facade-stop").await;
+    let clients = under_posts(&cluster).await;
+    stop_within(STOP_TIME_MAX, &mut cluster.facade).await;
     all_answered_are_stored(&mut cluster, clients, Vec::new()).await;
 }
 
@@ -126,50 +139,36 @@ fn stuck_reader(facade: SocketAddr) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stuck_reader_does_not_hold_up_a_stopping_facade() {
-    let scratch = Scratch::new("facade-stuck");
-    let mut cluster = start_cluster(scratch.path()).await;
-    let stored = large_log(&client_of(&cluster)).await;
+    let (_scratch, mut cluster, client) = start_cluster("facade-stuck").await;
+    let stored = large_log(&client).await;
     let _stuck = stuck_reader(cluster.facade_address());
-    let busy = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|name| tokio::spawn(post_until_refused(client_of(&cluster), name, Arc::clone(&busy))))
-        .collect();
-    under_load(&busy).await;
-
-    let started = Instant::now();
-    assert_eq!(cluster.facade.stop().await.unwrap(), Some(0));
-    let took = started.elapsed();
-    assert!(took < STOP_TIME_WITH_CUT_MAX, "it took {took:?}");
+    let clients = under_posts(&cluster).await;
+    let took = stop_within(STOP_TIME_WITH_CUT_MAX, &mut cluster.facade).await;
     println!("a facade with a stuck reader stopped after {took:.1?}");
     all_answered_are_stored(&mut cluster, clients, stored).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stuck_stream_does_not_hold_up_a_stopping_log() {
-    let scratch = Scratch::new("logging-stuck");
-    let mut cluster = start_cluster(scratch.path()).await;
-    let stored = large_log(&client_of(&cluster)).await;
+    let (_scratch, mut cluster, client) = start_cluster("logging-stuck").await;
+    let stored = large_log(&client).await;
     let stuck = stuck_reader(cluster.facade_address());
     // Its connection stays open, but is neither read nor answered.
     cluster.facade.freeze().unwrap();
 
-    let started = Instant::now();
-    assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
-    let took = started.elapsed();
-    assert!(took < STOP_TIME_WITH_CUT_MAX, "it took {took:?}");
+    let took = stop_within(STOP_TIME_WITH_CUT_MAX, &mut cluster.logging).await;
     println!("a log with a stuck stream stopped after {took:.1?}");
     cluster.logging.restart().await.unwrap();
     cluster.facade.resume().unwrap();
     drop(stuck);
     cluster.ready().await.unwrap();
-    assert!(client_of(&cluster).logs().await == stored, "not all is there");
-    client_of(&cluster).post("it goes on", None).await.unwrap().expect(200);
+    assert!(client.logs().await == stored, "not all is there");
+    client.post("it goes on", None).await.unwrap().expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_post_fails_during_a_restart_of_logging_in_good_order() {
-    let scratch = Scratch::new("logging-stop");
-    let mut cluster = start_cluster(scratch.path()).await;
+    let (_scratch, mut cluster, client) = start_cluster("logging-stop").await;
     let busy = Arc::new(AtomicBool::new(false));
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
@@ -189,10 +188,7 @@ async fn no_post_fails_during_a_restart_of_logging_in_good_order() {
         .collect();
     under_load(&busy).await;
 
-    let started = Instant::now();
-    assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
-    let took = started.elapsed();
-    assert!(took < STOP_TIME_MAX, "it took {took:?}");
+    stop_within(STOP_TIME_MAX, &mut cluster.logging).await;
     cluster.logging.restart().await.unwrap();
     busy.store(false, Ordering::Relaxed);
     under_load(&busy).await;
@@ -202,7 +198,30 @@ async fn no_post_fails_during_a_restart_of_logging_in_good_order() {
     for client in clients {
         stored += client.await.unwrap();
     }
-    assert_eq!(client_of(&cluster).logs().await.len(), stored);
+    assert_eq!(client.logs().await.len(), stored);
+}
+
+#[tokio::test]
+async fn a_signal_stops_a_service_and_a_second_one_ends_it_at_once() {
+    let (_scratch, mut cluster, _) = start_cluster("signals").await;
+    assert_eq!(cluster.facade.interrupt().await.unwrap(), Some(0));
+    assert!(!cluster.facade.stderr_with("stopping").is_empty(), "{:?}", cluster.facade.stderr());
+
+    let url = format!("http://{}", cluster.messages_address()).parse().unwrap();
+    let mut client = ServerReflectionClient::new(oncelog::grpc::channel(url));
+    let endless = tokio_stream::pending::<ServerReflectionRequest>();
+    let _open = client.server_reflection_info(endless).await.unwrap();
+    let messages = &mut cluster.messages;
+    let pid = Pid::from_raw(messages.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    eventually("the end of the listening", LOAD_TIMEOUT, async || {
+        (!messages.stderr_with("stopping").is_empty()).then_some(())
+    })
+    .await;
+    assert!(messages.runs().unwrap(), "it ended with a call still open");
+    kill_process(pid, Signal::INT).unwrap();
+    let ended = messages.ended(STOP_TIME_MAX).await.unwrap().expect("its end in time");
+    assert_eq!(ended.code(), Some(130));
 }
 
 async fn under_load(busy: &AtomicBool) {

@@ -15,7 +15,7 @@ use faultlab::{
     programs::Program,
 };
 
-use crate::support::{Scratch, client_of, eventually, start_cluster};
+use crate::support::{Scratch, eventually, restart_logging, start_cluster};
 
 const DAMAGED: Option<i32> = Some(65);
 const LOCKED: Option<i32> = Some(75);
@@ -65,66 +65,53 @@ async fn exit_code(process: &mut Process) -> Option<i32> {
 
 #[tokio::test]
 async fn a_second_log_on_the_same_data_ends_and_changes_nothing() {
-    let scratch = Scratch::new("locked");
-    let cluster = start_cluster(scratch.path()).await;
-    client_of(&cluster).post("mine", None).await.unwrap().expect(200);
-    let data_dir = cluster.data_dir();
-    // The owner may still be marking the end of its last batch.
-    let before = settled_files(data_dir).await;
-
-    let started = Instant::now();
-    let mut second = logging_on(&scratch, data_dir);
-    assert_eq!(exit_code(&mut second).await, LOCKED);
-    let took = started.elapsed();
-    assert!(took < Duration::from_secs(1), "it took {took:?}");
-    let name = data_dir.to_str().unwrap();
-    assert_eq!(second.stderr_with(name).len(), 1, "{:?}", second.stderr());
-    assert!(second.stdout().is_empty(), "{:?}", second.stdout());
-
-    assert!(files(data_dir) == before, "the second service changed files");
-    client_of(&cluster).post("still mine", None).await.unwrap().expect(200);
+    let (scratch, cluster, client) = start_cluster("locked").await;
+    client.post("mine", None).await.unwrap().expect(200);
+    is_refused(&scratch, cluster.data_dir()).await;
+    client.post("still mine", None).await.unwrap().expect(200);
 }
 
-/// Starts another service on `data_dir`, which must end at once without any change.
+/// Starts another service on `data_dir`, which must name it and end at once without any change.
 async fn is_refused(scratch: &Scratch, data_dir: &Path) {
+    // The owner may still be marking the end of its last batch.
     let before = settled_files(data_dir).await;
     let started = Instant::now();
     let mut second = logging_on(scratch, data_dir);
     assert_eq!(exit_code(&mut second).await, LOCKED, "{:?}", second.stderr());
     let took = started.elapsed();
     assert!(took < Duration::from_secs(1), "it took {took:?}");
+    let name = data_dir.to_str().unwrap();
+    assert_eq!(second.stderr_with(name).len(), 1, "{:?}", second.stderr());
+    assert!(second.stdout().is_empty(), "{:?}", second.stdout());
     assert!(files(data_dir) == before, "the second service changed files");
 }
 
 #[tokio::test]
 async fn another_path_to_the_same_data_is_the_same_data() {
-    let scratch = Scratch::new("locked-path");
-    let cluster = start_cluster(scratch.path()).await;
-    client_of(&cluster).post("mine", None).await.unwrap().expect(200);
+    let (scratch, cluster, client) = start_cluster("locked-path").await;
+    client.post("mine", None).await.unwrap().expect(200);
     let other_path = scratch.join("elsewhere");
     symlink(cluster.data_dir(), &other_path).unwrap();
     is_refused(&scratch, &other_path).await;
-    client_of(&cluster).post("still mine", None).await.unwrap().expect(200);
+    client.post("still mine", None).await.unwrap().expect(200);
 }
 
 #[tokio::test]
 async fn a_frozen_owner_keeps_its_data_and_a_killed_one_frees_it() {
-    let scratch = Scratch::new("frozen");
-    let mut cluster = start_cluster(scratch.path()).await;
-    client_of(&cluster).post("mine", None).await.unwrap().expect(200);
+    let (scratch, mut cluster, client) = start_cluster("frozen").await;
+    client.post("mine", None).await.unwrap().expect(200);
     settled_files(cluster.data_dir()).await;
     cluster.logging.freeze().unwrap();
     is_refused(&scratch, cluster.data_dir()).await;
     cluster.logging.resume().unwrap();
-    client_of(&cluster).post("still mine", None).await.unwrap().expect(200);
+    client.post("still mine", None).await.unwrap().expect(200);
     settled_files(cluster.data_dir()).await;
 
     cluster.logging.freeze().unwrap();
     is_refused(&scratch, cluster.data_dir()).await;
     cluster.logging.kill().unwrap();
-    cluster.logging.restart().await.unwrap();
-    cluster.ready().await.unwrap();
-    assert_eq!(client_of(&cluster).logs().await, ["mine", "still mine"]);
+    restart_logging(&mut cluster).await;
+    assert_eq!(client.logs().await, ["mine", "still mine"]);
 }
 
 /// The files once two looks at them agree.
@@ -143,9 +130,8 @@ async fn settled_files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[tokio::test]
 async fn a_killed_owner_frees_its_data() {
-    let scratch = Scratch::new("freed");
-    let mut cluster = start_cluster(scratch.path()).await;
-    client_of(&cluster).post("kept", None).await.unwrap().expect(200);
+    let (scratch, mut cluster, client) = start_cluster("freed").await;
+    client.post("kept", None).await.unwrap().expect(200);
     cluster.logging.kill().unwrap();
     let mut next = logging_on(&scratch, cluster.data_dir());
     eventually("a log that is opened", END_TIMEOUT, async || {
@@ -167,7 +153,7 @@ async fn a_taken_port_is_named_and_ends_every_service() {
         }
         let mut process = spawn(&scratch, program, args);
         assert_eq!(exit_code(&mut process).await, UNAVAILABLE, "{}", program.name());
-        let lines = process.stderr_with(&address.to_string());
+        let lines = process.stderr_with(&format!("cannot listen on {address}: "));
         assert!(!lines.is_empty(), "{} does not name the address", program.name());
     }
 }
@@ -175,9 +161,10 @@ async fn a_taken_port_is_named_and_ends_every_service() {
 #[tokio::test]
 async fn wrong_settings_are_all_named_in_one_run() {
     let scratch = Scratch::new("settings");
-    let cases: [(Program, &[&str]); 3] = [
+    let cases: [(Program, &str, &[&str]); 3] = [
         (
             Program::Facade,
+            "LOGGING_URL",
             &[
                 "--listen=nowhere",
                 "--logging-url=ftp://x",
@@ -186,10 +173,14 @@ async fn wrong_settings_are_all_named_in_one_run() {
                 "--total-timeout=soon",
             ],
         ),
-        (Program::Logging, &["--listen=nowhere", "--store=tape", "--segment-size=big"]),
-        (Program::Messages, &["--listen=nowhere"]),
+        (
+            Program::Logging,
+            "LOGGING_STORE",
+            &["--listen=nowhere", "--store=tape", "--segment-size=big"],
+        ),
+        (Program::Messages, "MESSAGES_LISTEN", &["--listen=nowhere"]),
     ];
-    for (program, flags) in cases {
+    for (program, variable, flags) in cases {
         let mut process = spawn(&scratch, program, flags.iter().copied());
         assert_eq!(exit_code(&mut process).await, USAGE, "{}", program.name());
         for flag in flags {
@@ -197,24 +188,19 @@ async fn wrong_settings_are_all_named_in_one_run() {
             let named = |line: &String| line.contains(name) && line.contains(value);
             assert!(process.stderr().iter().any(named), "{flag}: {:?}", process.stderr());
         }
+        let mut unknown = spawn(&scratch, program, ["--no-such-flag"]);
+        assert_eq!(exit_code(&mut unknown).await, USAGE);
+        let mut help = spawn(&scratch, program, ["--help"]);
+        assert_eq!(exit_code(&mut help).await, Some(0));
+        assert!(help.stdout().iter().any(|line| line.contains(variable)), "{:?}", help.stdout());
     }
-    let mut unknown = spawn(&scratch, Program::Facade, ["--no-such-flag"]);
-    assert_eq!(exit_code(&mut unknown).await, USAGE);
-    let mut help = spawn(&scratch, Program::Facade, ["--help"]);
-    assert_eq!(exit_code(&mut help).await, Some(0));
-    assert!(help.stdout().iter().any(|line| line.contains("LOGGING_URL")), "{:?}", help.stdout());
 }
 
 #[tokio::test]
 async fn damage_in_the_middle_of_the_journal_is_named_and_left_alone() {
-    let scratch = Scratch::new("damaged");
-    let mut cluster = start_cluster(scratch.path()).await;
+    let (scratch, mut cluster, client) = start_cluster("damaged").await;
     for number in 0..20 {
-        client_of(&cluster)
-            .post(&format!("message number {number}"), None)
-            .await
-            .unwrap()
-            .expect(200);
+        client.post(&format!("message number {number}"), None).await.unwrap().expect(200);
     }
     assert_eq!(cluster.logging.stop().await.unwrap(), Some(0));
 
@@ -238,7 +224,6 @@ async fn damage_in_the_middle_of_the_journal_is_named_and_left_alone() {
     assert!(files(cluster.data_dir()) == damaged, "a refused start changed files");
 
     fs::write(&segment, &healthy[&segment]).unwrap();
-    cluster.logging.restart().await.unwrap();
-    cluster.ready().await.unwrap();
-    assert_eq!(client_of(&cluster).logs().await.len(), 20);
+    restart_logging(&mut cluster).await;
+    assert_eq!(client.logs().await.len(), 20);
 }

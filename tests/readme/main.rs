@@ -28,7 +28,7 @@ mod support;
 
 use std::{fs, path::Path};
 
-use runner::Runner;
+use self::{runner::Runner, script::Step};
 
 fn document(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
@@ -37,11 +37,23 @@ fn document(path: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_of_the_readme_does_what_it_shows() {
     let steps = script::parse(&document("README.md"));
-    let commands = steps.iter().filter(|step| step.is_command()).count();
+    let commands = steps.iter().filter(|step| matches!(step, Step::Command { .. })).count();
     assert!(commands >= 5, "the README shows {commands} commands only");
     let mut runner = Runner::new();
     for step in &steps {
         runner.run(step).await;
     }
     runner.stop_all().await;
+}
+
+/// The rows of `docs/problems.md` are the kinds of failures in the code, in the same order.
+#[test]
+fn the_problems_are_those_of_the_code() {
+    let text = document("docs/problems.md");
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let row = |problem: &facade_service::ProblemType| {
+        format!("| `{}` | {} | {} |", problem.code, problem.status.as_u16(), problem.title)
+    };
+    let expected: Vec<_> = facade_service::PROBLEM_TYPES.iter().map(row).collect();
+    assert_eq!(rows, expected);
 }

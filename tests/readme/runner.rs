@@ -184,5 +184,8 @@ fn assert_is_alias_of_the_command_line() {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/config.toml");
     let config = fs::read_to_string(config).expect("the alias");
     let alias = config.lines().find_map(|line| line.strip_prefix("up = \"run "));
-    assert!(alias.is_some_and(|run| run.ends_with("-p oncelog-cli -- up\"")), "{config}");
+    assert!(
+        alias.is_some_and(|run| run.ends_with("-p oncelog-cli --no-default-features -- up\"")),
+        "{config}"
+    );
 }

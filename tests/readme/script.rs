@@ -15,12 +15,6 @@ pub(crate) enum Step {
     Console { line: usize, service: Program, shown: Vec<String> },
 }
 
-impl Step {
-    pub(crate) const fn is_command(&self) -> bool {
-        matches!(self, Self::Command { .. })
-    }
-}
-
 /// A fenced block.
 struct Block<'a> {
     /// Line of its first line, from 1.

@@ -1,4 +1,5 @@
-//! What a client asks of a facade, and what it may conclude from the answer.
+//! A client over HTTP on the simulated network: what it asks of a facade, and what it may conclude from
+//! the answer.
 
 use std::{cell::Cell, time::Duration};
 
@@ -8,19 +9,41 @@ use faultlab::{
     load::{Calls, Posted, record},
 };
 use http::{
-    Method,
-    header::{ACCEPT, CONTENT_TYPE},
+    Request, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HOST},
+    request,
 };
-use http_body_util::Full;
-use tokio::sync::{Mutex, MutexGuard};
-
-use crate::{
-    http::{Connection, NoAnswer},
-    machines::FACADES,
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout,
 };
+use turmoil::net::TcpStream;
 
-/// A client with one connection.
-pub(crate) struct Client(Connection);
+use crate::machines::{FACADE_PORT, FACADES};
+
+/// Connecting takes no longer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A client of one facade, with a connection that is kept between requests for as long as it works.
+pub(crate) struct Client {
+    facade: &'static str,
+    /// For one answer.
+    timeout: Duration,
+    open: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    replayed: bool,
+    /// What arrived of the body.
+    body: Vec<u8>,
+    /// Whether all of it did.
+    complete: bool,
+}
 
 /// A client of both facades, with a connection to each. Its calls go through one and the other in turn.
 pub(crate) struct Clients {
@@ -66,23 +89,21 @@ fn micros() -> Micros {
 }
 
 impl Client {
-    /// A client of `facade`.
+    /// A client of `facade` that waits for no answer longer than `timeout`.
     pub(crate) fn new(facade: &'static str, timeout: Duration) -> Self {
-        Self(Connection::new(facade, timeout))
+        Self { facade, timeout, open: None }
     }
 
     /// Posts `body` once.
     pub(crate) async fn post_body(&mut self, body: String, key: Option<&str>) -> Posted {
-        let mut request = Connection::request(Method::POST, "/facade");
+        let mut request = Request::post("/facade").header(CONTENT_TYPE, "application/json");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.header(CONTENT_TYPE, "application/json");
-        let request = request.body(Full::from(body)).unwrap();
-        let answer = match self.0.send(request).await {
+        let answer = match self.send(request, body).await {
             Ok(answer) if answer.complete => answer,
-            Ok(_) | Err(NoAnswer::Lost) => return Posted::without_id(Outcome::Unknown),
-            Err(NoAnswer::NotSent) => return Posted::without_id(Outcome::NotStored),
+            Ok(_) => return Posted::without_id(Outcome::Unknown),
+            Err(outcome) => return Posted::without_id(outcome),
         };
         let status = answer.status.as_u16();
         let mut posted = Posted::of(status, &answer.body, answer.replayed);
@@ -119,9 +140,50 @@ impl Client {
         Some(Read { began, ended: micros(), complete: answer.complete, shown })
     }
 
-    async fn get(&mut self, path: &str) -> Option<crate::http::Answer> {
-        let request = Connection::request(Method::GET, path).header(ACCEPT, "application/x-ndjson");
-        let request = request.body(Full::<Bytes>::default()).unwrap();
-        self.0.send(request).await.ok()
+    async fn get(&mut self, path: &str) -> Option<Answer> {
+        let request = Request::get(path).header(ACCEPT, "application/x-ndjson");
+        self.send(request, String::new()).await.ok()
     }
+
+    /// Sends `request` once. If there is no answer: what may have become of the request.
+    async fn send(&mut self, request: request::Builder, body: String) -> Result<Answer, Outcome> {
+        let request = request.header(HOST, "facade").body(Full::from(body)).unwrap();
+        let mut open = match self.open.take() {
+            Some(open) if !open.is_closed() => open,
+            _ => self.connect().await.ok_or(Outcome::NotStored)?,
+        };
+        // A connection that broke, or did not answer in time, is not used again.
+        let answer = timeout(self.timeout, answer(&mut open, request)).await;
+        let answer = answer.map_err(|_| Outcome::Unknown)??;
+        self.open = answer.complete.then_some(open);
+        Ok(answer)
+    }
+
+    async fn connect(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let connecting = TcpStream::connect((self.facade, FACADE_PORT));
+        let stream = timeout(CONNECT_TIMEOUT, connecting).await.ok()?.ok()?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        tokio::task::spawn_local(connection);
+        sender.ready().await.ok()?;
+        Some(sender)
+    }
+}
+
+async fn answer(
+    open: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, Outcome> {
+    open.ready().await.map_err(|_| Outcome::NotStored)?;
+    let response = open.send_request(request).await.map_err(|_| Outcome::Unknown)?;
+    let (head, mut body) = response.into_parts();
+    let replayed = head.headers.get("idempotency-replayed").is_some_and(|value| value == "true");
+    let mut answer = Answer { status: head.status, replayed, body: Vec::new(), complete: true };
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            answer.complete = false;
+            break;
+        };
+        answer.body.extend_from_slice(&frame.into_data().unwrap_or_default());
+    }
+    Ok(answer)
 }

@@ -49,21 +49,32 @@ impl Link {
     }
 }
 
+/// Does to the bytes between two machines what a proxy does.
+#[allow(clippy::wildcard_enum_match_arm)] // No other mode is planned for a link.
+pub(crate) fn harm(sim: &mut Sim<'_>, [from, to]: [&'static str; 2], mode: Mode) {
+    match mode {
+        Mode::BlackHole => sim.partition(from, to),
+        Mode::DropRequests => sim.partition_oneway(from, to),
+        Mode::DropReplies => sim.partition_oneway(to, from),
+        Mode::Hold => sim.hold(from, to),
+        Mode::Delay(delay) => sim.set_link_latency(from, to, delay * DELAY_FACTOR),
+        mode => panic!("{mode:?} of a link"),
+    }
+}
+
 impl Target for Link {
-    #[allow(clippy::wildcard_enum_match_arm)] // No other fault is planned for a link.
     fn begin(&mut self, planned: &Planned, sim: &mut Sim<'_>) {
-        let [from, to] = self.ends;
         match planned.harm {
-            Harm::Bytes(Mode::BlackHole) => sim.partition(from, to),
-            Harm::Bytes(Mode::DropRequests) => sim.partition_oneway(from, to),
-            Harm::Bytes(Mode::DropReplies) => sim.partition_oneway(to, from),
-            Harm::Bytes(Mode::Hold) => sim.hold(from, to),
-            Harm::Bytes(Mode::Delay(delay)) => {
-                self.latency_change_at = Duration::MAX;
-                sim.set_link_latency(from, to, delay * DELAY_FACTOR);
+            Harm::Bytes(mode) => {
+                if matches!(mode, Mode::Delay(_)) {
+                    self.latency_change_at = Duration::MAX;
+                }
+                harm(sim, self.ends, mode);
             }
             Harm::Flap { .. } => self.is_cut = false,
-            harm => panic!("{harm:?} of a link"),
+            Harm::Kill | Harm::Freeze | Harm::Cut(_) | Harm::Machine { .. } => {
+                panic!("{planned:?} of a link")
+            }
         }
         self.harm = Some(planned.harm);
     }

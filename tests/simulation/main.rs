@@ -3,7 +3,7 @@
 //!
 //! - `seed`, `events`: where random numbers come from, and what happened when
 //! - `sockets`, `network`, `machines`: the real services on simulated machines
-//! - `http`, `client`: clients over HTTP; what they do and write down is `faultlab`'s
+//! - `client`: clients over HTTP; what they do and write down is `faultlab`'s
 //! - `links`, `outages`, `nemesis`: what goes wrong
 //! - `panics`: none goes unnoticed
 //! - `run`, `sweep`: one seed, and many; the checker is that of `faultlab`
@@ -16,7 +16,6 @@
 
 mod client;
 mod events;
-mod http;
 mod links;
 mod machines;
 mod nemesis;

@@ -5,14 +5,14 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use facade_service::delivery::{ATTEMPT_TIMEOUT, BACKOFF_MAX};
-use faultlab::history::Outcome;
+use faultlab::{history::Outcome, proxy::Mode};
 use oncelog::limits::{CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, TOTAL_TIMEOUT};
 use turmoil::Sim;
 
 use crate::{
     client::Client,
     events::Events,
-    links::CLIENTS,
+    links::{CLIENTS, harm},
     machines::{FACADES, FacadeMachine, LOGGING, LoggingMachine, settings},
     seed::random,
     sweep::seeds,
@@ -23,13 +23,6 @@ const ONE_IN: u64 = 100;
 
 /// For what the network and the steps of simulated time add.
 const SLACK: Duration = Duration::from_millis(200);
-
-#[derive(Debug, Clone, Copy)]
-enum Partition {
-    TwoWay,
-    Requests,
-    Answers,
-}
 
 /// What one partition came to.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +39,7 @@ struct Figures {
 type Posts = Rc<RefCell<Vec<(Duration, Duration, bool)>>>;
 
 /// Cuts facade and logging service off from each other for a while.
-fn measure(partition: Partition, seed: u64) -> Figures {
+fn measure(partition: Mode, seed: u64) -> Figures {
     let mut random = random(seed, "partition");
     let mut ms = |range| Duration::from_millis(random.u64(range));
     let (cut_at, lasts) = (ms(500..6_000), ms(9_000..16_000));
@@ -55,11 +48,7 @@ fn measure(partition: Partition, seed: u64) -> Figures {
     let mut sim = stage(seed, &events, &posts);
     run_until(&mut sim, &events, |now| now >= cut_at);
     let facade = FACADES[0];
-    match partition {
-        Partition::TwoWay => sim.partition(facade, LOGGING),
-        Partition::Requests => sim.partition_oneway(facade, LOGGING),
-        Partition::Answers => sim.partition_oneway(LOGGING, facade),
-    }
+    harm(&mut sim, [facade, LOGGING], partition);
     let cut_at = sim.elapsed();
     run_until(&mut sim, &events, |now| now >= cut_at + lasts);
     sim.repair(facade, LOGGING);
@@ -119,7 +108,7 @@ fn run_until(sim: &mut Sim<'_>, events: &Events, done: impl Fn(Duration) -> bool
 #[test]
 fn a_partition_is_noticed_by_keepalive_and_soon_forgotten() {
     let seeds = 0..seeds().end.div_ceil(ONE_IN);
-    for partition in [Partition::TwoWay, Partition::Requests, Partition::Answers] {
+    for partition in [Mode::BlackHole, Mode::DropRequests, Mode::DropReplies] {
         let figures: Vec<Figures> = seeds.clone().map(|seed| measure(partition, seed)).collect();
         let longest = |of: fn(&Figures) -> Duration| figures.iter().map(of).max().unwrap();
         let noticed = longest(|figures| figures.noticed);

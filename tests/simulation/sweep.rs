@@ -1,18 +1,8 @@
 //! Many seeds, several at a time.
 
 use std::{
-    collections::BTreeMap,
-    env, fs,
-    num::NonZero,
-    ops::Range,
-    panic,
-    path::PathBuf,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-    time::Duration,
+    collections::BTreeMap, env, fs, num::NonZero, ops::Range, panic, path::PathBuf, sync::Mutex,
+    thread, time::Duration,
 };
 
 use faultlab::history::Head;
@@ -72,37 +62,31 @@ impl Total {
         for (fault, times) in &run.faults {
             *self.faults.entry(fault.clone()).or_default() += times;
         }
+        if !run.wrong.is_empty() {
+            self.failures.push(report(run));
+        }
     }
 }
 
 /// Runs all `seeds`, as many at a time as there are processors.
 pub(crate) fn sweep(seeds: Range<u64>) -> Total {
-    let next = AtomicU64::new(seeds.start);
+    let seeds = Mutex::new(seeds);
+    let next = || seeds.lock().unwrap().next();
     let total = Mutex::new(Total::default());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let work = || {
+        while let Some(seed) = next() {
+            let ended = panic::catch_unwind(|| run(seed));
+            let mut total = total.lock().unwrap();
+            match ended {
+                Ok(run) => total.add(&run),
+                Err(_) => total.failures.push(format!("seed {seed} panicked; {}", again(seed))),
+            }
+        }
+    };
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    let ended = panic::catch_unwind(|| run(seed));
-                    let mut total = total.lock().unwrap();
-                    match ended {
-                        Ok(run) => {
-                            total.add(&run);
-                            if !run.wrong.is_empty() {
-                                total.failures.push(report(&run));
-                            }
-                        }
-                        Err(_) => {
-                            total.failures.push(format!("seed {seed} panicked; {}", again(seed)))
-                        }
-                    }
-                }
-            });
+            scope.spawn(work);
         }
     });
     total.into_inner().unwrap()

@@ -29,12 +29,16 @@ pub(crate) use self::{
     scratch::Scratch,
 };
 
-/// Starts the three services with what they keep in `directory`, and returns once the facade is ready.
-pub(crate) async fn start_cluster(directory: &Path) -> Cluster {
-    start_cluster_with(directory, &[], &[]).await
+/// Starts the three services with what they keep in a new directory named after `name`, and returns once
+/// the facade is ready. Beside them a client of the facade.
+pub(crate) async fn start_cluster(name: &str) -> (Scratch, Cluster, Client) {
+    let scratch = Scratch::new(name);
+    let cluster = start_cluster_with(scratch.path(), &[], &[]).await;
+    let client = client_of(&cluster);
+    (scratch, cluster, client)
 }
 
-/// As [`start_cluster`], with more flags for the facade and the logging service.
+/// Starts them in `directory`, with more flags for the facade and the logging service.
 pub(crate) async fn start_cluster_with(
     directory: &Path,
     facade: &[&str],
@@ -46,7 +50,22 @@ pub(crate) async fn start_cluster_with(
     Cluster::start_direct(programs, directory).await.expect("the services run")
 }
 
-/// A client of the facade.
+/// Starts the logging service again, and returns once the facade is ready.
+pub(crate) async fn restart_logging(cluster: &mut Cluster) {
+    cluster.logging.restart().await.unwrap();
+    cluster.ready().await.unwrap();
+}
+
+/// Why the facade is not ready, once it says so.
+pub(crate) async fn unready(client: &Client) -> String {
+    eventually("an unready facade", Duration::from_secs(20), async || {
+        let answer = client.get("/readyz").await.ok()?;
+        (answer.status == 503).then_some(answer.text)
+    })
+    .await
+}
+
+/// A client of the facade, with connections of its own.
 pub(crate) fn client_of(cluster: &Cluster) -> Client {
     Client::new(cluster.facade_address())
 }

@@ -9,19 +9,19 @@ use tempfile::TempDir;
 
 /// See the module. It is made under Cargo's target directory, so it is on a real disk.
 #[derive(Debug)]
-pub(crate) struct Scratch(Option<TempDir>);
+pub(crate) struct Scratch(TempDir);
 
 impl Scratch {
     /// A new, empty directory; `name` is for people.
     pub(crate) fn new(name: &str) -> Self {
         let prefix = format!("{name}-");
         let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(env!("CARGO_TARGET_TMPDIR"));
-        Self(Some(dir.expect("a scratch directory")))
+        Self(dir.expect("a scratch directory"))
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        self.0.as_ref().expect("taken in drop only").path()
+        self.0.path()
     }
 
     /// A path in it.
@@ -32,10 +32,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if thread::panicking()
-            && let Some(dir) = self.0.take()
-        {
-            eprintln!("kept for you: {}", dir.keep().display());
+        if thread::panicking() {
+            self.0.disable_cleanup(true);
+            eprintln!("kept for you: {}", self.path().display());
         }
     }
 }

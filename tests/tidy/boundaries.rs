@@ -2,12 +2,9 @@
 
 use crate::tree::{Source, file, files, product};
 
-/// Places in `sources` outside of `home` that mention one of `words`.
-fn strays<'a>(
-    sources: impl IntoIterator<Item = &'a Source>,
-    home: &[&str],
-    words: &[&str],
-) -> Vec<String> {
+/// No place in `sources` outside of `home` mentions one of `words`.
+#[track_caller]
+fn assert_only_at_home(sources: &[Source], home: &[&str], words: &[&str]) {
     let mut found = Vec::new();
     for source in sources {
         if home.iter().any(|home| source.path.starts_with(home)) {
@@ -20,14 +17,13 @@ fn strays<'a>(
             }
         }
     }
-    found
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn only_delivery_retries() {
     let words = ["backoff::", "backoff;", "retry::Policy", "tower::retry", "ExponentialBuilder"];
-    let found = strays(&product(), &["facade-service/src/delivery/"], &words);
-    assert!(found.is_empty(), "{found:#?}");
+    assert_only_at_home(&product(), &["facade-service/src/delivery/"], &words);
 }
 
 #[test]
@@ -38,26 +34,20 @@ fn only_the_store_knows_that_a_disk_exists() {
     let outside = ["cli/", "faultlab/"];
     sources.retain(|source| !outside.iter().any(|outside| source.path.starts_with(outside)));
     let words = ["std::fs", "fs::", "tokio::fs", "rustix::fs", "File::"];
-    let found = strays(&sources, &["logging-service/src/store/"], &words);
-    assert!(found.is_empty(), "{found:#?}");
+    assert_only_at_home(&sources, &["logging-service/src/store/"], &words);
 }
 
 #[test]
 fn the_facade_has_nowhere_to_keep_a_message() {
     let manifest = file("facade-service/Cargo.toml");
-    let dependencies = section(&manifest, "[dependencies]");
+    let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap_or_default();
     let stores =
         ["logging-service", "rustix", "tempfile", "dashmap", "crc32c", "fjall", "redb", "sled"];
     for store in stores {
         let found = dependencies.lines().find(|line| line.starts_with(store));
         assert_eq!(found, None, "the facade keeps no state");
     }
-}
-
-fn section<'a>(manifest: &'a str, head: &str) -> &'a str {
-    let start = manifest.find(head).unwrap_or_else(|| panic!("no {head}")) + head.len();
-    let rest = &manifest[start..];
-    &rest[..rest.find("\n[").unwrap_or(rest.len())]
 }
 
 /// A new failure must break the build where failures become statuses, not inherit a status.
@@ -86,9 +76,7 @@ fn no_error_inherits_a_status() {
 
 #[test]
 fn only_the_edge_and_delivery_speak_http_statuses() {
-    let home = ["facade-service/", "cli/"];
-    let found = strays(&product(), &home, &["StatusCode::"]);
-    assert!(found.is_empty(), "{found:#?}");
+    assert_only_at_home(&product(), &["facade-service/", "cli/"], &["StatusCode::"]);
 }
 
 /// A checker that shares code with what it checks shares its mistakes.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    code::tests,
+    style::tests,
     tree::{file, files, root},
 };
 

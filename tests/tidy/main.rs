@@ -1,13 +1,12 @@
 //! Checks the layout of the workspace: what no compiler and no linter checks.
 //!
-//! - `tree`: the files of the workspace; `code`: what can be told from a source file
+//! - `tree`: the files of the workspace
 //! - `size`, `boundaries`, `style`: the rules for source
 //! - `documents`: the rules for documents and for `deny.toml`; `figures`: pictures and tables
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod boundaries;
-mod code;
 mod documents;
 mod figures;
 mod size;

@@ -24,7 +24,7 @@ const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 pub(super) enum RunDir {
     /// Removed in the end, unless it holds evidence.
     Temporary(TempDir),
-    /// Parameters for by a flag. It stays.
+    /// Asked for by a flag. It stays.
     Asked(PathBuf),
 }
 

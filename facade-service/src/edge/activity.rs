@@ -40,6 +40,7 @@ pub(super) struct Activity {
     long_lived: Mutex<Option<LongLived>>,
     /// Sent once the IO is dropped.
     pub(super) io_dropped: CloseSignal,
+    late: CloseSignal,
     /// Sent when the IO of an upgraded connection is to fail. Reads and writes may be in two tasks.
     reads_aborted: CloseSignal,
     writes_aborted: CloseSignal,
@@ -57,6 +58,7 @@ impl Activity {
             offered: Mutex::default(),
             long_lived: Mutex::default(),
             io_dropped: CloseSignal::default(),
+            late: CloseSignal::default(),
             reads_aborted: CloseSignal::default(),
             writes_aborted: CloseSignal::default(),
         }
@@ -96,11 +98,20 @@ impl Activity {
     /// the connection is closing, the response is told at once.
     pub(super) fn begin_long_lived(&self, response: LongLived, is_upgrade: bool) {
         self.is_upgraded.store(is_upgrade, Ordering::Relaxed);
+        if is_upgrade {
+            drop(lock(&self.offered).take());
+        }
         self.slot.set_long_lived();
         if self.slot.close_signal().is_sent() {
             response.close();
+            self.late.send();
         }
         *lock(&self.long_lived) = Some(response);
+    }
+
+    pub(super) async fn late_long_lived(&self) {
+        self.late.sent().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 
     /// The long-lived response has ended, or its client has left: what produces it is told, too.

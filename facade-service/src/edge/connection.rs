@@ -77,7 +77,12 @@ where
                         timeout(LONG_LIVED_CLOSE_TIMEOUT, ending).await.ok().flatten()
                     } else if shutdown.stop.is_cancelled() || activity.slot.is_busy() {
                         // Or it got a request after it was chosen.
-                        shutdown.abort.run_until_cancelled(connection).await
+                        tokio::select! {
+                            biased;
+                            ended = shutdown.abort.run_until_cancelled(connection) => ended,
+                            // A long-lived response that begins after the close signal has no more time.
+                            () = activity.late_long_lived() => None,
+                        }
                     } else {
                         // An idle one closes in good order now, and any other breaks off.
                         connection.now_or_never()

@@ -4,10 +4,10 @@
 //! its state, `body` and `guard` keep that up to date.
 //!
 //! A handler may answer with a long-lived response, or upgrade the connection. It asks
-//! [`ConnectionLimiter::try_long_lived`] first, answers with 503 if it is refused, and else puts the
-//! [`LongLived`](oncelog::net::LongLived) into the extensions of its response. Such a connection is evicted
+//! [`try_long_lived`](oncelog::net::ConnectionLimiter::try_long_lived) of the limiter of its facade first,
+//! answers with 503 if it is refused, and else puts the [`LongLived`](oncelog::net::LongLived) into the extensions of its response. Such a connection is evicted
 //! before a new client is kept waiting; the handler is told of that and of a stop, and has a second to end
-//! what it sends.
+//! what it sends. An upgraded IO that is dropped without a `shutdown` resets its connection.
 //!
 //! The usual server of the framework sets no timers; this one does:
 //!
@@ -31,7 +31,6 @@ mod guard;
 #[cfg(test)]
 mod tests;
 
-use oncelog::net::ConnectionLimiter;
 pub use oncelog::net::Listener;
 
 pub(crate) use self::accept::run;
@@ -57,7 +56,7 @@ pub enum ServeError {
 pub async fn serve<L: Listener>(listener: L, facade: Facade) -> Result<(), ServeError> {
     let (limits, stop) = (facade.limits().edge.clone(), facade.stop().clone());
     tracing::info!("serving addr={} connections_max={}", listener.addr()?, limits.connections);
-    let limiter = ConnectionLimiter::new(limits.connections, limits.long_lived);
+    let limiter = facade.connections().clone();
     run(listener, stack(facade), limits, limiter, stop).await;
     tracing::info!("stopped");
     Ok(())

@@ -32,7 +32,7 @@ pub(crate) enum InvalidKey {
     Characters,
     #[error("the Idempotency-Key is no message id: {0}")]
     Id(#[from] InvalidMessageId),
-    /// In a batch upload only.
+    /// In an upload only.
     #[error("one Idempotency-Key cannot name many messages; give each line its own \"key\"")]
     OnUpload,
 }

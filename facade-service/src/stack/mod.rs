@@ -91,7 +91,7 @@ fn check_upgrade(response: Response) -> Response {
 }
 
 /// Answers a request whose handler panicked with a 500. The panic ends no other request, and the
-/// connection goes on.
+/// connection goes on. A panic in `poll_ready` of a layer is not caught: no layer here has one of its own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CatchPanicLayer;
 

@@ -1,4 +1,4 @@
-//! The log: what is stored once, in what order, and who may know it.
+//! The log: what is stored once, in what order, and which reads may see it.
 //!
 //! [`Log`] is a handle that many handlers share. Behind it is the single writer of the store
 //! (`committer`), which looks up `facts`, lets the [`rules`](crate::rules) decide, commits, and has each

@@ -13,10 +13,7 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{
-    mpsc::{Sender, error::TrySendError},
-    oneshot,
-};
+use tokio::sync::{mpsc::Sender, oneshot};
 use uuid::Uuid;
 
 use crate::store::{Outcome, PendingInsert};
@@ -55,25 +52,31 @@ async fn post(
     let (head, body) = request.into_parts();
     let key_id = key_id(&head.headers)?;
     expect_json(&head.headers)?;
-    let Post { msg } = serde_json::from_slice(&whole(body).await?)?;
+    let Post { msg } = serde_json::from_slice(&whole(body).await?).map_err(Failure::invalid)?;
     if msg.is_empty() {
-        return Err(Failure::Invalid("msg is empty; there is nothing to store"));
+        return Err(Failure::invalid("msg is empty; there is nothing to store"));
     }
     let id = key_id.unwrap_or_else(Uuid::now_v7);
     let (answer, answered) = oneshot::channel();
-    queue.try_send(PendingInsert { id, body: msg.into_bytes(), answer }).map_err(|error| {
-        match error {
-            TrySendError::Full(_) | TrySendError::Closed(_) => Failure::NotStored(id),
-        }
+    queue.try_send(PendingInsert { id, body: msg.into_bytes(), answer }).map_err(|_| {
+        let why = "too many messages are waiting; send it again";
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, why, Some(id))
     })?;
-    let outcome = answered.await.map_err(|_| Failure::Unknown(id))?;
+    let outcome = answered.await.map_err(|_| {
+        let why = "the database went away; repeat it with this uuid as Idempotency-Key";
+        let failure = Failure::new(StatusCode::GATEWAY_TIMEOUT, why, Some(id));
+        Failure { stored: "unknown", ..failure }
+    })?;
     let posted = |sequence| Json(Posted { status: "success", uuid: id, sequence });
     match outcome {
         Outcome::Stored(sequence) => Ok(posted(sequence).into_response()),
         Outcome::Duplicate(sequence) => {
             Ok(([("idempotency-replayed", "true")], posted(sequence)).into_response())
         }
-        Outcome::Conflict => Err(Failure::Conflict(id)),
+        Outcome::Conflict => {
+            let why = "this Idempotency-Key belongs to another message";
+            Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why, Some(id)))
+        }
     }
 }
 
@@ -83,7 +86,8 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     if media_type.trim_ascii().eq_ignore_ascii_case(b"application/json") {
         Ok(())
     } else {
-        Err(Failure::MediaType)
+        let why = "the content type must be application/json";
+        Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why, None))
     }
 }
 
@@ -92,9 +96,10 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
 async fn whole(body: Body) -> Result<Bytes, Failure> {
     to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
         if error.into_inner().is::<LengthLimitError>() {
-            Failure::TooLarge
+            let why = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, why, None)
         } else {
-            Failure::Invalid("the body broke off; send the request again")
+            Failure::invalid("the body broke off; send the request again")
         }
     })
 }
@@ -105,34 +110,20 @@ fn key_id(headers: &HeaderMap) -> Result<Option<Uuid>, Failure> {
     let key = value.as_bytes().trim_ascii();
     let key = key.strip_prefix(b"\"").and_then(|key| key.strip_suffix(b"\"")).unwrap_or(key);
     if !(1..=KEY_BYTES_MAX).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
-        return Err(Failure::Invalid("an Idempotency-Key has 1 to 255 visible ASCII characters"));
+        return Err(Failure::invalid("an Idempotency-Key has 1 to 255 visible ASCII characters"));
     }
     let id = Uuid::try_parse_ascii(key).unwrap_or_else(|_| Uuid::new_v5(&KEY_NAMESPACE, key));
     if id.is_nil() {
-        return Err(Failure::Invalid("the nil UUID is no id"));
+        return Err(Failure::invalid("the nil UUID is no id"));
     }
     Ok(Some(id))
 }
 
-/// Why a message was not acknowledged.
-enum Failure {
-    Json(serde_json::Error),
-    Invalid(&'static str),
-    MediaType,
-    TooLarge,
-    Conflict(Uuid),
-    NotStored(Uuid),
-    Unknown(Uuid),
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Json(error)
-    }
-}
-
+/// Why a message was not acknowledged, as its client is told.
 #[derive(Serialize)]
-struct FailureJson {
+struct Failure {
+    #[serde(skip)]
+    code: StatusCode,
     status: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,35 +131,21 @@ struct FailureJson {
     stored: &'static str,
 }
 
+impl Failure {
+    /// A message that is not stored.
+    fn new(code: StatusCode, why: impl ToString, uuid: Option<Uuid>) -> Self {
+        Self { code, status: "failure", message: why.to_string(), uuid, stored: "no" }
+    }
+
+    fn invalid(why: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, why, None)
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, message, uuid, stored) = match self {
-            Self::Json(error) => (StatusCode::BAD_REQUEST, error.to_string(), None, "no"),
-            Self::Invalid(why) => (StatusCode::BAD_REQUEST, why.to_owned(), None, "no"),
-            Self::MediaType => {
-                let why = "the content type must be application/json";
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, why.to_owned(), None, "no")
-            }
-            Self::TooLarge => {
-                let why = format!("the body is larger than {BODY_BYTES_MAX} bytes");
-                (StatusCode::PAYLOAD_TOO_LARGE, why, None, "no")
-            }
-            Self::Conflict(id) => {
-                let why = "this Idempotency-Key belongs to another message";
-                (StatusCode::UNPROCESSABLE_ENTITY, why.to_owned(), Some(id), "no")
-            }
-            Self::NotStored(id) => {
-                let why = "too many messages are waiting; send it again";
-                (StatusCode::SERVICE_UNAVAILABLE, why.to_owned(), Some(id), "no")
-            }
-            Self::Unknown(id) => {
-                let why = "the database went away; repeat it with this uuid as Idempotency-Key";
-                (StatusCode::GATEWAY_TIMEOUT, why.to_owned(), Some(id), "unknown")
-            }
-        };
-        let json = Json(FailureJson { status: "failure", message, uuid, stored });
-        let mut response = (status, json).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let mut response = (self.code, Json(&self)).into_response();
+        if self.code == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

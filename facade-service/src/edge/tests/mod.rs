@@ -66,6 +66,15 @@ impl Service {
             // It is not told of its end.
             "/deaf-echo" => self.upgrade(request, |io, closing| echo(io, closing, false)),
             "/flood" => self.upgrade(request, |io, _| flood(io)),
+            "/late-deaf" => {
+                self.release.notified().await;
+                self.stream(false)
+            }
+            "/untaken" => {
+                let admitted = self.limiter.try_long_lived().unwrap();
+                drop(request);
+                switch_protocols(admitted)
+            }
             other => panic!("no route for {other}"),
         }
     }
@@ -112,9 +121,13 @@ impl Service {
             let io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
             let _ = self.ended.send(protocol(io, closing).await);
         });
-        let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
-        (StatusCode::SWITCHING_PROTOCOLS, headers, Extension(admitted)).into_response()
+        switch_protocols(admitted)
     }
+}
+
+fn switch_protocols(admitted: LongLived) -> Response {
+    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers, Extension(admitted)).into_response()
 }
 
 /// Only sends.

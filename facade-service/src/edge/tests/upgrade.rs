@@ -75,3 +75,27 @@ async fn a_client_whose_offer_to_upgrade_is_refused_gets_its_response() {
     assert!(stream.rest().await.unwrap().ends_with("bye\r\n0\r\n\r\n"));
     edge.stopped().await;
 }
+
+#[tokio::test]
+async fn review_untaken_leaks() {
+    let edge = Edge::start(2).await;
+    let mut _client = edge.upgrade("/untaken").await;
+    let mut busy = edge.get("/held").await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let mut new = edge.get("/plain").await;
+    new.expect("plain").await;
+    edge.release.notify_one();
+    busy.expect("held").await;
+}
+
+#[tokio::test]
+async fn review_late_deaf() {
+    let edge = Edge::start(4).await;
+    let mut late = edge.get("/late-deaf").await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    edge.stop.cancel();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    edge.release.notify_one();
+    late.expect("begun\r\n").await;
+    edge.stopped().await;
+}

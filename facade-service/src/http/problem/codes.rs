@@ -47,7 +47,7 @@ codes! {
     BodyTooSlow = "body_too_slow", REQUEST_TIMEOUT, "The body arrives too slowly";
     /// The body ended before its announced end.
     BodyIncomplete = "body_incomplete", BAD_REQUEST, "The body broke off";
-    /// There is no room for another body that arrives in pieces.
+    /// The budget has nothing left for another body that arrives in pieces.
     TooManyBodies = "too_many_bodies", SERVICE_UNAVAILABLE, "Too many large bodies are arriving";
     /// The body or line is empty, no JSON, or other JSON than a message.
     InvalidMessage = "invalid_message", BAD_REQUEST, "The content is no message in JSON";

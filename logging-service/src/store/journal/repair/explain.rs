@@ -1,4 +1,4 @@
-//! What a plan says to the person who decides about it.
+//! What a plan says to the person that decides about it.
 
 use std::fmt;
 
