@@ -1,6 +1,6 @@
 //! The state that every handler works with.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use http::Uri;
 use oncelog::{
@@ -57,7 +57,13 @@ impl Upstreams {
         let delivery = Delivery::start(LoggingClient::new(logging.clone()), options);
         let reads = ReadUpstream {
             logging,
-            log_reads: connect(read_endpoint(settings)),
+            // The connection's window has room for every read: one that is not taken must not starve
+            // another.
+            log_reads: connect(
+                endpoint(settings.logging_url.clone())
+                    .initial_stream_window_size(READ_WINDOW_BYTES)
+                    .initial_connection_window_size(READ_WINDOW_BYTES * HTTP2_STREAMS_MAX),
+            ),
             messages: to(&settings.messages_url),
             call_timeout: settings.attempt_timeout,
             read_timeout: settings.total_timeout,
@@ -79,13 +85,6 @@ impl Upstreams {
             total_timeout: std::time::Duration::from_millis(200),
         })
     }
-}
-
-fn read_endpoint(settings: &Settings) -> Endpoint {
-    // The connection's window has room for every read: one that is not taken must not starve another.
-    endpoint(settings.logging_url.clone())
-        .initial_stream_window_size(READ_WINDOW_BYTES)
-        .initial_connection_window_size(READ_WINDOW_BYTES * HTTP2_STREAMS_MAX)
 }
 
 /// What else a facade is made of.
@@ -201,11 +200,5 @@ impl Facade {
 
     pub(crate) fn next_id(&self) -> MessageId {
         self.0.options.ids.next_id()
-    }
-}
-
-impl fmt::Debug for Facade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Facade").finish_non_exhaustive()
     }
 }

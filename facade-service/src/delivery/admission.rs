@@ -15,8 +15,8 @@
 //!
 //! An outage is not overload. While no call is answered at all, messages wait as many as the queue holds
 //! and as long as their total timeout allows, and a restart of the logging service refuses no message.
-//! The difference is whether calls are answered: [`Admission::is_outage`]. A failed attempt tells it at
-//! once, and silence after a while. The backlog of an outage is admitted after its end: the limit then
+//! The difference is whether calls are answered. A failed attempt tells it at once, and silence after a
+//! while: [`Admission::is_silent`]. The backlog of an outage is admitted after its end: the limit then
 //! shrinks with the queue, a quarter as fast as calls are sent. Clients that load the log to less than
 //! three quarters are still not refused, and a load that would keep the queue long is.
 
@@ -62,8 +62,6 @@ pub(super) struct Admission {
     sent: Amount,
     /// Since when there were attempts and no receipts.
     owed_since: Option<Instant>,
-    /// Whether one of them failed.
-    failed: bool,
 }
 
 impl Admission {
@@ -77,7 +75,6 @@ impl Admission {
             answered: Amount::default(),
             sent: Amount::default(),
             owed_since: None,
-            failed: false,
         }
     }
 
@@ -98,15 +95,10 @@ impl Admission {
         self.owed_since.get_or_insert(now);
     }
 
-    /// An attempt brought no receipts.
-    pub(super) fn failed(&mut self) {
-        self.failed = true;
-    }
-
     /// The call `sent`, which could have carried up to `call`, was answered in an attempt that `took` so
     /// long, and `waiting` is in the queue.
     pub(super) fn answered(&mut self, sent: Amount, call: Amount, took: Duration, waiting: Amount) {
-        (self.owed_since, self.failed) = (None, false);
+        self.owed_since = None;
         (self.answered, self.call) = (sent, call);
         let time = self.call_time.map_or(took, |before| (before + took) / 2);
         self.call_time = Some(time);
@@ -123,16 +115,13 @@ impl Admission {
     /// An attempt of the slow start was answered: it carried little because one before it had failed. It
     /// says that the way is open, and nothing about how long a call takes. `waiting` is in the queue.
     pub(super) fn answered_in_slow_start(&mut self, waiting: Amount) {
-        (self.owed_since, self.failed) = (None, false);
+        self.owed_since = None;
         let backlog = waiting.combine(Amount::CALL, |waiting, call| waiting + call);
         self.admitted = self.admitted.max(backlog);
     }
 
-    /// Whether no call is answered, neither fast nor slowly.
-    pub(super) fn is_outage(&self, now: Instant) -> bool {
-        if self.failed {
-            return true;
-        }
+    /// Whether receipts are owed for longer than a slow call takes.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
         let call_time = self.call_time.unwrap_or_default();
         // On a slow link a larger call takes longer: that is no outage either.
         let call_time = call_time.saturating_mul(self.sent.work_relative_to(self.answered));
@@ -218,19 +207,19 @@ mod tests {
         let start = Instant::now();
         admission.sent(FULL, start);
         admission.answered(FULL, Amount::CALL, millis(200), Amount::default());
-        assert!(!admission.is_outage(start + millis(60_000)), "nothing is owed");
+        assert!(!admission.is_silent(start + millis(60_000)), "nothing is owed");
         let start = start + millis(60_000);
         admission.sent(FULL, start);
-        assert!(!admission.is_outage(start + millis(800)));
-        assert!(admission.is_outage(start + millis(801)));
+        assert!(!admission.is_silent(start + millis(800)));
+        assert!(admission.is_silent(start + millis(801)));
         admission.sent(FULL, start + millis(15_000));
-        assert!(admission.is_outage(start + millis(15_001)), "the call before it failed");
+        assert!(admission.is_silent(start + millis(15_001)), "the call before it failed");
         admission.answered(FULL, Amount::CALL, millis(200), Amount::default());
-        assert!(!admission.is_outage(start + millis(15_001)));
+        assert!(!admission.is_silent(start + millis(15_001)));
         admission.answered(waiting(1), Amount::CALL, millis(20), Amount::default());
         admission.sent(FULL, start);
-        assert!(!admission.is_outage(start + millis(1_700)), "a larger call takes longer");
-        assert!(admission.is_outage(start + OUTAGE_DELAY_MAX + millis(1)));
+        assert!(!admission.is_silent(start + millis(1_700)), "a larger call takes longer");
+        assert!(admission.is_silent(start + OUTAGE_DELAY_MAX + millis(1)));
     }
 
     #[test]

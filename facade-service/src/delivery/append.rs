@@ -10,9 +10,10 @@ use tokio::{
 use oncelog::message::Message;
 
 use super::{
+    classify::AttemptFailure,
     entry::Entry,
-    outcome::{self, Delivered, DeliveryError},
-    queue::{AppendClass, EntryId, OpenQueue, PushError, Queue},
+    outcome::{self, Cancelled, Delivered, DeliveryError},
+    queue::{EntryId, OpenQueue, Queue},
     reply::{Answer, Reply, ReplySlots, Slot},
 };
 
@@ -29,27 +30,23 @@ pub(super) struct SingleAppend<'a> {
 impl<'a> SingleAppend<'a> {
     /// Queues `message`.
     pub(super) fn start(queue: &'a Queue, message: Message) -> Result<Self, DeliveryError> {
-        outcome::check(&message)?;
         let entry = Arc::new(Entry::new(message));
         let (sender, answer) = oneshot::channel();
-        let reply = Reply::Single(sender);
-        match queue.push(Arc::clone(&entry), AppendClass::Single, reply) {
-            Ok(id) => Ok(Self { queue, entry, id, answer, ended: false }),
-            Err(error) => Err(refusal(queue, error)),
-        }
+        let id = queue.push(Arc::clone(&entry), Reply::Single(sender))?;
+        Ok(Self { queue, entry, id, answer, ended: false })
     }
 
     /// Waits for the answer, until `deadline` at the latest.
     pub(super) async fn wait_until(mut self, deadline: Instant) -> Answer {
         let answer = timeout_at(deadline, &mut self.answer).await;
         self.ended = true;
-        let cancel = || self.queue.cancel(&self.entry, self.id);
-        match answer {
-            Ok(Ok(answer)) => answer,
+        let told = match answer {
+            Ok(Ok(answer)) => return answer,
             // The dispatcher is gone and will send nothing more.
-            Ok(Err(_)) => Err(outcome::without_dispatcher(cancel(), self.queue.last_failure())),
-            Err(_) => Err(outcome::at_the_deadline(cancel(), self.queue.last_failure())),
-        }
+            Ok(Err(_)) => outcome::without_dispatcher,
+            Err(_) => outcome::at_the_deadline,
+        };
+        Err(cancel(self.queue, &self.entry, self.id, told))
     }
 }
 
@@ -74,38 +71,21 @@ pub struct BulkAppend {
     replies: Arc<ReplySlots>,
 }
 
-#[derive(Debug)]
-enum Member {
-    Queued(Arc<Entry>, EntryId),
-    /// Not taken into the queue. No reply will come.
-    Refused(DeliveryError),
-}
+/// A message in the queue, or why it was not taken into it. Then no reply will come.
+type Member = Result<(Arc<Entry>, EntryId), DeliveryError>;
 
 impl BulkAppend {
     /// Queues `messages`, in their order.
     pub(super) fn start(queue: Arc<OpenQueue>, messages: Vec<Message>, deadline: Instant) -> Self {
         let replies = ReplySlots::open(messages.len());
-        let mut valid = Vec::with_capacity(messages.len());
-        let check = |(index, message)| {
-            // The slot of a message that is refused here is dropped.
-            let slot = replies.slot(index);
-            outcome::check(&message)?;
-            let entry = Arc::new(Entry::new(message));
-            valid.push((Arc::clone(&entry), Reply::Slot(slot)));
-            Ok(entry)
-        };
-        let checked: Vec<Result<_, DeliveryError>> =
-            messages.into_iter().enumerate().map(check).collect();
-        let mut pushed = queue.push_all(AppendClass::Bulk, valid).into_iter();
-        let mut member = |entry| match pushed.next() {
-            Some(Ok(id)) => Member::Queued(entry, id),
-            Some(Err(error)) => Member::Refused(refusal(&queue, error)),
-            None => unreachable!("each valid message was pushed"),
-        };
-        let members = checked
-            .into_iter()
-            .map(|checked| checked.map_or_else(Member::Refused, &mut member))
-            .collect();
+        let entries: Vec<_> =
+            messages.into_iter().map(|message| Arc::new(Entry::new(message))).collect();
+        let slots = (0..).map(|index| Reply::Slot(replies.slot(index)));
+        // Collected before the queue is locked.
+        let appends: Vec<_> = entries.iter().cloned().zip(slots).collect();
+        let pushed = queue.push_all(appends);
+        let member = |(entry, pushed): (_, Result<_, _>)| pushed.map(|id| (entry, id));
+        let members = entries.into_iter().zip(pushed).map(member).collect();
         Self { queue, deadline, members, replies }
     }
 
@@ -124,17 +104,14 @@ impl BulkAppend {
         };
         let members = self.members.drain(..slots.len());
         let queue = &self.queue;
-        let answer = |(slot, member)| match (slot, member) {
-            (Slot::Answered(answer), _) => answer,
-            (_, Member::Refused(error)) => Err(error),
-            (Slot::Dropped, Member::Queued(entry, id)) => {
-                let cancelled = queue.cancel(&entry, id);
-                Err(outcome::without_dispatcher(cancelled, queue.last_failure()))
-            }
-            (Slot::Open, Member::Queued(entry, id)) => {
-                let cancelled = queue.cancel(&entry, id);
-                Err(outcome::at_the_deadline(cancelled, queue.last_failure()))
-            }
+        let answer = |(slot, member): (_, Member)| {
+            let told = match slot {
+                Slot::Answered(answer) => return answer,
+                Slot::Dropped => outcome::without_dispatcher,
+                Slot::Open => outcome::at_the_deadline,
+            };
+            let (entry, id) = member?;
+            Err(cancel(queue, &entry, id, told))
         };
         Some(slots.into_iter().zip(members).map(answer).collect())
     }
@@ -142,18 +119,19 @@ impl BulkAppend {
 
 impl Drop for BulkAppend {
     fn drop(&mut self) {
-        for member in &self.members {
-            if let Member::Queued(entry, id) = member {
-                self.queue.cancel(entry, *id);
-            }
+        for (entry, id) in self.members.iter().flatten() {
+            self.queue.cancel(entry, *id);
         }
     }
 }
 
-/// The answer to a message that was not queued.
-fn refusal(queue: &Queue, error: PushError) -> DeliveryError {
-    match error {
-        PushError::Full(wait) => outcome::overloaded(wait, queue.last_failure()),
-        PushError::Closed => outcome::stopped(),
-    }
+/// Cancels an append that gets no reply. `told` makes the answer of what is known then.
+fn cancel(
+    queue: &Queue,
+    entry: &Entry,
+    id: EntryId,
+    told: fn(Cancelled, Option<AttemptFailure>) -> DeliveryError,
+) -> DeliveryError {
+    let cancelled = queue.cancel(entry, id);
+    told(cancelled, queue.last_failure())
 }

@@ -3,11 +3,10 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tonic::Status;
 use tower::{BoxError, Service, ServiceExt as _};
 
@@ -21,8 +20,9 @@ use oncelog::{
 
 use super::{
     amount::Amount,
-    classify::{AttemptFailure, Fate, Remedy},
+    classify::Fate,
     entry::{Entry, State},
+    queue::Queue,
 };
 
 /// The messages of one call with all its attempts. Clones are the same call.
@@ -51,8 +51,9 @@ pub(super) enum ContractBroken {
 }
 
 impl Call {
-    pub(super) fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {
-        Self { entries: entries.into_iter().collect(), probes: false }
+    /// A call with `entries`. If it `probes`, its first attempt is a probe already.
+    pub(super) fn new(entries: impl IntoIterator<Item = Arc<Entry>>, probes: bool) -> Self {
+        Self { entries: entries.into_iter().collect(), probes }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,28 +117,11 @@ impl Call {
     }
 }
 
-/// What happened to an attempt, which decides what may wait and how much is sent.
-#[derive(Debug)]
-pub(super) enum AttemptEvent {
-    /// It begins with this.
-    Sent(Amount, Instant),
-    /// It brought receipts after so long.
-    Answered { sent: Amount, took: Duration },
-    /// It brought none.
-    Failed(AttemptFailure, Remedy),
-}
-
 /// The innermost service of the stack: sends the messages of a call that are still waited for, once.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt<S> {
-    logging: S,
-    events: mpsc::UnboundedSender<AttemptEvent>,
-}
-
-impl<S> Attempt<S> {
-    pub(super) fn new(logging: S, events: mpsc::UnboundedSender<AttemptEvent>) -> Self {
-        Self { logging, events }
-    }
+    pub(super) logging: S,
+    pub(super) queue: Arc<Queue>,
 }
 
 impl<S> Service<Call> for Attempt<S>
@@ -157,18 +141,17 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         // A clone has to become ready by itself; this one was never asked.
-        let (logging, events) = (self.logging.clone(), self.events.clone());
+        let (logging, queue) = (self.logging.clone(), Arc::clone(&self.queue));
         Box::pin(async move {
             let live = call.begin_attempt();
             if live.is_empty() {
                 return Ok(Outcomes::new());
             }
             let (sent, began) = (call.amount(&live), Instant::now());
-            // Without the dispatcher that reads them, events are of no use.
-            let _ = events.send(AttemptEvent::Sent(sent, began));
+            queue.attempt_sent(sent, began);
             let response = logging.oneshot(call.request(&live)).await?;
             let outcomes = call.outcomes(&live, response)?;
-            let _ = events.send(AttemptEvent::Answered { sent, took: began.elapsed() });
+            queue.attempt_answered(sent, began.elapsed());
             Ok(outcomes)
         })
     }

@@ -1,8 +1,7 @@
 //! The task that sends: one call after the other, through the layers.
 
-use std::{future::poll_fn, pin::pin, sync::Arc};
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tonic::Status;
 use tower::{
     BoxError, Service, ServiceBuilder, ServiceExt as _, retry::RetryLayer, timeout::TimeoutLayer,
@@ -11,7 +10,7 @@ use tower::{
 use oncelog::wire::v1::{AppendRequest, AppendResponse};
 
 use super::{
-    call::{Attempt, AttemptEvent, Call, Outcomes},
+    call::{Attempt, Call, Outcomes},
     classify::{Remedy, classify},
     entry::State,
     options::DeliveryOptions,
@@ -29,15 +28,7 @@ where
 {
     let _abandoned_at_the_end = AbandonOnDrop(Arc::clone(&queue));
     let DeliveryOptions { attempt_timeout, total_timeout, jitter, limits: _ } = options;
-    // Bounded by the dispatcher, which takes them after each poll.
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let retry = RetryPolicy::new(
-        jitter,
-        retry_budget(),
-        attempt_timeout,
-        sender.clone(),
-        queue.cancellations(),
-    );
+    let retry = RetryPolicy::new(jitter, retry_budget(), attempt_timeout, Arc::clone(&queue));
     let mut layers = ServiceBuilder::new()
         // No call keeps the next one waiting for longer. By then all its appends have ended.
         .layer(TimeoutLayer::new(total_timeout))
@@ -46,9 +37,9 @@ where
         // One attempt, with connecting. This one is retried.
         .layer(TimeoutLayer::new(attempt_timeout))
         // Leaves out the messages whose appends are cancelled.
-        .service(Attempt::new(logging, sender));
+        .service(Attempt { logging, queue: Arc::clone(&queue) });
     while let Some(appends) = queue.next_call().await {
-        deliver(&mut layers, appends, &queue, &mut events).await;
+        deliver(&mut layers, appends, &queue).await;
     }
 }
 
@@ -57,12 +48,8 @@ where
 /// A call that is refused for its content is halved until the message that spoils it is alone, so that it
 /// cannot fail its neighbours. After a probe the other messages follow, as many at a time as the way can
 /// take.
-async fn deliver<L>(
-    layers: &mut L,
-    appends: Vec<PendingAppend>,
-    queue: &Queue,
-    events: &mut mpsc::UnboundedReceiver<AttemptEvent>,
-) where
+async fn deliver<L>(layers: &mut L, appends: Vec<PendingAppend>, queue: &Queue)
+where
     L: Service<Call, Response = Outcomes, Error = BoxError>,
 {
     let mut parts = vec![appends];
@@ -71,12 +58,8 @@ async fn deliver<L>(
         if fits < appends.len() {
             parts.push(appends.split_off(fits));
         }
-        let mut call = Call::new(appends.iter().map(|append| Arc::clone(&append.entry)));
-        if queue.probes() {
-            call.probe();
-        }
-        let result = observed(send(layers, call), queue, events).await;
-        match result {
+        let entries = appends.iter().map(|append| Arc::clone(&append.entry));
+        match (&mut *layers).oneshot(Call::new(entries, queue.probes())).await {
             Ok(outcomes) => {
                 let (answers, rest) = sort(appends, outcomes);
                 if !rest.is_empty() {
@@ -92,34 +75,15 @@ async fn deliver<L>(
                 let rest = appends.split_off(appends.len() / 2);
                 parts.extend([rest, appends]);
             }
-            Err(error) => answer_failure(appends, &error, queue),
+            Err(error) => {
+                let last_failure = queue.last_failure();
+                for PendingAppend { entry, reply, .. } in appends {
+                    let last_failure = last_failure.clone();
+                    reply.send(Err(outcome::of_failure(&*error, entry.state(), last_failure)));
+                }
+            }
         }
     }
-}
-
-async fn send<L>(layers: &mut L, call: Call) -> Result<Outcomes, BoxError>
-where
-    L: Service<Call, Response = Outcomes, Error = BoxError>,
-{
-    layers.ready().await?.call(call).await
-}
-
-/// Waits for `call`, and tells the queue what happens to its attempts. The layers run in this task, so
-/// each poll of the call ends with all that happened in it.
-async fn observed<C: Future>(
-    call: C,
-    queue: &Queue,
-    events: &mut mpsc::UnboundedReceiver<AttemptEvent>,
-) -> C::Output {
-    let mut call = pin!(call);
-    poll_fn(|cx| {
-        let polled = call.as_mut().poll(cx);
-        while let Ok(event) = events.try_recv() {
-            queue.observe(event);
-        }
-        polled
-    })
-    .await
 }
 
 fn send_all(answers: Vec<(Reply, Answer)>) {
@@ -159,14 +123,6 @@ fn sort(
         }
     }
     (answers, rest)
-}
-
-fn answer_failure(appends: Vec<PendingAppend>, error: &BoxError, queue: &Queue) {
-    let last_failure = queue.last_failure();
-    for append in appends {
-        let state = append.entry.state();
-        append.reply.send(Err(outcome::of_failure(&**error, state, last_failure.clone())));
-    }
 }
 
 /// However the task ends, by a panic or with its runtime, no append is left waiting in the queue.

@@ -13,8 +13,7 @@
 //! - `append`: the side of the caller: one append, or many ([`BulkAppend`])
 //! - [`LoggingClient`]: the way to the logging service
 //!
-//! The queue is in one of four states. Attempts change them: the layers tell the dispatcher what happens
-//! to each, and the dispatcher tells the queue.
+//! The queue is in one of four states. Attempts change them: the layers tell the queue what happens to each.
 //!
 //! ```text
 //!                  more waits than is sent in time
@@ -55,7 +54,7 @@ mod queue;
 mod reply;
 mod retry;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{sync::Arc, time::Duration};
 

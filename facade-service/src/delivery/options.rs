@@ -30,7 +30,7 @@ impl Default for DeliveryOptions {
             attempt_timeout: ATTEMPT_TIMEOUT,
             total_timeout: TOTAL_TIMEOUT,
             jitter: Jitter::default(),
-            limits: DeliveryLimits::default(),
+            limits: DeliveryLimits::DEFAULT,
         }
     }
 }
@@ -78,12 +78,6 @@ impl DeliveryLimits {
             return Err(InvalidDeliveryLimits::QueueBytes);
         }
         Ok(())
-    }
-}
-
-impl Default for DeliveryLimits {
-    fn default() -> Self {
-        Self::DEFAULT
     }
 }
 

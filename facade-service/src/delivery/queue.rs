@@ -14,11 +14,10 @@ use super::{
     admission::Admission,
     amount::Amount,
     batch_size::BatchSize,
-    call::AttemptEvent,
     classify::{AttemptFailure, Remedy},
     entry::Entry,
     options::DeliveryOptions,
-    outcome::Cancelled,
+    outcome::{self, Cancelled, DeliveryError},
     reply::Reply,
 };
 
@@ -34,7 +33,6 @@ const COALESCED: Amount = Amount { messages: COALESCED_MESSAGES_MAX, body_bytes:
 #[derive(Debug)]
 pub(super) struct PendingAppend {
     id: EntryId,
-    class: AppendClass,
     pub(super) entry: Arc<Entry>,
     pub(super) reply: Reply,
 }
@@ -49,31 +47,13 @@ impl PendingAppend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct EntryId(u64);
 
-/// How an append is admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AppendClass {
-    /// Refused rather than kept waiting for long.
-    Single,
-    /// One of many of a caller that bounds what it has under way by itself.
-    Bulk,
-}
-
-/// Why an append was not queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PushError {
-    /// The queue is at one of its limits. What it holds is sent in about this time.
-    Full(Duration),
-    /// The dispatcher has ended, or will when the queue is empty.
-    Closed,
-}
-
 /// A bounded queue with many producers and one consumer, the dispatcher, which takes a call at a time.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<QueueState>,
     arrived: Notify,
     /// Notified whenever an append is cancelled whose message is in the call under way.
-    cancelled: Arc<Notify>,
+    cancelled: Notify,
 }
 
 #[derive(Debug)]
@@ -81,7 +61,7 @@ struct QueueState {
     /// In the order of their ids.
     pending: VecDeque<PendingAppend>,
     all: Amount,
-    /// Of them, those that admission control is for.
+    /// Of them, single appends: those that admission control is for.
     singles: Amount,
     admission: Admission,
     batch_size: BatchSize,
@@ -107,28 +87,22 @@ impl Queue {
             last_call_messages: 0,
             closed: false,
         };
-        Self { state: Mutex::new(state), arrived: Notify::new(), cancelled: Arc::default() }
+        Self { state: Mutex::new(state), arrived: Notify::new(), cancelled: Notify::new() }
     }
 
-    /// Adds an append at the end.
-    pub(super) fn push(
-        &self,
-        entry: Arc<Entry>,
-        class: AppendClass,
-        reply: Reply,
-    ) -> Result<EntryId, PushError> {
-        self.arrive(|state| state.push(entry, class, reply))
+    /// Adds an append at the end, unless a call cannot carry its message, the queue has no room for it,
+    /// or the queue is closed.
+    pub(super) fn push(&self, entry: Arc<Entry>, reply: Reply) -> Result<EntryId, DeliveryError> {
+        self.arrive(|state| state.push(entry, reply))
     }
 
     /// Adds appends at the end, in their order, each as [`Queue::push`] does.
     pub(super) fn push_all(
         &self,
-        class: AppendClass,
         appends: impl IntoIterator<Item = (Arc<Entry>, Reply)>,
-    ) -> Vec<Result<EntryId, PushError>> {
+    ) -> Vec<Result<EntryId, DeliveryError>> {
         self.arrive(|state| {
-            let push = |(entry, reply)| state.push(entry, class, reply);
-            appends.into_iter().map(push).collect()
+            appends.into_iter().map(|(entry, reply)| state.push(entry, reply)).collect()
         })
     }
 
@@ -156,9 +130,9 @@ impl Queue {
         Cancelled::InCall(state)
     }
 
-    /// Notified whenever an append is cancelled whose message is in the call under way.
-    pub(super) fn cancellations(&self) -> Arc<Notify> {
-        Arc::clone(&self.cancelled)
+    /// Returns when another append is cancelled whose message is in the call under way.
+    pub(super) async fn cancelled(&self) {
+        self.cancelled.notified().await;
     }
 
     /// Why the last attempt failed, if none has succeeded since.
@@ -166,9 +140,33 @@ impl Queue {
         self.lock().last_failure.clone()
     }
 
-    /// Takes note of what happened to an attempt.
-    pub(super) fn observe(&self, event: AttemptEvent) {
-        self.lock().observe(event);
+    /// An attempt begins, with `sent`.
+    pub(super) fn attempt_sent(&self, sent: Amount, now: Instant) {
+        self.lock().admission.sent(sent, now);
+    }
+
+    /// An attempt with `sent` brought receipts after `took`.
+    pub(super) fn attempt_answered(&self, sent: Amount, took: Duration) {
+        let state = &mut *self.lock();
+        state.last_failure = None;
+        if state.batch_size.answered(sent, took) {
+            // It carried less than there could have been.
+            state.admission.answered_in_slow_start(state.singles);
+        } else {
+            let call = state.batch_size.largest_call();
+            state.admission.answered(sent, call, took, state.singles);
+        }
+    }
+
+    /// An attempt brought no receipts.
+    pub(super) fn attempt_failed(&self, failure: AttemptFailure, remedy: Remedy) {
+        let mut state = self.lock();
+        state.last_failure = Some(failure);
+        match remedy {
+            Remedy::Retry => state.batch_size.failed(),
+            // The way is open: the log refuses what was sent.
+            Remedy::Split | Remedy::GiveUp => {}
+        }
     }
 
     /// Whether the next attempt is a probe, one message, because the last attempt brought no receipts.
@@ -249,49 +247,50 @@ impl Queue {
 }
 
 impl QueueState {
-    fn push(
-        &mut self,
-        entry: Arc<Entry>,
-        class: AppendClass,
-        reply: Reply,
-    ) -> Result<EntryId, PushError> {
+    fn push(&mut self, entry: Arc<Entry>, reply: Reply) -> Result<EntryId, DeliveryError> {
+        outcome::check(&entry.message)?;
         if self.closed {
-            return Err(PushError::Closed);
+            return Err(outcome::stopped());
         }
-        if !self.admits(class, entry.message.body.len()) {
-            return Err(PushError::Full(self.admission.expected_wait(self.all)));
+        let body_bytes = entry.message.body.len();
+        if !self.admits(&reply, body_bytes) {
+            let wait = self.admission.expected_wait(self.all);
+            return Err(outcome::overloaded(wait, self.last_failure.clone()));
         }
         let id = self.next_id;
         self.next_id = EntryId(id.0 + 1);
-        self.count(class, |amount| amount.add(entry.message.body.len()));
-        self.pending.push_back(PendingAppend { id, class, entry, reply });
+        self.count(&reply, |amount| amount.add(body_bytes));
+        self.pending.push_back(PendingAppend { id, entry, reply });
         Ok(id)
     }
 
-    fn admits(&self, class: AppendClass, body_bytes: usize) -> bool {
+    fn admits(&self, reply: &Reply, body_bytes: usize) -> bool {
         self.admission.queue_has_room(self.all, body_bytes)
-            && match class {
-                AppendClass::Bulk => true,
-                AppendClass::Single => {
+            && match reply {
+                // The caller of a bulk append bounds what it has under way by itself.
+                Reply::Slot(_) => true,
+                Reply::Single(_) => {
                     self.admission.admits(self.singles, body_bytes)
+                        // In an outage, waiting may help.
+                        || self.batch_size.probes()
                         // The clock is read only for appends that would be refused.
-                        || self.admission.is_outage(Instant::now())
+                        || self.admission.is_silent(Instant::now())
                 }
             }
     }
 
-    fn count(&mut self, class: AppendClass, change: impl Fn(&mut Amount)) {
+    fn count(&mut self, reply: &Reply, change: impl Fn(&mut Amount)) {
         change(&mut self.all);
-        match class {
-            AppendClass::Single => change(&mut self.singles),
-            AppendClass::Bulk => {}
+        match reply {
+            Reply::Single(_) => change(&mut self.singles),
+            Reply::Slot(_) => {}
         }
     }
 
     fn remove(&mut self, id: EntryId) -> Option<PendingAppend> {
         let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
         let removed = self.pending.remove(index)?;
-        self.count(removed.class, |amount| amount.remove(removed.body_bytes()));
+        self.count(&removed.reply, |amount| amount.remove(removed.body_bytes()));
         Some(removed)
     }
 
@@ -300,36 +299,9 @@ impl QueueState {
         self.last_call_messages = count;
         let call: Vec<PendingAppend> = self.pending.drain(..count).collect();
         for pending in &call {
-            self.count(pending.class, |amount| amount.remove(pending.body_bytes()));
+            self.count(&pending.reply, |amount| amount.remove(pending.body_bytes()));
         }
         call
-    }
-
-    fn observe(&mut self, event: AttemptEvent) {
-        match event {
-            AttemptEvent::Sent(sent, now) => self.admission.sent(sent, now),
-            AttemptEvent::Answered { sent, took } => {
-                self.last_failure = None;
-                if self.batch_size.answered(sent, took) {
-                    // It carried less than there could have been.
-                    self.admission.answered_in_slow_start(self.singles);
-                } else {
-                    let call = self.batch_size.largest_call();
-                    self.admission.answered(sent, call, took, self.singles);
-                }
-            }
-            AttemptEvent::Failed(failure, remedy) => {
-                self.last_failure = Some(failure);
-                match remedy {
-                    Remedy::Retry => {
-                        self.batch_size.failed();
-                        self.admission.failed();
-                    }
-                    // The way is open: the log refuses what was sent.
-                    Remedy::Split | Remedy::GiveUp => {}
-                }
-            }
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! This is the only file that knows the `backoff` crate. The crate is unmaintained
 //! (RUSTSEC-2025-0012) and stays because it does one small thing here, computing the ceilings, which
-//! the tests below pin down: replacing it means rewriting [`BackoffSchedule`] and nothing else. Its own
+//! the tests below pin down: replacing it means rewriting [`backoff_schedule`] and nothing else. Its own
 //! randomization is off, since it draws from a source that cannot be seeded.
 
 use std::{
@@ -15,7 +15,6 @@ use backoff::{
     ExponentialBackoffBuilder, SystemClock, backoff::Backoff as _, exponential::ExponentialBackoff,
 };
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, mpsc};
 use tower::{
     BoxError,
     retry::{
@@ -25,8 +24,9 @@ use tower::{
 };
 
 use super::{
-    call::{AttemptEvent, Call, Outcomes},
+    call::{Call, Outcomes},
     classify::{AttemptFailure, Remedy, Verdict, classify},
+    queue::Queue,
 };
 
 /// Ceiling of the delay before the first retry; the delay itself is a random part of it.
@@ -52,13 +52,11 @@ const RETRY_BUDGET_WINDOW: Duration = Duration::from_secs(10);
 pub(super) struct RetryPolicy {
     /// Number of the attempt under way.
     attempt: u32,
-    schedule: BackoffSchedule,
+    schedule: ExponentialBackoff<SystemClock>,
     jitter: Jitter,
     budget: Arc<TpsBudget>,
     attempt_timeout: Duration,
-    events: mpsc::UnboundedSender<AttemptEvent>,
-    /// Notified when an append of the call is cancelled.
-    cancelled: Arc<Notify>,
+    queue: Arc<Queue>,
 }
 
 /// The last attempt failed in a way that a retry could mend, but too many calls do.
@@ -77,11 +75,10 @@ impl RetryPolicy {
         jitter: Jitter,
         budget: TpsBudget,
         attempt_timeout: Duration,
-        events: mpsc::UnboundedSender<AttemptEvent>,
-        cancelled: Arc<Notify>,
+        queue: Arc<Queue>,
     ) -> Self {
-        let (schedule, budget) = (BackoffSchedule::new(), Arc::new(budget));
-        Self { attempt: 1, schedule, jitter, budget, attempt_timeout, events, cancelled }
+        let (schedule, budget) = (backoff_schedule(), Arc::new(budget));
+        Self { attempt: 1, schedule, jitter, budget, attempt_timeout, queue }
     }
 
     fn succeeded(&self, outcomes: &Outcomes) {
@@ -103,8 +100,7 @@ impl RetryPolicy {
         // What is left in its place is the error of a call whose retries are spent.
         let failure =
             AttemptFailure::new(mem::replace(error, BudgetSpent.into()), self.attempt_timeout);
-        // Without the dispatcher that reads them, events are of no use.
-        let _ = self.events.send(AttemptEvent::Failed(failure.clone(), remedy));
+        self.queue.attempt_failed(failure.clone(), remedy);
         let repeatable = match remedy {
             Remedy::Retry => !call.is_cancelled(),
             Remedy::Split | Remedy::GiveUp => false,
@@ -117,7 +113,7 @@ impl RetryPolicy {
             tracing::warn!(attempt = self.attempt, error = %failure, "not retrying: {BudgetSpent}");
             return None;
         }
-        let delay = self.jitter.delay(self.schedule.next());
+        let delay = self.jitter.delay(self.schedule.next_backoff().unwrap_or(BACKOFF_MAX));
         self.attempt += 1;
         tracing::warn!(
             attempt = self.attempt,
@@ -146,7 +142,7 @@ impl Policy<Call, Outcomes, BoxError> for RetryPolicy {
             }
             Err(error) => {
                 let delay = self.failed(call, error)?;
-                Some(Box::pin(wait(delay, call.clone(), Arc::clone(&self.cancelled))))
+                Some(Box::pin(wait(delay, call.clone(), Arc::clone(&self.queue))))
             }
         }
     }
@@ -158,41 +154,25 @@ impl Policy<Call, Outcomes, BoxError> for RetryPolicy {
 
 /// Waits for `delay`, or until all appends of the call are cancelled: the next call should not wait in
 /// its place.
-async fn wait(delay: Duration, call: Call, cancelled: Arc<Notify>) {
+async fn wait(delay: Duration, call: Call, queue: Arc<Queue>) {
     let abandoned = async {
         while !call.is_cancelled() {
-            cancelled.notified().await;
+            queue.cancelled().await;
         }
     };
-    tokio::select! {
-        // A fixed order, so that a simulation repeats itself.
-        biased;
-        () = tokio::time::sleep(delay) => {}
-        () = abandoned => {}
-    }
+    let _ = tokio::time::timeout(delay, abandoned).await;
 }
 
 /// The backoff schedule of one call: the ceilings of its delays, lowest first.
-#[derive(Debug, Clone)]
-pub(super) struct BackoffSchedule(ExponentialBackoff<SystemClock>);
-
-impl BackoffSchedule {
-    pub(super) fn new() -> Self {
-        let schedule = ExponentialBackoffBuilder::new()
-            .with_initial_interval(BACKOFF_INITIAL)
-            .with_multiplier(BACKOFF_MULTIPLIER)
-            .with_max_interval(BACKOFF_MAX)
-            .with_randomization_factor(0.0)
-            // The total timeout ends a call. A second clock in here would not stop in tests.
-            .with_max_elapsed_time(None)
-            .build();
-        Self(schedule)
-    }
-
-    /// The ceiling of the next delay.
-    pub(super) fn next(&mut self) -> Duration {
-        self.0.next_backoff().unwrap_or(BACKOFF_MAX)
-    }
+fn backoff_schedule() -> ExponentialBackoff<SystemClock> {
+    ExponentialBackoffBuilder::new()
+        .with_initial_interval(BACKOFF_INITIAL)
+        .with_multiplier(BACKOFF_MULTIPLIER)
+        .with_max_interval(BACKOFF_MAX)
+        .with_randomization_factor(0.0)
+        // The total timeout ends a call. A second clock in here would not stop in tests.
+        .with_max_elapsed_time(None)
+        .build()
 }
 
 /// A random source for delays. Clones share its state, so concurrent calls never draw the same
@@ -228,8 +208,9 @@ mod tests {
 
     #[test]
     fn ceilings_double_from_50_ms_and_stop_at_2_s() {
-        let mut schedule = BackoffSchedule::new();
-        let seen: Vec<u128> = (0..9).map(|_| schedule.next().as_millis()).collect();
+        let mut schedule = backoff_schedule();
+        let mut next = || schedule.next_backoff().unwrap().as_millis();
+        let seen: Vec<u128> = (0..9).map(|_| next()).collect();
         assert_eq!(seen, [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]);
     }
 

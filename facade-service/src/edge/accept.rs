@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oncelog::net::{ConnectionIo, ConnectionLimiter, ConnectionSlot, Listener, accept};
+use oncelog::net::{ConnectionIo, ConnectionLimiter, Listener, accept};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -23,13 +23,18 @@ pub(crate) async fn run<L: Listener>(
 ) {
     let connections = TaskTracker::new();
     let shutdown = Shutdown { stop: stop.clone(), abort: CancellationToken::new() };
-    let accepting = accept_all(listener, &limiter, |opening, slot| {
-        let activity = Arc::new(Activity::new(slot));
-        let guard = Http1Guard::new(Arc::clone(&activity), &limits, L::reset);
-        let io = ConnectionIo::new(opening, guard);
-        let (stack, shutdown) = (stack.clone(), shutdown.clone());
-        connections.spawn(connection::serve(io, activity, stack, &limits, shutdown));
-    });
+    let accepting = async {
+        // Closed with this future.
+        let listener = listener;
+        loop {
+            let (opening, slot) = accept(&listener, &limiter).await;
+            let activity = Arc::new(Activity::new(slot));
+            let guard = Http1Guard::new(Arc::clone(&activity), &limits, L::reset);
+            let io = ConnectionIo::new(opening, guard);
+            let (stack, shutdown) = (stack.clone(), shutdown.clone());
+            connections.spawn(connection::serve(io, activity, stack, &limits, shutdown));
+        }
+    };
     let _ = stop.run_until_cancelled(accepting).await;
     limiter.close();
     connections.close();
@@ -41,17 +46,5 @@ pub(crate) async fn run<L: Listener>(
         );
         shutdown.abort.cancel();
         connections.wait().await;
-    }
-}
-
-/// Never ends. The listener is closed when the future is dropped.
-async fn accept_all<L: Listener>(
-    listener: L,
-    limiter: &ConnectionLimiter,
-    spawn: impl Fn(L::Opening, ConnectionSlot),
-) {
-    loop {
-        let (opening, slot) = accept(&listener, limiter).await;
-        spawn(opening, slot);
     }
 }

@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// The requests and responses of one connection, one after the other.
 pub(super) struct Activity {
-    slot: ConnectionSlot,
+    pub(super) slot: ConnectionSlot,
     /// Whether the next thing to come is a request head.
     awaits_head: AtomicBool,
     /// Whether the client does not take what is sent. It is told by the connection's own timer.
@@ -39,7 +39,7 @@ pub(super) struct Activity {
     offered: Mutex<Option<OnUpgrade>>,
     long_lived: Mutex<Option<LongLived>>,
     /// Sent once the IO is dropped.
-    io_dropped: CloseSignal,
+    pub(super) io_dropped: CloseSignal,
     late: CloseSignal,
     /// Sent when the IO of an upgraded connection is to fail. Reads and writes may be in two tasks.
     reads_aborted: CloseSignal,
@@ -62,10 +62,6 @@ impl Activity {
             reads_aborted: CloseSignal::default(),
             writes_aborted: CloseSignal::default(),
         }
-    }
-
-    pub(super) fn slot(&self) -> &ConnectionSlot {
-        &self.slot
     }
 
     /// A head is complete. `is_whole` if no body follows.
@@ -144,11 +140,6 @@ impl Activity {
     /// Whether another task has the IO, or will have it soon.
     pub(super) fn is_upgraded(&self) -> bool {
         self.is_upgraded.load(Ordering::Relaxed)
-    }
-
-    /// Sent once the IO is dropped.
-    pub(super) fn io_dropped(&self) -> &CloseSignal {
-        &self.io_dropped
     }
 
     /// Makes the IO of an upgraded connection fail.

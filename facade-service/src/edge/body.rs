@@ -55,7 +55,7 @@ impl hyper::body::Body for RequestBody {
             self.tell(Activity::request_received);
         } else if let Some(Ok(frame)) = &frame {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
-            self.tell(|activity| activity.slot().received(bytes));
+            self.tell(|activity| activity.slot.received(bytes));
         }
         Poll::Ready(frame)
     }

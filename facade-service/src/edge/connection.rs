@@ -69,13 +69,13 @@ where
                     connection.as_mut().graceful_shutdown();
                     connection.now_or_never()
                 }
-                () = activity.slot().close_signal().sent() => {
+                () = activity.slot.close_signal().sent() => {
                     let is_long_lived = activity.close_long_lived();
                     connection.as_mut().graceful_shutdown();
                     if is_long_lived {
                         let ending = shutdown.abort.run_until_cancelled(connection);
                         timeout(LONG_LIVED_CLOSE_TIMEOUT, ending).await.ok().flatten()
-                    } else if shutdown.stop.is_cancelled() || activity.slot().is_busy() {
+                    } else if shutdown.stop.is_cancelled() || activity.slot.is_busy() {
                         // Or it got a request after it was chosen.
                         tokio::select! {
                             biased;
@@ -106,11 +106,11 @@ where
 async fn upgraded(activity: &Activity, shutdown: &Shutdown) {
     tokio::select! {
         biased;
-        () = activity.io_dropped().sent() => return,
-        () = activity.slot().close_signal().sent() => {}
+        () = activity.io_dropped.sent() => return,
+        () = activity.slot.close_signal().sent() => {}
     }
     activity.close_long_lived();
-    let dropped = shutdown.abort.run_until_cancelled(activity.io_dropped().sent());
+    let dropped = shutdown.abort.run_until_cancelled(activity.io_dropped.sent());
     let _ = timeout(LONG_LIVED_CLOSE_TIMEOUT, dropped).await;
     activity.abort_io();
 }
@@ -126,7 +126,7 @@ async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
         }
     };
     let hurried = async {
-        activity.slot().close_signal().sent().await;
+        activity.slot.close_signal().sent().await;
         if shutdown.stop.is_cancelled() {
             shutdown.abort.cancelled().await;
         }

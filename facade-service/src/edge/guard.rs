@@ -92,6 +92,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
         if self.lingering.is_none() {
             (self.reset)(io);
         }
-        self.activity.io_dropped().send();
+        self.activity.io_dropped.send();
     }
 }

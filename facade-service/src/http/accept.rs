@@ -4,7 +4,7 @@ use http::{HeaderMap, header::ACCEPT};
 
 use super::media_type::{JSON, NDJSON};
 
-/// A form the log is shown in. The first one is for clients that name none.
+/// A form the log is shown in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
@@ -12,7 +12,12 @@ pub(crate) enum Format {
     Text,
 }
 
-const FORMATS: [Format; 3] = [Format::Json, Format::Ndjson, Format::Text];
+/// Each form and its media type. The first one is for clients that name none.
+const FORMATS: [(Format, &str, &str); 3] = [
+    (Format::Json, "application", "json"),
+    (Format::Ndjson, "application", "x-ndjson"),
+    (Format::Text, "text", "plain"),
+];
 
 /// The client takes none of the forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,22 +34,14 @@ impl Format {
         }
     }
 
-    fn media_type(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Json => ("application", "json"),
-            Self::Ndjson => ("application", "x-ndjson"),
-            Self::Text => ("text", "plain"),
-        }
-    }
-
     /// The form that `Accept` likes best; of two it likes the same, the earlier one.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, NotAcceptable> {
         if !headers.contains_key(ACCEPT) {
             return Ok(Self::Json);
         }
         let mut best = None;
-        for format in FORMATS {
-            let quality = quality(headers, format.media_type());
+        for (format, kind, subtype) in FORMATS {
+            let quality = quality(headers, kind, subtype);
             if quality > best.map_or(0, |(quality, _)| quality) {
                 best = Some((quality, format));
             }
@@ -54,7 +51,7 @@ impl Format {
 }
 
 /// How much `Accept` likes a media type, in thousandths. The most specific range decides (RFC 9110).
-fn quality(headers: &HeaderMap, (kind, subtype): (&str, &str)) -> u16 {
+fn quality(headers: &HeaderMap, kind: &str, subtype: &str) -> u16 {
     let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut decided = (0, 0);
     for range in ranges.flat_map(|value| value.split(',')) {

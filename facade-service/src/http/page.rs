@@ -33,18 +33,15 @@ impl Page {
         let mut page = Self::default();
         for parameter in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            match name {
-                "after" => {
-                    let after =
-                        number(value).ok_or_else(|| InvalidPage::After(value.to_owned()))?;
-                    set(&mut page.after, after, "after")?;
-                }
-                "limit" => {
-                    let limit = number(value).filter(|limit| *limit > 0);
-                    let limit = limit.ok_or_else(|| InvalidPage::Limit(value.to_owned()))?;
-                    set(&mut page.limit, limit, "limit")?;
-                }
+            let (known, field, min, invalid): (_, _, _, fn(String) -> InvalidPage) = match name {
+                "after" => ("after", &mut page.after, 0, InvalidPage::After),
+                "limit" => ("limit", &mut page.limit, 1, InvalidPage::Limit),
                 unknown => return Err(InvalidPage::Unknown(unknown.to_owned())),
+            };
+            let number = number(value).filter(|number| *number >= min);
+            let number = number.ok_or_else(|| invalid(value.to_owned()))?;
+            if field.replace(number).is_some() {
+                return Err(InvalidPage::Twice(known));
             }
         }
         Ok(page)
@@ -54,13 +51,6 @@ impl Page {
 // u64::from_str takes a leading plus, which in a query means a space.
 fn number(value: &str) -> Option<u64> {
     if value.starts_with('+') { None } else { value.parse().ok() }
-}
-
-fn set(field: &mut Option<u64>, value: u64, name: &'static str) -> Result<(), InvalidPage> {
-    match field.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(InvalidPage::Twice(name)),
-    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,12 @@
 //! Reading the log and the text of the messages service.
 
 mod encode;
-mod time;
 mod upstream;
 
 use std::{error::Error as _, time::Duration};
 
 use oncelog::wire::InvalidReceipt;
 use tonic::Status;
-
-use self::time::rfc3339;
 
 pub(crate) use self::encode::{ENCODED_AT_ONCE_MAX, Encoder, RecordJson};
 pub use self::upstream::ReadUpstream;
@@ -45,13 +42,11 @@ fn describe(status: &Status) -> String {
         "" => status.code().description().to_owned(),
         message => message.to_owned(),
     };
-    let mut source = status.source();
-    while let Some(error) = source {
+    for error in std::iter::successors(status.source(), |&error| error.source()) {
         let detail = error.to_string();
         if !words.contains(&detail) {
             words = format!("{words}: {detail}");
         }
-        source = error.source();
     }
     words
 }

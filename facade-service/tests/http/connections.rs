@@ -11,15 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use facade_service::{Facade, Listener, Options, Upstreams, serve, settings::Settings};
+use facade_service::Listener;
 use oncelog::message::{IdSource, MessageId, RandomIds};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
-use crate::support::{Plan, World, client::Client, logging::Appends, until, within};
+use crate::support::{
+    HELLO, POST, Plan, STREAMED, UPLOAD, World, client::Client, logging::Appends, until, within,
+};
 
 const SHORT: Duration = Duration::from_millis(200);
-const HELLO: &str = r#"{"msg":"hello"}"#;
 
 /// A facade whose limit of a head is short.
 async fn hasty() -> World {
@@ -58,8 +58,7 @@ async fn a_head_that_comes_slowly_is_given_up() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_its_last_answer() {
     let world = hasty().await;
-    let mut client = world.connect().await;
-    client.request("GET /healthz", b"").await;
+    let mut client = world.send("GET /healthz", "").await;
     assert_eq!(client.response().await.status, 200);
     assert_eq!(assert_closed_in_time(client).await, b"");
 }
@@ -80,8 +79,7 @@ async fn the_limit_of_a_head_does_not_cut_a_long_answer() {
 #[tokio::test]
 async fn a_body_that_pauses_is_refused_and_not_stored() {
     let world = Plan::limits(|limits| limits.body_read = SHORT).start().await;
-    let mut client = world.connect().await;
-    client.head("POST /facade\ncontent-type: application/json\ncontent-length: 15").await;
+    let mut client = world.begin_post("content-length: 15").await;
     client.send("{\"msg\":").await;
     client.response().await.failure(408, Some("no"));
     assert_closed_in_time(client).await;
@@ -91,8 +89,7 @@ async fn a_body_that_pauses_is_refused_and_not_stored() {
 #[tokio::test]
 async fn a_body_that_trickles_is_refused_and_not_stored() {
     let world = Plan::limits(|limits| limits.body_whole = SHORT).start().await;
-    let mut client = world.connect().await;
-    client.head("POST /facade\ncontent-type: application/json\ncontent-length: 1000").await;
+    let mut client = world.begin_post("content-length: 1000").await;
     let trickle = async {
         while client.stream.try_write(b" ").is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -108,8 +105,7 @@ async fn a_body_that_trickles_is_refused_and_not_stored() {
 async fn a_body_that_breaks_off_stores_nothing() {
     let world = World::start().await;
     for framing in ["content-length: 100", "transfer-encoding: chunked"] {
-        let mut client = world.connect().await;
-        client.head(&format!("POST /facade\ncontent-type: application/json\n{framing}")).await;
+        let mut client = world.begin_post(framing).await;
         client.send("f\r\n{\"msg\":\"hello\"}").await;
     }
     assert_eq!(world.post("", HELLO).await.status, 200);
@@ -184,8 +180,7 @@ async fn a_client_that_leaves_in_mid_post_harms_no_other_client() {
     let world = World::start().await;
     world.logging.on_append(Appends::Stall);
     for _ in 0..20 {
-        let mut client = world.connect().await;
-        client.request("POST /facade\ncontent-type: application/json", HELLO.as_bytes()).await;
+        world.send(POST, HELLO).await;
     }
     world.logging.on_append(Appends::Store);
     assert_eq!(world.post("", HELLO).await.status, 200);
@@ -193,8 +188,7 @@ async fn a_client_that_leaves_in_mid_post_harms_no_other_client() {
 
 /// A connection that has been answered once.
 async fn answered(world: &World) -> Client {
-    let mut client = world.connect().await;
-    client.request("GET /healthz", b"").await;
+    let mut client = world.send("GET /healthz", "").await;
     assert_eq!(client.response().await.status, 200);
     client
 }
@@ -208,7 +202,7 @@ async fn the_longest_idle_connection_is_closed_for_a_new_client() {
     // No other client needs a slot: all three keep theirs.
     tokio::time::timeout(SHORT, first.closed()).await.unwrap_err();
     for client in [&mut first, &mut second, &mut third] {
-        client.request("GET /healthz", b"").await;
+        client.request("GET /healthz", "").await;
         assert_eq!(client.response().await.status, 200);
     }
     let _fourth = answered(&world).await;
@@ -224,10 +218,8 @@ async fn unfinished_requests_do_not_keep_new_clients_out() {
     for _ in 0..10 {
         let mut head = world.connect().await;
         head.send("POST /facade HTTP/1.1\r\nx-slow: ").await;
-        let mut body = world.connect().await;
-        body.head("POST /facade\ncontent-type: application/json\ncontent-length: 15").await;
-        let mut upload = world.connect().await;
-        upload.head("POST /facade/batch\ncontent-type: application/x-ndjson").await;
+        let body = world.begin_post("content-length: 15").await;
+        let upload = world.begin(UPLOAD).await;
         slow.extend([head, body, upload]);
     }
     assert_eq!(world.post("", HELLO).await.status, 200);
@@ -238,14 +230,8 @@ async fn unfinished_requests_do_not_keep_new_clients_out() {
 async fn a_connection_with_a_request_under_way_is_not_evicted() {
     let world = Plan::limits(|limits| limits.connections = 2).start().await;
     world.logging.on_append(Appends::Stall);
-    let mut busy = Vec::new();
-    for _ in 0..2 {
-        let mut client = world.connect().await;
-        client.request("POST /facade\ncontent-type: application/json", HELLO.as_bytes()).await;
-        busy.push(client);
-    }
-    let mut third = world.connect().await;
-    third.request("GET /healthz", b"").await;
+    let busy = [world.send(POST, HELLO).await, world.send(POST, HELLO).await];
+    let mut third = world.send("GET /healthz", "").await;
     tokio::time::timeout(SHORT, third.try_response()).await.unwrap_err();
     world.logging.on_append(Appends::Store);
     for mut client in busy {
@@ -261,8 +247,7 @@ async fn clients_that_left_their_uploads_keep_no_slots() {
     // More lines than may be under way: what comes after them is not read for now.
     let lines = "{\"msg\":\"a\"}\n".repeat(3_000);
     for _ in 0..2 {
-        let mut client = world.connect().await;
-        client.head("POST /facade/batch\ncontent-type: application/x-ndjson\ntransfer-encoding: chunked").await;
+        let mut client = world.begin(STREAMED).await;
         client.chunk(&lines).await;
         assert_eq!(client.response_head().await.unwrap().status, 200);
     }
@@ -285,7 +270,7 @@ async fn a_panic_ends_one_request_and_no_other() {
     let world = world.start().await;
     let mut client = world.connect().await;
     for status in [500, 200] {
-        client.request("POST /facade\ncontent-type: application/json", HELLO.as_bytes()).await;
+        client.request(POST, HELLO).await;
         let response = client.response().await;
         assert_eq!(response.status, status, "{}", response.text());
         if status == 500 {
@@ -325,22 +310,9 @@ impl Listener for Failing {
 #[tokio::test]
 async fn errors_of_accept_do_not_end_the_service() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let settings = Settings {
-        listen: addr,
-        logging_url: "http://127.0.0.1:1".parse().unwrap(),
-        messages_url: "http://127.0.0.1:1".parse().unwrap(),
-        attempt_timeout: SHORT,
-        total_timeout: SHORT * 2,
-    };
-    let stop = CancellationToken::new();
-    let options = Options::new(Arc::new(RandomIds));
-    let facade = Facade::new(Upstreams::connect(&settings), options, stop.clone());
     let failing = Failing { listener, failures: AtomicUsize::new(0) };
-    let serving = tokio::spawn(serve(failing, facade));
-    let mut client = Client::connect(addr).await;
-    client.request("GET /healthz", b"").await;
-    assert_eq!(client.response().await.status, 200);
-    stop.cancel();
-    within(serving).await.unwrap().unwrap();
+    let world = Plan::default().start_on(failing).await;
+    assert_eq!(world.get("/healthz", "").await.status, 200);
+    world.stop.cancel();
+    world.stopped().await;
 }

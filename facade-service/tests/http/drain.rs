@@ -5,24 +5,19 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    Plan, WAIT_MAX, World,
+    HELLO, POST, Plan, WAIT_MAX, World,
     logging::{Appends, Reads},
     until, within,
 };
 
-const POST: &str = "POST /facade\ncontent-type: application/json";
-const HELLO: &[u8] = br#"{"msg":"hello"}"#;
-
 #[tokio::test]
 async fn a_stop_closes_idle_connections_and_finishes_requests() {
     let world = World::start().await;
-    let mut idle = world.connect().await;
-    idle.request("GET /healthz", b"").await;
+    let mut idle = world.send("GET /healthz", "").await;
     assert_eq!(idle.response().await.status, 200);
     let mut silent = world.connect().await;
     world.logging.on_append(Appends::Stall);
-    let mut busy = world.connect().await;
-    busy.request(POST, HELLO).await;
+    let mut busy = world.send(POST, HELLO).await;
     // Connections are accepted in order, so the stop meets all three.
     until("the message is under way", async || world.logging.waiting() == 1).await;
 
@@ -41,12 +36,9 @@ async fn a_stop_closes_idle_connections_and_finishes_requests() {
 #[tokio::test]
 async fn a_response_that_does_not_finish_is_closed_by_force() {
     let world = Plan::limits(|limits| limits.drain = Duration::from_millis(200)).start().await;
-    for _ in 0..100 {
-        world.logging.store("facade", b"some text");
-    }
+    world.logging.store_many(100, b"some text");
     world.logging.on_read(Reads::Stall(1));
-    let mut reader = world.connect().await;
-    reader.request("GET /facade", b"").await;
+    let mut reader = world.send("GET /facade", "").await;
     assert_eq!(within(reader.response_head()).await.unwrap().status, 200);
     let mut slow = world.connect().await;
     slow.send("GET /heal").await;

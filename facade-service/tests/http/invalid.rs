@@ -1,11 +1,20 @@
 //! What is nearly a message, byte by byte: refused as the client's mistake, never stored.
 
-use crate::support::World;
+use crate::support::{HELLO, POST, UPLOAD, World};
 
 /// Bodies that no reader of JSON may make a message of, each with what is wrong with it.
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = 100_000;
-    let text: [(&str, &str); 28] = [
+    let text: [(&str, &str); 37] = [
+        ("nothing", ""),
+        ("no field", "{}"),
+        ("an empty list", "[]"),
+        ("a word", "nonsense"),
+        ("a number for the text", r#"{"msg":1}"#),
+        ("an empty text", r#"{"msg":""}"#),
+        ("a field too many", r#"{"msg":"a","more":1}"#),
+        ("a list for the object", r#"["a"]"#),
+        ("only a byte of zero", "\0"),
         ("a byte of zero", "{\"msg\":\"a\0b\"}"),
         ("a raw control character", "{\"msg\":\"a\x01b\"}"),
         ("a raw line break", "{\"msg\":\"a\nb\"}"),
@@ -57,7 +66,7 @@ async fn malformed_messages_are_refused_and_the_connection_goes_on() {
     let mut client = world.connect().await;
     let mut refused = 0;
     for (what, body) in bodies() {
-        client.request("POST /facade\ncontent-type: application/json", &body).await;
+        client.request(POST, &body).await;
         let response = client.response().await;
         let message = response.failure(400, Some("no"));
         assert!(message.len() < 500, "{what}: {} bytes of words", message.len());
@@ -65,23 +74,23 @@ async fn malformed_messages_are_refused_and_the_connection_goes_on() {
     }
     assert_eq!(refused, bodies().len());
     assert_eq!(world.logging.records().len(), 0);
-    client.request("POST /facade\ncontent-type: application/json", br#"{"msg":"a"}"#).await;
+    client.request(POST, HELLO).await;
     assert_eq!(client.response().await.status, 200);
 }
 
 #[tokio::test]
 async fn malformed_lines_are_refused_and_the_lines_around_them_stored() {
     let world = World::start().await;
-    // A line break ends a line, and a key may be in one.
-    let is_a_line = |what: &str| !["a raw line break", "a key of a line", "no end"].contains(&what);
+    // A line break ends a line, a blank line is none, and a key may be in one.
+    let no_lines = ["nothing", "a raw line break", "a key of a line", "no end"];
+    let is_a_line = |what: &str| !no_lines.contains(&what);
     let lines: Vec<_> = bodies().into_iter().filter(|(what, _)| is_a_line(what)).collect();
     let mut upload = Vec::new();
     for (_, line) in &lines {
         upload.extend_from_slice(line);
         upload.extend_from_slice(b"\n{\"msg\":\"good\"}\n");
     }
-    let head = "POST /facade/batch\ncontent-type: application/x-ndjson";
-    let outcomes = world.request(head, upload).await.lines();
+    let outcomes = world.request(UPLOAD, upload).await.lines();
     assert_eq!(outcomes.len(), 2 * lines.len());
     for (pair, (what, _)) in outcomes.chunks(2).zip(&lines) {
         assert_eq!(
@@ -95,28 +104,37 @@ async fn malformed_lines_are_refused_and_the_lines_around_them_stored() {
 }
 
 #[tokio::test]
-async fn a_type_that_only_looks_like_json_is_refused() {
+async fn only_plain_json_is_taken() {
     let world = World::start().await;
-    for content_type in [
-        "",
-        "json",
-        "text/json",
-        "application/jsonl",
-        "application/json,application/json",
-        "application /json",
-        "multipart/form-data; boundary=application/json",
-        "application/x-ndjson",
-        "application/grpc",
-        "application/json\u{e9}",
+    let json = "application/json";
+    for (content_type, encoding) in [
+        ("", "identity"),
+        ("json", "identity"),
+        ("text/json", "identity"),
+        ("text/plain", "identity"),
+        ("application/jsonl", "identity"),
+        ("application/json,application/json", "identity"),
+        ("application /json", "identity"),
+        ("multipart/form-data; boundary=application/json", "identity"),
+        ("application/x-www-form-urlencoded", "identity"),
+        ("application/x-ndjson", "identity"),
+        ("application/grpc", "identity"),
+        ("application/json\u{e9}", "identity"),
+        (json, "gzip"),
+        (json, "br"),
+        (json, "deflate, gzip"),
+        (json, "identity, gzip"),
+        (json, "x"),
     ] {
-        let head = format!("POST /facade\ncontent-type: {content_type}");
-        world.request(&head, r#"{"msg":"a"}"#).await.failure(415, Some("no"));
+        let head =
+            format!("POST /facade\ncontent-type: {content_type}\ncontent-encoding: {encoding}");
+        let message = world.request(&head, HELLO).await.failure(415, Some("no"));
+        assert!(message.contains("send"), "{message}");
     }
-    for encoding in ["gzip", "br", "deflate, gzip", "identity, gzip", "x"] {
-        let head = format!("content-encoding: {encoding}");
-        world.post(&head, r#"{"msg":"a"}"#).await.failure(415, Some("no"));
-    }
+    world.request("POST /facade", HELLO).await.failure(415, Some("no"));
     assert_eq!(world.logging.records().len(), 0);
+    let taken = "POST /facade\ncontent-type: Application/JSON; charset=utf-8";
+    assert_eq!(world.request(taken, HELLO).await.status, 200);
 }
 
 /// What the facade takes, the logging service takes: a message is never too large only later.

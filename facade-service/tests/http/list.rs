@@ -136,14 +136,11 @@ async fn a_service_that_does_not_answer_in_time_is_named() {
 #[tokio::test]
 async fn a_log_that_breaks_off_breaks_the_answer() {
     let world = Plan::short_timeouts().start().await;
-    for _ in 0..100 {
-        world.logging.store("facade", b"some text");
-    }
+    world.logging.store_many(100, b"some text");
     for reads in [Reads::Fail(2), Reads::Stall(2)] {
         world.logging.on_read(reads);
         for accept in ["*/*", "application/x-ndjson", "text/plain"] {
-            let mut client = world.connect().await;
-            client.request(&format!("GET /facade\naccept: {accept}"), b"").await;
+            let mut client = world.send(&format!("GET /facade\naccept: {accept}"), "").await;
             let broken = within(client.try_response()).await;
             assert!(broken.is_err(), "{accept}: a cut answer looks whole: {broken:?}");
         }
@@ -154,11 +151,8 @@ async fn a_log_that_breaks_off_breaks_the_answer() {
 async fn a_client_that_does_not_read_is_closed_and_others_served() {
     let world = Plan::limits(|limits| limits.response_stall = Duration::from_millis(200));
     let world = world.start().await;
-    for _ in 0..100 {
-        world.logging.store("facade", &vec![b'x'; 256 * 1024]);
-    }
-    let mut silent = world.connect().await;
-    silent.request("GET /facade", b"").await;
+    world.logging.store_many(100, &vec![b'x'; 256 * 1024]);
+    let mut silent = world.send("GET /facade", "").await;
     assert_eq!(silent.response_head().await.unwrap().status, 200);
     // The facade has closed once all that was buffered is read and the end is not there.
     until("the connection is cut", async || {
@@ -174,13 +168,10 @@ async fn a_client_that_does_not_read_is_closed_and_others_served() {
 #[tokio::test]
 async fn many_clients_that_do_not_read_do_not_hold_up_others() {
     let world = World::start().await;
-    for _ in 0..100 {
-        world.logging.store("facade", &vec![b'x'; 256 * 1024]);
-    }
+    world.logging.store_many(100, &vec![b'x'; 256 * 1024]);
     let mut silent = Vec::new();
     for _ in 0..30 {
-        let mut client = world.connect().await;
-        client.request("GET /facade", b"").await;
+        let mut client = world.send("GET /facade", "").await;
         assert_eq!(within(client.response_head()).await.unwrap().status, 200);
         silent.push(client);
     }
@@ -192,9 +183,7 @@ async fn many_clients_that_do_not_read_do_not_hold_up_others() {
 #[tokio::test]
 async fn a_broken_answer_ends_in_a_reset_where_only_the_end_ends_it() {
     let world = World::start().await;
-    for _ in 0..100 {
-        world.logging.store("facade", b"some text");
-    }
+    world.logging.store_many(100, b"some text");
     for (reads, whole) in [(Reads::Serve, true), (Reads::Fail(2), false)] {
         world.logging.on_read(reads);
         let mut old = world.connect().await;
@@ -208,8 +197,7 @@ async fn a_broken_answer_ends_in_a_reset_where_only_the_end_ends_it() {
 #[tokio::test]
 async fn the_head_of_the_log_can_be_asked_for() {
     let world = world_with(&["a"]).await;
-    let mut client = world.connect().await;
-    client.request("HEAD /facade", b"").await;
+    let mut client = world.send("HEAD /facade", "").await;
     let head = client.response_head().await.unwrap();
     assert_eq!(head.status, 200);
     assert_eq!(head.header("content-type"), Some("application/json"));

@@ -69,29 +69,21 @@ impl Client {
 
     /// Sends a head: `head` is a method and path, then header lines.
     pub(crate) async fn head(&mut self, head: &str) {
-        let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
-        let mut text = format!("{line} HTTP/1.1\r\nhost: facade\r\n");
-        for header in headers.lines().filter(|header| !header.is_empty()) {
-            text.push_str(header);
-            text.push_str("\r\n");
-        }
-        self.send(text + "\r\n").await;
+        self.send(encode(head)).await;
     }
 
     /// Sends a whole request.
-    pub(crate) async fn request(&mut self, head: &str, body: &[u8]) {
+    pub(crate) async fn request(&mut self, head: &str, body: impl AsRef<[u8]>) {
+        let body = body.as_ref();
         self.head(&format!("{head}\ncontent-length: {}", body.len())).await;
         self.send(body).await;
     }
 
     /// Sends a whole request, to a facade that may have closed the connection.
-    pub(crate) async fn try_request(&mut self, head: &str, body: &[u8]) {
-        let (line, headers) = head.split_once('\n').unwrap();
-        let length = body.len();
-        let head =
-            format!("{line} HTTP/1.1\r\nhost: a\r\n{headers}\r\ncontent-length: {length}\r\n\r\n");
+    pub(crate) async fn try_request(&mut self, head: &str, body: &str) {
+        let head = encode(&format!("{head}\ncontent-length: {}", body.len()));
         // What becomes of it shows in the response.
-        let _ = self.stream.write_all(&[head.as_bytes(), body].concat()).await;
+        let _ = self.stream.write_all((head + body).as_bytes()).await;
     }
 
     /// Sends a piece of a chunked body; an empty one ends it.
@@ -172,4 +164,12 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+/// A head as it is sent, from a method and path, then header lines.
+fn encode(head: &str) -> String {
+    let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
+    let headers = headers.lines().filter(|header| !header.is_empty());
+    let headers: String = headers.map(|header| format!("{header}\r\n")).collect();
+    format!("{line} HTTP/1.1\r\nhost: facade\r\n{headers}\r\n")
 }

@@ -20,11 +20,10 @@ use oncelog::{
         logging_service_server::{LoggingService, LoggingServiceServer},
     },
 };
-use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, transport::Server};
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct FakeLogging {
     log: Arc<Mutex<Vec<StoredMessage>>>,
     appends: watch::Sender<Appends>,
@@ -33,16 +32,18 @@ pub(crate) struct FakeLogging {
     waiting: Arc<AtomicUsize>,
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) enum Appends {
+    #[default]
     Store,
     Reject(Rejection),
     /// Takes the call and does not answer before it is told something else.
     Stall,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Reads {
+    #[default]
     Serve,
     /// Fails after as many chunks.
     Fail(usize),
@@ -51,23 +52,6 @@ pub(crate) enum Reads {
 }
 
 const CHUNK_MESSAGES: usize = 10;
-
-impl Default for FakeLogging {
-    fn default() -> Self {
-        let status = v1::StatusResponse {
-            state: v1::State::Ready.into(),
-            store: "fake".to_owned(),
-            ..v1::StatusResponse::default()
-        };
-        Self {
-            log: Arc::default(),
-            appends: watch::Sender::new(Appends::Store),
-            reads: watch::Sender::new(Reads::Serve),
-            status: Arc::new(Mutex::new(status)),
-            waiting: Arc::default(),
-        }
-    }
-}
 
 impl FakeLogging {
     pub(crate) fn on_append(&self, appends: Appends) {
@@ -113,12 +97,19 @@ impl FakeLogging {
         id
     }
 
+    /// Stores `count` of these in the stream `facade`.
+    pub(crate) fn store_many(&self, count: usize, body: &[u8]) {
+        for _ in 0..count {
+            self.store("facade", body);
+        }
+    }
+
+    /// Serves it, as a log that is ready.
     pub(crate) async fn serve(&self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let server = Server::builder().add_service(LoggingServiceServer::new(self.clone()));
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        addr
+        self.status().set_state(v1::State::Ready);
+        self.status().store = "fake".to_owned();
+        let service = LoggingServiceServer::new(self.clone());
+        super::serve_grpc(Server::builder().add_service(service)).await
     }
 }
 
@@ -175,11 +166,8 @@ impl LoggingService for FakeLogging {
             .take(limit)
             .map(Into::into)
             .collect();
-        let chunks: Vec<_> = records
-            .chunks(CHUNK_MESSAGES)
-            .map(|chunk| Ok(v1::ReadResponse::new(chunk.to_vec())))
-            .collect();
-        let chunks = stream::iter(chunks);
+        let chunks = stream::iter(records).chunks(CHUNK_MESSAGES);
+        let chunks = chunks.map(|chunk| Ok(v1::ReadResponse::new(chunk)));
         let reads = *self.reads.borrow();
         Ok(Response::new(match reads {
             Reads::Serve => chunks.boxed(),

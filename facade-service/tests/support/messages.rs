@@ -6,26 +6,20 @@ use oncelog::wire::v1::{
     GetMessagesRequest, GetMessagesResponse,
     messages_service_server::{MessagesService, MessagesServiceServer},
 };
-use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, transport::Server};
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct FakeMessages {
     answers: watch::Sender<Messages>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Messages {
+    #[default]
     Answer,
     Fail,
     Stall,
-}
-
-impl Default for FakeMessages {
-    fn default() -> Self {
-        Self { answers: watch::Sender::new(Messages::Answer) }
-    }
 }
 
 impl FakeMessages {
@@ -34,12 +28,8 @@ impl FakeMessages {
     }
 
     pub(crate) async fn serve(&self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
         let service = MessagesServiceServer::new(self.clone());
-        let server = Server::builder().add_service(service);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        addr
+        super::serve_grpc(Server::builder().add_service(service)).await
     }
 }
 

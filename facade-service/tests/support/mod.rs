@@ -6,9 +6,12 @@ pub(crate) mod messages;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use facade_service::{EdgeLimits, Facade, Limits, Options, Upstreams, serve, settings::Settings};
+use facade_service::{
+    EdgeLimits, Facade, Limits, Listener, Options, Upstreams, serve, settings::Settings,
+};
 use oncelog::message::{IdSource, RandomIds};
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
 use self::{client::Client, logging::FakeLogging, messages::FakeMessages};
@@ -19,6 +22,15 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
 /// Where the end of a message's time falls into an attempt, that one is not waited for and what became
 /// of the message is unknown. With so many messages one is surely not stored.
 pub(crate) const TRIES_UNTIL_SURE: usize = 20;
+
+/// The head of a post, but for the length of its body.
+pub(crate) const POST: &str = "POST /facade\ncontent-type: application/json";
+pub(crate) const HELLO: &str = r#"{"msg":"hello"}"#;
+
+/// The head of an upload, and of one that is sent in chunks.
+pub(crate) const UPLOAD: &str = "POST /facade/batch\ncontent-type: application/x-ndjson";
+pub(crate) const STREAMED: &str =
+    "POST /facade/batch\ncontent-type: application/x-ndjson\ntransfer-encoding: chunked";
 
 /// The facade and what is behind it.
 pub(crate) struct World {
@@ -74,12 +86,15 @@ impl Plan {
     }
 
     pub(crate) async fn start(self) -> World {
+        self.start_on(TcpListener::bind("127.0.0.1:0").await.unwrap()).await
+    }
+
+    pub(crate) async fn start_on(self, listener: impl Listener + 'static) -> World {
         let (logging, messages) = (FakeLogging::default(), FakeMessages::default());
         let logging_url = if self.logging_down { nowhere().await } else { logging.serve().await };
         let messages_url =
             if self.messages_down { nowhere().await } else { messages.serve().await };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
+        let addr = listener.addr().unwrap();
         let settings = Settings {
             listen: addr,
             logging_url: format!("http://{logging_url}").parse().unwrap(),
@@ -106,17 +121,33 @@ impl World {
         Client::connect(self.addr).await
     }
 
+    /// A connection on which `head` was sent.
+    pub(crate) async fn begin(&self, head: &str) -> Client {
+        let mut client = self.connect().await;
+        client.head(head).await;
+        client
+    }
+
+    /// A connection on which the head of a post was sent, with more header lines.
+    pub(crate) async fn begin_post(&self, headers: &str) -> Client {
+        self.begin(&format!("{POST}\n{headers}")).await
+    }
+
+    /// A connection on which a whole request was sent.
+    pub(crate) async fn send(&self, head: &str, body: impl AsRef<[u8]>) -> Client {
+        let mut client = self.connect().await;
+        client.request(head, body).await;
+        client
+    }
+
     /// Sends one request on a connection of its own.
     pub(crate) async fn request(&self, head: &str, body: impl AsRef<[u8]>) -> client::Response {
-        let mut client = self.connect().await;
-        client.request(head, body.as_ref()).await;
-        client.response().await
+        self.send(head, body).await.response().await
     }
 
     /// Posts `body` as JSON, with more header lines.
     pub(crate) async fn post(&self, headers: &str, body: impl AsRef<[u8]>) -> client::Response {
-        self.request(&format!("POST /facade\ncontent-type: application/json\n{headers}"), body)
-            .await
+        self.request(&format!("{POST}\n{headers}"), body).await
     }
 
     /// Gets `path`, with more header lines.
@@ -143,6 +174,14 @@ pub(crate) async fn until(what: &str, mut state: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(WAIT_MAX, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// Serves a gRPC service on a port of its own.
+async fn serve_grpc(service: tonic::transport::server::Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(service.serve_with_incoming(TcpListenerStream::new(listener)));
+    addr
 }
 
 /// An address where no service listens.

@@ -16,6 +16,10 @@ async fn answer_to(script: impl IntoIterator<Item = Step>) -> (Answered, usize) 
     (answer, calls)
 }
 
+fn receipt_of(id: u128, outcome: Outcome) -> v1::Receipt {
+    outcome.into_receipt(bytes::Bytes::copy_from_slice(&id.to_be_bytes()))
+}
+
 fn ambiguous() -> Step {
     Step::Fail(Status::unknown("the connection broke"))
 }
@@ -83,12 +87,11 @@ async fn a_permanent_refusal_of_the_call_is_not_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn receipts_that_break_the_contract_are_asked_for_again() {
-    let id = || bytes::Bytes::copy_from_slice(&7_u128.to_be_bytes());
-    let good = || Outcome::Stored(receipt(1)).into_receipt(id());
+    let good = || receipt_of(7, Outcome::Stored(receipt(1)));
     let broken = [
         vec![],
         vec![good(), good()],
-        vec![v1::Receipt { id: id(), ..v1::Receipt::default() }],
+        vec![v1::Receipt { id: good().id, ..v1::Receipt::default() }],
         vec![v1::Receipt { sequence: 0, ..good() }],
         vec![v1::Receipt { stored_at: None, ..good() }],
         vec![v1::Receipt { id: bytes::Bytes::from_static(b"another"), ..good() }],
@@ -105,18 +108,15 @@ async fn receipts_that_break_the_contract_are_asked_for_again() {
 #[tokio::test(start_paused = true)]
 async fn neighbours_in_a_call_get_their_own_answers() {
     let log = FakeLog::scripted([Step::Answer(std::time::Duration::from_secs(1)), {
-        let id = |id: u128| bytes::Bytes::copy_from_slice(&id.to_be_bytes());
         let receipts = vec![
-            Outcome::Stored(receipt(2)).into_receipt(id(2)),
-            Outcome::Conflict.into_receipt(id(3)),
-            Outcome::Rejected(Rejection::Invalid("bad".to_owned())).into_receipt(id(4)),
-            Outcome::Duplicate(receipt(1)).into_receipt(id(5)),
+            receipt_of(2, Outcome::Stored(receipt(2))),
+            receipt_of(3, Outcome::Conflict),
+            receipt_of(4, Outcome::Rejected(Rejection::Invalid("bad".to_owned()))),
+            receipt_of(5, Outcome::Duplicate(receipt(1))),
         ];
         Step::Respond(v1::AppendResponse { receipts })
     }]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let waiters: Vec<_> = (2..6).map(|id| append(&delivery, message(id))).collect();
     first.await.unwrap().unwrap();
     let mut answers = Vec::new();

@@ -23,9 +23,7 @@ async fn a_single_message_is_sent_at_once() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_during_a_call_is_the_next_one_in_order() {
     let log = FakeLog::scripted([SLOW, SLOW]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let rest: Vec<_> = [5, 3, 9, 2].map(|id| append(&delivery, message(id))).into();
     settle().await;
     assert_eq!(log.call_ids(), [[1]], "one call is under way at a time");
@@ -101,9 +99,7 @@ async fn a_large_enough_call_is_sent_before_the_last_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_bounded_by_its_number_of_messages() {
     let log = FakeLog::scripted([SLOW]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let count = 2 * CALL_MESSAGES_MAX as u128 + 3;
     let rest: Vec<_> = (2..2 + count).map(|id| append(&delivery, message(id))).collect();
     first.await.unwrap().unwrap();
@@ -140,9 +136,7 @@ async fn a_message_over_the_limit_is_refused_before_it_is_queued() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_at_once_until_it_has_room_again() {
     let log = FakeLog::scripted([SLOW]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let waiting: Vec<_> = (0..QUEUE.queue_messages_max as u128)
         .map(|index| append(&delivery, message(2 + index)))
         .collect();
@@ -165,9 +159,7 @@ async fn a_full_queue_refuses_at_once_until_it_has_room_again() {
 #[tokio::test(start_paused = true)]
 async fn the_queue_is_bounded_by_bytes_that_cancelling_frees() {
     let log = FakeLog::scripted([Step::Hang]);
-    let delivery = start(&log);
-    let _first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, _first) = busy(&log).await;
     let body = Bytes::from(vec![b'x'; MESSAGE_BODY_BYTES_MAX]);
     let count = (QUEUE.queue_bytes_max / MESSAGE_BODY_BYTES_MAX) as u128;
     let waiting: Vec<_> =
@@ -185,9 +177,7 @@ async fn the_queue_is_bounded_by_bytes_that_cancelling_frees() {
 #[tokio::test(start_paused = true)]
 async fn the_same_id_twice_is_sent_twice_and_answered_twice() {
     let log = FakeLog::scripted([SLOW]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let (one, two) = (append(&delivery, message(7)), append(&delivery, message(7)));
     first.await.unwrap().unwrap();
     let (one, two) = (one.await.unwrap().unwrap(), two.await.unwrap().unwrap());
@@ -201,19 +191,20 @@ async fn a_call_refused_for_its_content_is_halved_to_the_culprit() {
     // The call with 7 messages is refused, and each part with the culprit (4) in it.
     let refuse = || Step::Fail(Status::invalid_argument("too large for me"));
     let store = || Step::Answer(Duration::ZERO);
-    let log = FakeLog::scripted([
-        SLOW,
-        refuse(), // 2 3 4 5 6 7
-        refuse(), // 2 3 4
-        store(),  // 2
-        refuse(), // 3 4
-        store(),  // 3
-        refuse(), // 4
-        store(),  // 5 6 7
-    ]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (script, calls): (Vec<_>, Vec<_>) = [
+        (SLOW, vec![1]),
+        (refuse(), vec![2, 3, 4, 5, 6, 7]),
+        (refuse(), vec![2, 3, 4]),
+        (store(), vec![2]),
+        (refuse(), vec![3, 4]),
+        (store(), vec![3]),
+        (refuse(), vec![4]),
+        (store(), vec![5, 6, 7]),
+    ]
+    .into_iter()
+    .unzip();
+    let log = FakeLog::scripted(script);
+    let (delivery, first) = busy(&log).await;
     let waiters: Vec<_> = (2..8).map(|id| (id, append(&delivery, message(id)))).collect();
     first.await.unwrap().unwrap();
     for (id, waiter) in waiters {
@@ -224,17 +215,5 @@ async fn a_call_refused_for_its_content_is_halved_to_the_culprit() {
             assert!(answer.is_ok(), "{id}: {answer:?}");
         }
     }
-    assert_eq!(
-        log.call_ids(),
-        [
-            vec![1],
-            vec![2, 3, 4, 5, 6, 7],
-            vec![2, 3, 4],
-            vec![2],
-            vec![3, 4],
-            vec![3],
-            vec![4],
-            vec![5, 6, 7]
-        ]
-    );
+    assert_eq!(log.call_ids(), calls);
 }

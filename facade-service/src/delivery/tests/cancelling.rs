@@ -5,13 +5,17 @@ use std::time::Duration;
 use super::support::*;
 use crate::delivery::{Delivery, DeliveryError, DeliveryOptions};
 
+/// A delivery that gives each message 300 ms.
+fn start_hasty(log: &FakeLog) -> Delivery {
+    let total_timeout = Duration::from_millis(300);
+    Delivery::start(log.clone(), DeliveryOptions { total_timeout, ..options() })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_late_in_the_queue_is_never_sent() {
     let log = FakeLog::scripted(vec![Step::Hang; 7]);
     // Eight attempts of two seconds: the first call lasts as long as it may.
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let answer = delivery.append(message(2)).await;
     assert_eq!(
         answer,
@@ -28,9 +32,7 @@ async fn a_message_that_is_late_in_the_queue_is_never_sent() {
 #[tokio::test(start_paused = true)]
 async fn an_append_cancelled_in_the_queue_is_never_sent() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1))]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let dropped = append(&delivery, message(2));
     let stays = append(&delivery, message(3));
     settle().await;
@@ -43,9 +45,7 @@ async fn an_append_cancelled_in_the_queue_is_never_sent() {
 #[tokio::test(start_paused = true)]
 async fn an_append_cancelled_between_attempts_is_left_out_of_the_next() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1)), Step::Hang]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let (dropped, stays) = (append(&delivery, message(2)), append(&delivery, message(3)));
     first.await.unwrap().unwrap();
     at(&log, 1_500).await;
@@ -97,8 +97,7 @@ async fn a_message_that_waited_long_is_answered_by_its_own_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_total_timeout_shorter_than_an_attempt_is_kept() {
     let log = FakeLog::scripted([Step::Hang]);
-    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
-    let answer = Delivery::start(log.clone(), options).append(message(7)).await;
+    let answer = start_hasty(&log).append(message(7)).await;
     assert!(matches!(answer, Err(DeliveryError::Unknown(_))), "{answer:?}");
     assert_eq!(log.elapsed(), Duration::from_millis(300));
 }
@@ -120,9 +119,7 @@ async fn the_dispatcher_ends_with_the_last_clone() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_the_dispatcher_leaves_no_append_waiting() {
     let log = FakeLog::scripted([Step::Answer(Duration::from_secs(1)), Step::Panic]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let in_batch = append(&delivery, message(2));
     first.await.unwrap().unwrap();
     let in_batch = in_batch.await.unwrap();
@@ -136,17 +133,13 @@ async fn a_panic_in_the_dispatcher_leaves_no_append_waiting() {
 async fn a_cancelled_call_logs_no_retry_and_no_delivery() {
     let lines = Lines::capture();
     let log = FakeLog::scripted([Step::Hang]);
-    let delivery = start(&log);
-    let dropped = append(&delivery, message(1));
-    settle().await;
+    let (_delivery, dropped) = busy(&log).await;
     dropped.abort();
     at(&log, 10_000).await;
     assert_eq!(lines.all(), Vec::<String>::new());
 
     let log = FakeLog::scripted([Step::Unreachable]);
-    let delivery = start(&log);
-    let dropped = append(&delivery, message(1));
-    settle().await;
+    let (_delivery, dropped) = busy(&log).await;
     dropped.abort();
     at(&log, 10_000).await;
     assert_eq!(log.call_ids().len(), 1);
@@ -156,8 +149,7 @@ async fn a_cancelled_call_logs_no_retry_and_no_delivery() {
 #[tokio::test(start_paused = true)]
 async fn a_call_keeps_the_next_waiting_for_the_total_timeout_at_most() {
     let log = FakeLog::scripted([Step::Hang]);
-    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
-    let delivery = Delivery::start(log.clone(), options);
+    let delivery = start_hasty(&log);
     let first = append(&delivery, message(1));
     at(&log, 100).await;
     delivery.append(message(2)).await.unwrap();
@@ -168,8 +160,7 @@ async fn a_call_keeps_the_next_waiting_for_the_total_timeout_at_most() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_does_not_blame_a_failure_that_was_overcome() {
     let log = FakeLog::scripted([Step::Unreachable, Step::Answer(Duration::ZERO), Step::Hang]);
-    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
-    let delivery = Delivery::start(log.clone(), options);
+    let delivery = start_hasty(&log);
     delivery.append(message(1)).await.unwrap();
     let answer = delivery.append(message(2)).await;
     assert_eq!(answer, Err(DeliveryError::Unknown("no answer in time".into())));
@@ -178,8 +169,7 @@ async fn an_answer_does_not_blame_a_failure_that_was_overcome() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_does_not_count_as_overcome() {
     let log = FakeLog::scripted([Step::Unreachable, Step::Hang]);
-    let options = DeliveryOptions { total_timeout: Duration::from_millis(300), ..options() };
-    let delivery = Delivery::start(log.clone(), options);
+    let delivery = start_hasty(&log);
     let dropped = append(&delivery, message(1));
     settle().await;
     dropped.abort();

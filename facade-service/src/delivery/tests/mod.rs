@@ -10,4 +10,4 @@ mod honesty;
 mod overload;
 mod retrying;
 mod sockets;
-mod support;
+pub(crate) mod support;

@@ -32,8 +32,9 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn new() -> Self {
-        Self { next_id: 100, waiters: Vec::new() }
+    /// None so far. Their ids count from `first_id`.
+    fn of(first_id: u128) -> Self {
+        Self { next_id: first_id, waiters: Vec::new() }
     }
 
     async fn arrive(&mut self, delivery: &Delivery, per_milli: usize, millis: u64) {
@@ -70,7 +71,7 @@ impl Crowd {
 async fn in_overload_what_is_accepted_is_fast_and_calls_are_full() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::of(100);
     // Five times what the log can take.
     crowd.arrive(&delivery, 5 * CALL_MESSAGES_MAX / CALL_MILLIS as usize, 1_000).await;
     let (accepted, refused) = crowd.ended().await;
@@ -92,10 +93,9 @@ async fn in_overload_what_is_accepted_is_fast_and_calls_are_full() {
 async fn after_overload_messages_are_accepted_as_the_queue_shrinks() {
     let log = FakeLog::scripted(slow(50));
     let delivery = warm(&log).await;
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::of(100);
     crowd.arrive(&delivery, 50, 500).await;
-    let mut calm = Crowd::new();
-    calm.next_id = 1_000_000;
+    let mut calm = Crowd::of(1_000_000);
     tokio::time::sleep(Duration::from_millis(CALL_MILLIS)).await;
     calm.arrive(&delivery, 8, 1_000).await;
     assert_eq!(calm.ended().await.1.len(), 0);
@@ -108,7 +108,7 @@ async fn an_outage_refuses_nothing_and_neither_does_its_backlog() {
     let outage = [Step::Hang, Step::Hang];
     let log = FakeLog::scripted(slow(1).chain(outage).chain(slow(100)));
     let delivery = warm(&log).await;
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::of(100);
     let per_milli = CALL_MESSAGES_MAX / CALL_MILLIS as usize / 3;
     let outage = 2 * ATTEMPT_TIMEOUT.as_millis() as u64;
     crowd.arrive(&delivery, per_milli, outage + 3_000).await;
@@ -151,7 +151,7 @@ async fn a_failed_attempt_tells_an_outage_at_once() {
     let down = Step::UnreachableUntil(Duration::from_millis(CALL_MILLIS) + outage);
     let log = FakeLog::scripted(slow(1).chain([down]).chain(slow(100)));
     let delivery = warm(&log).await;
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::of(100);
     // In the time in which silence would be taken for an outage, more come than may wait in overload.
     let per_milli = CALL_MESSAGES_MAX / CALL_MILLIS as usize * 7 / 10;
     crowd.arrive(&delivery, per_milli, outage.as_millis() as u64 + 1_000).await;
@@ -187,7 +187,7 @@ async fn a_disk_slow_for_each_call_gets_full_ones_after_an_outage() {
         let slow = vec![Step::Answer(Duration::from_millis(millis)); 1_000];
         let log = FakeLog::scripted([Step::Unreachable].into_iter().chain(slow));
         let delivery = start(&log);
-        let mut crowd = Crowd::new();
+        let mut crowd = Crowd::of(100);
         crowd.arrive(&delivery, 1, 30_000).await;
         drop(crowd);
         let sizes: Vec<usize> = log.call_ids().iter().map(Vec::len).collect();
@@ -203,9 +203,8 @@ async fn on_a_way_too_slow_for_full_calls_waits_are_short_too() {
     let log = FakeLog::scripted(vec![Step::AnswerEach(each); 1_000]);
     let delivery = start(&log);
     // More than it takes, until what came before it was known how slow it is has been let go.
-    Crowd::new().arrive(&delivery, 1, 80_000).await;
-    let mut crowd = Crowd::new();
-    crowd.next_id = 1_000_000;
+    Crowd::of(100).arrive(&delivery, 1, 80_000).await;
+    let mut crowd = Crowd::of(1_000_000);
     crowd.arrive(&delivery, 1, 10_000).await;
     let (accepted, refused) = crowd.ended().await;
     let longest = accepted.iter().max().unwrap();

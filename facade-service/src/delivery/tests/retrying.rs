@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
 use tonic::Status;
 use tower::retry::{Policy as _, budget::TpsBudget};
 
@@ -11,6 +10,7 @@ use crate::delivery::{
     ATTEMPT_TIMEOUT, Delivery, DeliveryError, DeliveryOptions, Jitter,
     call::{Call, Outcomes},
     entry::Entry,
+    queue::Queue,
     retry::{RetryPolicy, retry_budget},
 };
 use oncelog::{limits, message::Outcome};
@@ -29,9 +29,7 @@ async fn a_lost_acknowledgement_is_retried_with_the_same_id() {
 async fn a_probe_follows_a_failed_attempt_and_the_rest_follows_it() {
     let slow = Step::Answer(Duration::from_millis(100));
     let log = FakeLog::scripted([slow, Step::StoreAndHang, Step::Hang, Step::Unreachable]);
-    let delivery = start(&log);
-    let first = append(&delivery, message(1));
-    settle().await;
+    let (delivery, first) = busy(&log).await;
     let rest: Vec<_> = [5, 3, 9].map(|id| append(&delivery, message(id))).into();
     first.await.unwrap().unwrap();
     for (waiter, sequence) in rest.into_iter().zip(2..) {
@@ -68,56 +66,27 @@ async fn delays_are_the_drawn_part_of_their_ceilings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_no_attempt_could_deliver_is_not_stored_at_15_s() {
-    let log = FakeLog::scripted(vec![Step::Unreachable; 1_000]);
-    let answer = start(&log).append(message(7)).await;
-    assert_eq!(
-        answer,
-        Err(DeliveryError::NotStored(
-            "no attempt reached the logging service: \
-             logging-service is not reachable: Connection refused (os error 111)"
-                .into()
-        ))
-    );
-    assert_eq!(log.elapsed(), Duration::from_secs(15));
-    assert!(log.call_times().len() > 10, "it retried all the way: {:?}", log.call_times());
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_ambiguous_attempt_makes_the_outcome_unknown() {
-    let mut script = vec![Step::Unreachable; 1_000];
-    script[2] = Step::Fail(Status::unavailable("draining"));
-    let log = FakeLog::scripted(script);
-    let answer = start(&log).append(message(7)).await;
-    assert_eq!(
-        answer,
-        Err(DeliveryError::Unknown(
-            "no answer in time: \
-             logging-service is not reachable: Connection refused (os error 111)"
-                .into()
-        ))
-    );
-    assert_eq!(log.elapsed(), Duration::from_secs(15));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_that_never_answers_is_unknown_at_15_s() {
-    let log = FakeLog::scripted(vec![Step::Hang; 100]);
-    let answer = start(&log).append(message(7)).await;
-    assert_eq!(
-        answer,
-        Err(DeliveryError::Unknown("no answer in time: no answer within 2s".into()))
-    );
-    assert_eq!(log.elapsed(), Duration::from_secs(15));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_stored_nothing_is_retried_as_not_reached() {
-    let status = stored_nothing(Status::unavailable("replaying"));
-    let log = FakeLog::scripted(vec![Step::Fail(status); 1_000]);
-    let answer = start(&log).append(message(7)).await;
-    assert!(matches!(answer, Err(DeliveryError::NotStored(_))), "{answer:?}");
-    assert!(log.call_times().len() > 10);
+async fn at_15_s_a_message_is_not_stored_or_of_unknown_outcome() {
+    let refused = "logging-service is not reachable: Connection refused (os error 111)";
+    let replaying = Step::Fail(stored_nothing(Status::unavailable("replaying")));
+    let mut ambiguous = vec![Step::Unreachable; 1_000];
+    ambiguous[2] = Step::Fail(Status::unavailable("draining"));
+    let not_stored = |last: &str| {
+        DeliveryError::NotStored(format!("no attempt reached the logging service: {last}").into())
+    };
+    let unknown = |last: &str| DeliveryError::Unknown(format!("no answer in time: {last}").into());
+    for (script, expected, attempts_min) in [
+        (vec![Step::Unreachable; 1_000], not_stored(refused), 10),
+        (vec![replaying; 1_000], not_stored("logging-service answered Unavailable: replaying"), 10),
+        (ambiguous, unknown(refused), 10),
+        (vec![Step::Hang; 100], unknown("no answer within 2s"), 5),
+    ] {
+        let log = FakeLog::scripted(script);
+        assert_eq!(start(&log).append(message(7)).await, Err(expected));
+        assert_eq!(log.elapsed(), Duration::from_secs(15));
+        let times = log.call_times();
+        assert!(times.len() > attempts_min, "it did not retry all the way: {times:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +108,7 @@ async fn a_spent_budget_stops_retrying() {
     // One retry a second: the reserve of this budget is a single one.
     let budget = TpsBudget::new(Duration::from_secs(1), 1, 0.2);
     let mut policy = policy(Jitter::seeded(SEED), budget);
-    let mut call = Call::new([Arc::new(Entry::new(message(7)))]);
+    let mut call = Call::new([Arc::new(Entry::new(message(7)))], false);
     let mut fail = || {
         call.begin_attempt();
         let mut result: Result<Outcomes, tower::BoxError> = Err(unreachable_status().into());
@@ -170,15 +139,9 @@ async fn deliveries_that_share_a_jitter_do_not_retry_in_step() {
 
 #[tokio::test(start_paused = true)]
 async fn consecutive_calls_draw_different_delays() {
-    let log = FakeLog::scripted([
-        Step::Unreachable,
-        Step::Unreachable,
-        Step::Unreachable,
-        Step::Answer(Duration::ZERO),
-        Step::Unreachable,
-        Step::Unreachable,
-        Step::Unreachable,
-    ]);
+    let mut script = vec![Step::Unreachable; 7];
+    script[3] = Step::Answer(Duration::ZERO);
+    let log = FakeLog::scripted(script);
     let delivery = start(&log);
     delivery.append(message(1)).await.unwrap();
     delivery.append(message(2)).await.unwrap();
@@ -198,27 +161,16 @@ async fn each_retry_is_one_line_an_operator_can_read() {
         Step::Fail(Status::unavailable("draining")),
     ]);
     start(&log).append(message(7)).await.unwrap();
-    let delays: Vec<u128> = expected_delays().take(3).collect();
-    assert_eq!(
-        lines.all(),
-        [
-            format!(
-                "WARN retrying attempt=2 delay={}ms error=logging-service is not reachable: \
-                 Connection refused (os error 111) messages=1",
-                delays[0]
-            ),
-            format!(
-                "WARN retrying attempt=3 delay={}ms error=no answer within 2s messages=1",
-                delays[1]
-            ),
-            format!(
-                "WARN retrying attempt=4 delay={}ms error=logging-service answered Unavailable: \
-                 draining messages=1",
-                delays[2]
-            ),
-            "INFO delivered after retries attempt=4 messages=1".to_owned(),
-        ]
-    );
+    let reasons = [
+        "logging-service is not reachable: Connection refused (os error 111)",
+        "no answer within 2s",
+        "logging-service answered Unavailable: draining",
+    ];
+    let retries = (2..).zip(expected_delays()).zip(reasons).map(|((attempt, delay), reason)| {
+        format!("WARN retrying attempt={attempt} delay={delay}ms error={reason} messages=1")
+    });
+    let delivered = "INFO delivered after retries attempt=4 messages=1".to_owned();
+    assert_eq!(lines.all(), retries.chain([delivered]).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +183,7 @@ async fn a_first_attempt_that_succeeds_logs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_outlasts_a_retry_every_100_ms() {
     let mut policy = policy(Jitter::seeded(SEED), retry_budget());
-    let mut call = Call::new([Arc::new(Entry::new(message(7)))]);
+    let mut call = Call::new([Arc::new(Entry::new(message(7)))], false);
     for retry in 0..150 {
         let mut result = Err(unreachable_status().into());
         assert!(policy.retry(&mut call, &mut result).is_some(), "retry {retry}");
@@ -240,5 +192,5 @@ async fn the_budget_outlasts_a_retry_every_100_ms() {
 }
 
 fn policy(jitter: Jitter, budget: TpsBudget) -> RetryPolicy {
-    RetryPolicy::new(jitter, budget, ATTEMPT_TIMEOUT, mpsc::unbounded_channel().0, Arc::default())
+    RetryPolicy::new(jitter, budget, ATTEMPT_TIMEOUT, Arc::new(Queue::new(&options())))
 }

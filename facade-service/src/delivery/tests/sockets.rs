@@ -19,15 +19,15 @@ use tonic::{Request, Status};
 use tower::{ServiceBuilder, ServiceExt as _};
 
 use super::{
-    classifying::CODES,
+    classifying::{CODES, Meaning},
     support::{all_stored, append, message, message_with, receipt, settle, stored_nothing},
 };
 use crate::delivery::{
     Delivery, DeliveryError, DeliveryOptions, LoggingClient,
     classify::{
-        Fate::{self, NeverReached, Refused, Unknown},
-        Remedy::{self, GiveUp, Retry, Split},
-        classify, describe,
+        Fate::{NeverReached, Refused, Unknown},
+        Remedy::{GiveUp, Retry, Split},
+        Verdict, classify, describe,
     },
 };
 use oncelog::{
@@ -123,6 +123,16 @@ fn client(addr: SocketAddr) -> LoggingClient {
     LoggingClient::new(channel(format!("http://{addr}").parse().unwrap()))
 }
 
+/// A delivery that gives up soon, in the middle of an attempt.
+fn hasty(addr: SocketAddr) -> Delivery {
+    let options = DeliveryOptions {
+        attempt_timeout: Duration::from_millis(100),
+        total_timeout: Duration::from_millis(350),
+        ..DeliveryOptions::default()
+    };
+    Delivery::start(client(addr), options)
+}
+
 fn request() -> v1::AppendRequest {
     v1::AppendRequest { messages: vec![message(7).into()] }
 }
@@ -137,9 +147,9 @@ fn store_all(request: v1::AppendRequest) -> AppendResult {
 }
 
 /// Makes one attempt and judges its error: what it means, and in which words.
-async fn judge(addr: SocketAddr, request: v1::AppendRequest) -> (Fate, Remedy, String) {
+async fn judge(addr: SocketAddr, request: v1::AppendRequest) -> (Meaning, String) {
     let judged = judge_within(Duration::from_secs(60), addr, request).await;
-    assert!(!judged.2.starts_with("no answer"), "the failure never arrived");
+    assert!(!judged.1.starts_with("no answer"), "the failure never arrived");
     judged
 }
 
@@ -147,18 +157,18 @@ async fn judge_within(
     timeout: Duration,
     addr: SocketAddr,
     request: v1::AppendRequest,
-) -> (Fate, Remedy, String) {
+) -> (Meaning, String) {
     let attempt = ServiceBuilder::new().timeout(timeout).service(client(addr));
     let error = attempt.oneshot(request).await.unwrap_err();
-    let verdict = classify(&*error);
-    (verdict.fate, verdict.remedy, describe(&*error, timeout))
+    let Verdict { fate, remedy } = classify(&*error);
+    ((fate, remedy), describe(&*error, timeout))
 }
 
 #[tokio::test]
 async fn a_refused_connection_never_reached_the_service() {
     let (_reserved, addr) = reserve(ANY_PORT);
-    let (fate, remedy, words) = judge(addr, request()).await;
-    assert_eq!((fate, remedy), (NeverReached, Retry));
+    let (meaning, words) = judge(addr, request()).await;
+    assert_eq!(meaning, (NeverReached, Retry));
     assert!(
         words.starts_with("logging-service is not reachable: Connection refused (os error"),
         "{words}"
@@ -169,7 +179,7 @@ async fn a_refused_connection_never_reached_the_service() {
 async fn a_server_that_never_answers_may_have_been_reached() {
     let (listener, addr) = listen().await;
     let judged = judge_within(Duration::from_millis(200), addr, request()).await;
-    assert_eq!(judged, (Unknown, Retry, "no answer within 200ms".to_owned()));
+    assert_eq!(judged, ((Unknown, Retry), "no answer within 200ms".to_owned()));
     drop(listener);
 }
 
@@ -194,8 +204,8 @@ async fn a_server_killed_in_the_middle_of_a_call_may_have_stored_it() {
         was_entered.recv().unwrap();
         server.shutdown_background();
     });
-    let (fate, remedy, _) = judge(addr, request()).await;
-    assert_eq!((fate, remedy), (Unknown, Retry));
+    let (meaning, _) = judge(addr, request()).await;
+    assert_eq!(meaning, (Unknown, Retry));
     killer.join().unwrap();
 }
 
@@ -209,8 +219,8 @@ async fn every_code_arrives_and_means_what_the_table_says() {
                 Err(if trailer { stored_nothing(status) } else { status })
             })
             .await;
-            let (fate, remedy, words) = judge(addr, request()).await;
-            assert_eq!((fate, remedy), expected, "{code:?}");
+            let (meaning, words) = judge(addr, request()).await;
+            assert_eq!(meaning, expected, "{code:?}");
             assert_eq!(words, format!("logging-service answered {code:?}: because"));
         }
     }
@@ -221,12 +231,12 @@ async fn a_reset_or_goaway_is_unknown_whatever_the_reason() {
     for number in 0..=13_u32 {
         let reason = Reason::from(number);
         let addr = serve_h2(move |_, mut respond| respond.send_reset(reason)).await;
-        let (fate, remedy, words) = judge(addr, request()).await;
-        assert_eq!((fate, remedy), (Unknown, Retry), "reset {reason:?}: {words}");
+        let (meaning, words) = judge(addr, request()).await;
+        assert_eq!(meaning, (Unknown, Retry), "reset {reason:?}: {words}");
 
         let addr = serve_h2(move |connection, _| connection.abrupt_shutdown(reason)).await;
-        let (fate, remedy, words) = judge(addr, request()).await;
-        assert_eq!((fate, remedy), (Unknown, Retry), "goaway {reason:?}: {words}");
+        let (meaning, words) = judge(addr, request()).await;
+        assert_eq!(meaning, (Unknown, Retry), "goaway {reason:?}: {words}");
     }
 }
 
@@ -247,8 +257,8 @@ async fn a_proxy_that_answers_without_grpc_is_understood() {
             respond.send_response(head, true).unwrap();
         })
         .await;
-        let (fate, remedy, words) = judge(addr, request()).await;
-        assert_eq!((fate, remedy), expected, "{status}: {words}");
+        let (meaning, words) = judge(addr, request()).await;
+        assert_eq!(meaning, expected, "{status}: {words}");
     }
 }
 
@@ -259,13 +269,13 @@ async fn a_call_over_the_size_limit_is_not_repeated_as_it_is() {
         Ok(v1::AppendResponse { receipts: vec![v1::Receipt { detail, ..Default::default() }] })
     })
     .await;
-    let (fate, remedy, words) = judge(addr, request()).await;
+    let (meaning, words) = judge(addr, request()).await;
     // It was stored for all we know: the answer was only too long to read.
-    assert_eq!((fate, remedy), (Unknown, Split), "{words}");
+    assert_eq!(meaning, (Unknown, Split), "{words}");
 
     let body = Bytes::from(vec![b'x'; limits::GRPC_MESSAGE_BYTES_MAX + 1]);
     let too_large = v1::AppendRequest { messages: vec![message_with(7, body).into()] };
-    let (fate, _, words) = judge(addr, too_large).await;
+    let ((fate, _), words) = judge(addr, too_large).await;
     assert_eq!(fate, Unknown, "{words}");
 }
 
@@ -294,17 +304,12 @@ async fn a_service_that_starts_late_gets_the_message() {
 
 #[tokio::test]
 async fn unreachable_is_not_stored_and_silent_is_unknown() {
-    let options = || DeliveryOptions {
-        attempt_timeout: Duration::from_millis(100),
-        total_timeout: Duration::from_millis(250),
-        ..DeliveryOptions::default()
-    };
     let (listener, addr) = listen().await;
-    let silent = Delivery::start(client(addr), options()).append(message(7)).await;
+    let silent = hasty(addr).append(message(7)).await;
     assert!(matches!(silent, Err(DeliveryError::Unknown(_))), "{silent:?}");
     drop(listener);
     let (_reserved, addr) = reserve(ANY_PORT);
-    let delivery = Delivery::start(client(addr), options());
+    let delivery = hasty(addr);
     for _ in 0..20 {
         let refused = delivery.append(message(7)).await;
         if matches!(refused, Err(DeliveryError::NotStored(_))) {
@@ -360,12 +365,7 @@ async fn serve_heads(begun: &'static [u8]) -> SocketAddr {
 #[tokio::test]
 async fn an_answer_that_stalls_is_unknown_at_the_deadline() {
     for begun in [&b""[..], b"\0\0", b"\0\0\0\0\x09\x0a"] {
-        let options = DeliveryOptions {
-            attempt_timeout: Duration::from_millis(100),
-            total_timeout: Duration::from_millis(350),
-            ..DeliveryOptions::default()
-        };
-        let delivery = Delivery::start(client(serve_heads(begun).await), options);
+        let delivery = hasty(serve_heads(begun).await);
         let waiters: Vec<_> = (1..=50).map(|id| append(&delivery, message(id))).collect();
         let all = async {
             for waiter in waiters {

@@ -236,6 +236,14 @@ pub(crate) fn start(log: &FakeLog) -> Delivery {
     Delivery::start(log.clone(), options())
 }
 
+/// A delivery whose first call is under way, with message 1.
+pub(crate) async fn busy(log: &FakeLog) -> (Delivery, JoinHandle<Answered>) {
+    let delivery = start(log);
+    let first = append(&delivery, message(1));
+    settle().await;
+    (delivery, first)
+}
+
 /// Appends in a task of its own.
 pub(crate) fn append(delivery: &Delivery, message: Message) -> JoinHandle<Answered> {
     let delivery = delivery.clone();

@@ -9,7 +9,11 @@ mod upgrade;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{body::Body, response::Response};
+use axum::{
+    Extension,
+    body::Body,
+    response::{IntoResponse as _, Response},
+};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{Request, StatusCode, header};
@@ -57,10 +61,11 @@ impl Service {
                 self.release.notified().await;
                 self.stream(true)
             }
-            "/unadmitted" => with_status(StatusCode::SWITCHING_PROTOCOLS),
-            "/echo" => self.upgrade(request, Protocol::Echo),
-            "/deaf-echo" => self.upgrade(request, Protocol::DeafEcho),
-            "/flood" => self.upgrade(request, Protocol::Flood),
+            "/unadmitted" => StatusCode::SWITCHING_PROTOCOLS.into_response(),
+            "/echo" => self.upgrade(request, |io, closing| echo(io, closing, true)),
+            // It is not told of its end.
+            "/deaf-echo" => self.upgrade(request, |io, closing| echo(io, closing, false)),
+            "/flood" => self.upgrade(request, |io, _| flood(io)),
             "/late-deaf" => {
                 self.release.notified().await;
                 self.stream(false)
@@ -68,11 +73,7 @@ impl Service {
             "/untaken" => {
                 let admitted = self.limiter.try_long_lived().unwrap();
                 drop(request);
-                let mut response = with_status(StatusCode::SWITCHING_PROTOCOLS);
-                response.headers_mut().insert(header::CONNECTION, "upgrade".parse().unwrap());
-                response.headers_mut().insert(header::UPGRADE, "echo".parse().unwrap());
-                response.extensions_mut().insert(admitted);
-                response
+                switch_protocols(admitted)
             }
             other => panic!("no route for {other}"),
         }
@@ -80,7 +81,7 @@ impl Service {
 
     fn stream(&self, ends: bool) -> Response {
         let Ok(admitted) = self.limiter.try_long_lived() else {
-            return with_status(StatusCode::SERVICE_UNAVAILABLE);
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
         let body = admitted.clone();
         let end = stream::once(async move {
@@ -91,9 +92,7 @@ impl Service {
             Bytes::from("bye")
         });
         let body = stream::iter([Bytes::from("begun")]).chain(end).map(Ok::<_, io::Error>);
-        let mut response = Response::new(Body::from_stream(body));
-        response.extensions_mut().insert(admitted);
-        response
+        (Extension(admitted), Body::from_stream(body)).into_response()
     }
 
     /// A response whose producer is a task of its own.
@@ -105,40 +104,33 @@ impl Service {
             let _ = self.ended.send(Ok(()));
         });
         let begun = stream::iter([Ok::<_, io::Error>(Bytes::from("begun"))]);
-        let mut response = Response::new(Body::from_stream(begun.chain(stream::pending())));
-        response.extensions_mut().insert(admitted);
-        response
+        (Extension(admitted), Body::from_stream(begun.chain(stream::pending()))).into_response()
     }
 
-    fn upgrade(self, request: Request<Body>, protocol: Protocol) -> Response {
+    fn upgrade<F>(
+        self,
+        request: Request<Body>,
+        protocol: impl FnOnce(TokioIo<Upgraded>, LongLived) -> F + Send + 'static,
+    ) -> Response
+    where
+        F: Future<Output = io::Result<()>> + Send,
+    {
         let admitted = self.limiter.try_long_lived().unwrap();
         let closing = admitted.clone();
         tokio::spawn(async move {
             let io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
-            let ended = match protocol {
-                Protocol::Echo => echo(io, closing, true).await,
-                Protocol::DeafEcho => echo(io, closing, false).await,
-                Protocol::Flood => flood(io).await,
-            };
-            let _ = self.ended.send(ended);
+            let _ = self.ended.send(protocol(io, closing).await);
         });
-        let mut response = with_status(StatusCode::SWITCHING_PROTOCOLS);
-        response.headers_mut().insert(header::CONNECTION, "upgrade".parse().unwrap());
-        response.headers_mut().insert(header::UPGRADE, "echo".parse().unwrap());
-        response.extensions_mut().insert(admitted);
-        response
+        switch_protocols(admitted)
     }
 }
 
-/// What an upgraded connection speaks.
-enum Protocol {
-    Echo,
-    /// It is not told of its end.
-    DeafEcho,
-    /// It only sends.
-    Flood,
+fn switch_protocols(admitted: LongLived) -> Response {
+    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers, Extension(admitted)).into_response()
 }
 
+/// Only sends.
 async fn flood(mut io: TokioIo<Upgraded>) -> io::Result<()> {
     loop {
         io.write_all(&[b'x'; 1 << 16]).await?;
@@ -160,12 +152,6 @@ async fn echo(mut io: TokioIo<Upgraded>, closing: LongLived, ends: bool) -> io::
         }
         io.write_all(&bytes[..read]).await?;
     }
-}
-
-fn with_status(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }
 
 struct Edge {

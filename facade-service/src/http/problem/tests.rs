@@ -26,8 +26,6 @@ fn id() -> MessageId {
 
 /// The failures of posts and lines: one for each variant of each error.
 fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
-    let body = |error: BodyError| PostError::from(error);
-    let content = |error: InvalidContent| PostError::from(error);
     let not_json = serde_json::from_str::<Value>("{").unwrap_err();
     let delivery = |error| PostError::Delivery { id: id(), error };
     let detail = || "why".to_owned();
@@ -42,17 +40,17 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
         (WrongMediaType::Missing("a/b").into(), 415, "unsupported_media_type", "no"),
         (other.into(), 415, "unsupported_media_type", "no"),
         (WrongMediaType::Encoded(detail()).into(), 415, "unsupported_encoding", "no"),
-        (body(BodyError::TooLarge), 413, "body_too_large", "no"),
-        (body(BodyError::Paused(SECOND)), 408, "body_timeout", "no"),
-        (body(BodyError::Slow { bytes: 1, time: SECOND }), 408, "body_too_slow", "no"),
-        (body(BodyError::Incomplete), 400, "body_incomplete", "no"),
-        (body(BodyError::TooMany), 503, "too_many_bodies", "no"),
-        (content(InvalidContent::Nothing), 400, "invalid_message", "no"),
-        (content(InvalidContent::NotAnObject), 400, "invalid_message", "no"),
-        (content(InvalidContent::Json(not_json)), 400, "invalid_message", "no"),
-        (content(InvalidContent::Empty), 400, "empty_message", "no"),
-        (content(InvalidContent::Key(InvalidKey::Characters)), 400, "invalid_key", "no"),
-        (content(InvalidContent::LineTooLong), 400, "line_too_long", "no"),
+        (BodyError::TooLarge.into(), 413, "body_too_large", "no"),
+        (BodyError::Paused(SECOND).into(), 408, "body_timeout", "no"),
+        (BodyError::Slow { bytes: 1, time: SECOND }.into(), 408, "body_too_slow", "no"),
+        (BodyError::Incomplete.into(), 400, "body_incomplete", "no"),
+        (BodyError::TooMany.into(), 503, "too_many_bodies", "no"),
+        (InvalidContent::Nothing.into(), 400, "invalid_message", "no"),
+        (InvalidContent::NotAnObject.into(), 400, "invalid_message", "no"),
+        (InvalidContent::Json(not_json).into(), 400, "invalid_message", "no"),
+        (InvalidContent::Empty.into(), 400, "empty_message", "no"),
+        (InvalidContent::Key(InvalidKey::Characters).into(), 400, "invalid_key", "no"),
+        (InvalidContent::LineTooLong.into(), 400, "line_too_long", "no"),
         (PostError::Stopping, 503, "stopping", "no"),
         (delivery(DeliveryError::Conflict), 422, "key_conflict", "no"),
         (delivery(DeliveryError::Invalid(detail().into())), 400, "message_refused", "no"),

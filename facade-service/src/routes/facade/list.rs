@@ -3,13 +3,10 @@
 use axum::{
     body::Body,
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use futures_util::stream;
-use http::{
-    HeaderValue,
-    header::{CONTENT_TYPE, VARY},
-};
+use http::header::{CONTENT_TYPE, VARY};
 
 use crate::{
     Facade,
@@ -28,11 +25,8 @@ pub(crate) async fn list(
     request: Request,
 ) -> Result<Response, Problem> {
     let (format, body) = open(&facade, request).await?;
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    headers.insert(VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    let headers = [(CONTENT_TYPE, format.content_type()), (VARY, "accept")];
+    Ok((headers, body).into_response())
 }
 
 async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadError> {
@@ -75,7 +69,6 @@ async fn open(facade: &Facade, request: Request) -> Result<(Format, Body), ReadE
 mod tests {
     use std::sync::Arc;
 
-    use axum::response::IntoResponse as _;
     use http::{StatusCode, header::RETRY_AFTER};
     use oncelog::message::RandomIds;
     use tokio_util::sync::CancellationToken;

@@ -7,16 +7,18 @@ use futures_util::FutureExt as _;
 use oncelog::message::{Message, MessageId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::outcome;
 use crate::{
     Facade,
-    delivery::{BulkAppend, DeliveryError},
+    delivery::{BulkAppend, Delivered, DeliveryError},
     http::{
         content::{InvalidContent, parse_line},
         lines::Line,
-        problem::PostError,
+        problem::{PostError, Problem},
     },
-    routes::facade::{message, receipt::RECEIPT_BYTES_USUAL},
+    routes::facade::{
+        message,
+        receipt::{RECEIPT_BYTES_USUAL, ReplayMark, write_receipt},
+    },
 };
 
 /// The outcomes of some lines, as lines of the answer: in order, in pieces, as soon as they are known.
@@ -41,7 +43,7 @@ pub(super) async fn start(facade: &Facade, lines: Vec<Line>) -> Outcomes {
 pub(super) fn ended(line: u64, error: PostError) -> Outcomes {
     let (sender, outcomes) = mpsc::unbounded_channel();
     let mut piece = Vec::new();
-    outcome::failure(&mut piece, line, error);
+    failure(&mut piece, line, error);
     // The other end is right here.
     let _ = sender.send(piece.into());
     outcomes
@@ -83,11 +85,8 @@ fn parse(facade: &Facade, line: &Line, texts: &mut BytesMut) -> Result<Message, 
     Ok(message(id, text))
 }
 
-/// Of the budget of all uploads.
-struct Permits {
-    _messages: Option<OwnedSemaphorePermit>,
-    _bytes: Option<OwnedSemaphorePermit>,
-}
+/// Of the budget of all uploads: for messages, and for bytes.
+type Permits = [Option<OwnedSemaphorePermit>; 2];
 
 async fn acquire(facade: &Facade, messages: &[Message], planned: &[Planned]) -> Permits {
     let taken = planned.iter().filter(|line| line.message.is_ok());
@@ -96,8 +95,7 @@ async fn acquire(facade: &Facade, messages: &[Message], planned: &[Planned]) -> 
     // Neither is ever closed, and no group is larger than the whole budget.
     let messages = Arc::clone(&budget.messages).acquire_many_owned(messages.len() as u32);
     let messages = messages.await.ok();
-    let bytes = Arc::clone(&budget.bytes).acquire_many_owned(bytes as u32).await.ok();
-    Permits { _messages: messages, _bytes: bytes }
+    [messages, Arc::clone(&budget.bytes).acquire_many_owned(bytes as u32).await.ok()]
 }
 
 async fn deliver(
@@ -117,7 +115,7 @@ async fn deliver(
             let error = match line.message {
                 Ok(id) => match answers.next() {
                     Some(Ok(delivered)) => {
-                        outcome::success(&mut piece, id, &delivered);
+                        success(&mut piece, id, &delivered);
                         continue;
                     }
                     Some(Err(error)) => PostError::Delivery { id, error },
@@ -125,7 +123,7 @@ async fn deliver(
                 },
                 Err(error) => error,
             };
-            outcome::failure(&mut piece, line.number, error);
+            failure(&mut piece, line.number, error);
         }
         if !piece.is_empty() {
             // The client may be gone: what arrived is delivered all the same.
@@ -145,4 +143,50 @@ async fn deliver(
 /// A mistake in the delivery. It must not shift the outcomes of other lines.
 fn lost() -> DeliveryError {
     DeliveryError::Unknown("the answer was lost in the facade".into())
+}
+
+/// Appends the outcome of a line whose message is stored.
+fn success(piece: &mut Vec<u8>, id: MessageId, delivered: &Delivered) {
+    let mark = if delivered.replayed { ReplayMark::Present } else { ReplayMark::Absent };
+    write_receipt(piece, id, delivered.receipt.sequence, mark);
+    piece.push(b'\n');
+}
+
+/// Appends the outcome of a line that was not acknowledged.
+fn failure(piece: &mut Vec<u8>, line: u64, error: PostError) {
+    piece.extend(Problem::from(error).to_line(line));
+    piece.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use oncelog::message::Receipt;
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_one_line_of_json() {
+        let id: MessageId = "0199c0de-0000-7000-8000-00000000abcd".parse().unwrap();
+        let receipt = Receipt { sequence: u64::MAX, stored_at: SystemTime::UNIX_EPOCH };
+        let mut piece = Vec::new();
+        success(&mut piece, id, &Delivered { receipt, replayed: false });
+        assert!(piece.len() <= RECEIPT_BYTES_USUAL, "{} bytes", piece.len());
+        success(&mut piece, id, &Delivered { receipt, replayed: true });
+        failure(&mut piece, 7, PostError::Stopping);
+        let lines: Vec<serde_json::Value> = piece
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        for line in &lines[..2] {
+            assert_eq!(line["status"], "success");
+            assert_eq!(line["uuid"], id.to_string());
+            assert_eq!(line["sequence"], u64::MAX);
+        }
+        assert!(lines[0].get("replayed").is_none());
+        assert_eq!(lines[1]["replayed"], true);
+        assert_eq!((&lines[2]["status"], &lines[2]["line"]), (&"failure".into(), &7.into()));
+        assert_eq!(lines[2]["code"], "stopping");
+    }
 }

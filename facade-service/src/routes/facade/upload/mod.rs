@@ -10,21 +10,18 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap,
     header::{CONTENT_TYPE, EXPECT},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::{
-    deliver::Outcomes,
-    read::{Item, Upload},
-};
+use self::{deliver::Outcomes, read::Upload};
 use crate::{
     Facade,
     http::{
@@ -35,7 +32,6 @@ use crate::{
 };
 
 mod deliver;
-mod outcome;
 mod read;
 
 /// Outcomes of one upload that may wait for the client to read them, in pieces as they became known
@@ -58,9 +54,7 @@ pub(crate) async fn upload(
     let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
     tokio::spawn(run(upload, sender));
     let outcomes = ReceiverStream::new(receiver).map(Ok::<_, std::convert::Infallible>);
-    let mut response = Response::new(Body::from_stream(outcomes));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    Ok(response)
+    Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(outcomes)).into_response())
 }
 
 fn check(headers: &HeaderMap) -> Result<(), PostError> {
@@ -71,7 +65,7 @@ fn check(headers: &HeaderMap) -> Result<(), PostError> {
 /// Passes on the outcomes of `upload`, in order.
 async fn run(upload: Upload, sender: mpsc::Sender<Bytes>) {
     // Each group that waits in here has at least one permit of a line.
-    let (started, groups) = mpsc::channel(upload.facade().limits().uploads.in_flight);
+    let (started, groups) = mpsc::channel(upload.facade.limits().uploads.in_flight);
     tokio::join!(start_all(upload, started), pass_on(groups, sender));
 }
 
@@ -84,17 +78,14 @@ struct Started {
 
 /// Begins the delivery of line after line, with at most as many under way as an upload may have.
 async fn start_all(mut upload: Upload, started: mpsc::Sender<Started>) {
-    let in_flight = Arc::new(Semaphore::new(upload.facade().limits().uploads.in_flight));
+    let in_flight = Arc::new(Semaphore::new(upload.facade.limits().uploads.in_flight));
     while let Some(item) = upload.next().await {
-        let lines = match &item {
-            Item::Lines(lines) => lines.len(),
-            Item::Ended { .. } => 1,
-        };
+        let lines = item.as_ref().map_or(1, Vec::len);
         // It is never closed, and no group has more lines than there are permits.
         let permits = Arc::clone(&in_flight).acquire_many_owned(lines as u32).await.ok();
         let outcomes = match item {
-            Item::Lines(lines) => deliver::start(upload.facade(), lines).await,
-            Item::Ended { line, error } => deliver::ended(line, error),
+            Ok(lines) => deliver::start(&upload.facade, lines).await,
+            Err((line, error)) => deliver::ended(line, error),
         };
         // The other end is there until this one is gone.
         let _ = started.send(Started { outcomes, _permits: permits }).await;
@@ -116,48 +107,27 @@ async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use oncelog::{
-        message::{Message, Outcome, RandomIds, Receipt},
-        wire::v1::{AppendRequest, AppendResponse},
-    };
+    use oncelog::message::RandomIds;
     use tokio_util::sync::CancellationToken;
-    use tonic::Status;
 
     use super::*;
     use crate::{
         Options, Upstreams,
-        delivery::{Delivery, DeliveryOptions},
+        delivery::tests::support::{FakeLog, start},
     };
-
-    /// A facade whose log counts its messages.
-    fn facade(stored: &Arc<AtomicUsize>) -> Facade {
-        let stored = Arc::clone(stored);
-        let log = tower::service_fn(move |request: AppendRequest| {
-            let receipts = request.messages.into_iter().map(|message| {
-                let message = Message::try_from(message).unwrap();
-                let sequence = stored.fetch_add(1, Ordering::SeqCst) as u64 + 1;
-                let receipt = Receipt { sequence, stored_at: std::time::SystemTime::now() };
-                Outcome::Stored(receipt).into_receipt(message.id.as_bytes().to_vec().into())
-            });
-            std::future::ready(Ok::<_, Status>(AppendResponse { receipts: receipts.collect() }))
-        });
-        let delivery = Delivery::start(log, DeliveryOptions::default());
-        let upstreams = Upstreams { delivery, ..Upstreams::unreachable() };
-        Facade::new(upstreams, Options::new(Arc::new(RandomIds)), CancellationToken::new())
-    }
 
     #[tokio::test]
     async fn lines_that_arrived_are_delivered_when_the_client_left() {
-        let stored = Arc::new(AtomicUsize::new(0));
-        let facade = facade(&stored);
+        let log = FakeLog::scripted([]);
+        let upstreams = Upstreams { delivery: start(&log), ..Upstreams::unreachable() };
+        let options = Options::new(Arc::new(RandomIds));
+        let facade = Facade::new(upstreams, options, CancellationToken::new());
         let count = facade.limits().uploads.in_flight * 3;
         let lines = "{\"msg\":\"a\"}\n".repeat(count);
         let upload = Upload::new(lines.into(), facade);
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
         run(upload, sender).await;
-        assert_eq!(stored.load(Ordering::SeqCst), count);
+        assert_eq!(log.seen().stored.len(), count);
     }
 }

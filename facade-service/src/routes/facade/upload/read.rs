@@ -13,14 +13,9 @@ use crate::{
     limits::UPLOAD_LINES_TOGETHER_MAX,
 };
 
-/// What an upload brings.
-#[derive(Debug)]
-pub(super) enum Item {
-    /// Lines that arrived together, to be delivered.
-    Lines(Vec<Line>),
-    /// The end, before the client's: no line from `line` on was taken.
-    Ended { line: u64, error: PostError },
-}
+/// Lines that arrived together, to be delivered. Or the end, before the client's: from which line on
+/// none was taken, and why.
+pub(super) type Item = Result<Vec<Line>, (u64, PostError)>;
 
 /// An upload under way.
 pub(super) struct Upload {
@@ -29,7 +24,7 @@ pub(super) struct Upload {
     splitter: Splitter,
     /// Why it ended, until that was told.
     ended: Option<PostError>,
-    facade: Facade,
+    pub(super) facade: Facade,
 }
 
 impl Upload {
@@ -38,20 +33,15 @@ impl Upload {
         Self { body: Some(body), splitter: Splitter::default(), ended: None, facade }
     }
 
-    pub(super) fn facade(&self) -> &Facade {
-        &self.facade
-    }
-
     /// The next lines, or `None` after the last one.
     pub(super) async fn next(&mut self) -> Option<Item> {
         loop {
             let lines = self.splitter.next(UPLOAD_LINES_TOGETHER_MAX, HTTP_BODY_BYTES_MAX);
             if !lines.is_empty() {
-                return Some(Item::Lines(lines));
+                return Some(Ok(lines));
             }
             if self.body.is_none() {
-                let error = self.ended.take()?;
-                return Some(Item::Ended { line: self.splitter.open_line(), error });
+                return Some(Err((self.splitter.open_line(), self.ended.take()?)));
             }
             self.fill().await;
         }
