@@ -2,7 +2,11 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, SystemTime},
 };
@@ -10,9 +14,12 @@ use std::{
 use logging_service::{
     OpenStore,
     log::Index,
-    store::{CommitAnswer, CommitError, Reader, Store, memory::MemoryStore},
+    store::{
+        Address, CommitAnswer, CommitError, ReadError, Reader, ScanLimit, Store,
+        memory::MemoryStore,
+    },
 };
-use oncelog::message::Message;
+use oncelog::message::{Message, StoredMessage};
 use tokio::sync::watch;
 
 /// What the next commits do.
@@ -41,6 +48,7 @@ pub struct Switches {
     batches: Arc<Mutex<Vec<usize>>>,
     committers: Arc<Mutex<Vec<Option<String>>>>,
     seals: watch::Sender<usize>,
+    scans: Arc<AtomicUsize>,
 }
 
 impl Switches {
@@ -67,6 +75,11 @@ impl Switches {
     /// How many seals there are, and a way to wait for more.
     pub fn seals(&self) -> watch::Receiver<usize> {
         self.seals.subscribe()
+    }
+
+    /// How often the store was scanned.
+    pub fn scans(&self) -> usize {
+        self.scans.load(Ordering::Relaxed)
     }
 }
 
@@ -100,6 +113,7 @@ pub fn faulty() -> (OpenStore, Switches, mpsc::Receiver<()>) {
         batches: Arc::default(),
         committers: Arc::default(),
         seals: watch::Sender::default(),
+        scans: Arc::default(),
     };
     let (entered, entries) = mpsc::channel();
     let store = FaultyStore { memory: MemoryStore::default(), switches: switches.clone(), entered };
@@ -158,10 +172,23 @@ impl Store for FaultyStore {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        self.memory.reader()
+        Arc::new(CountingReader(self.memory.reader(), Arc::clone(&self.switches.scans)))
     }
 
     fn last_sequence(&self) -> u64 {
         self.memory.last_sequence()
+    }
+}
+
+struct CountingReader(Arc<dyn Reader>, Arc<AtomicUsize>);
+
+impl Reader for CountingReader {
+    fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
+        self.0.get(address)
+    }
+
+    fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.scan(after, limit)
     }
 }

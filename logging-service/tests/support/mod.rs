@@ -4,7 +4,6 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 pub mod faulty_store;
-pub mod gated_disk;
 pub mod served;
 pub mod shared_store;
 

@@ -49,6 +49,9 @@ pub(super) struct State {
     pub(super) operations: u64,
     pub(super) fault: Option<(u64, Fault)>,
     pub(super) capacity: Option<u64>,
+    pub(super) syncs_are_held: bool,
+    /// Syncs that wait because they are held up.
+    pub(super) syncs_waiting: usize,
 }
 
 /// How an operation ends that does not simply succeed.
@@ -110,6 +113,16 @@ impl State {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Counts one operation on a handle from machine start `start`, and does its `effect`.
+    pub(super) fn change<T>(
+        &mut self,
+        start: u64,
+        effect: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let done = self.operation(start);
+        self.survive_or(done, effect)
     }
 
     /// Does `effect` if the operation succeeds, and also if the machine stops during it: then it
