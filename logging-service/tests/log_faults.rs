@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use logging_service::{
     Execution,
@@ -16,8 +19,8 @@ use oncelog::{
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
-    all, duplicate,
-    faulty_store::{Disk, faulty},
+    all, assert_overloaded, duplicate,
+    faulty_store::{Disk, Held, Switches, faulty},
     id, log, log_with, message, stored,
 };
 
@@ -35,11 +38,37 @@ async fn read_all(log: &Log) -> Vec<StoredMessage> {
     all(log.read(ReadRange::default())).await
 }
 
-/// Waits until the log is in a state, for as long as a slow machine may need.
-async fn wait_for(log: &Log, wanted: impl Fn(&State) -> bool) -> State {
+/// Waits until the log has another state than [`State::Ready`], for as long as a slow machine may need.
+async fn trouble(log: &Log) -> State {
     let mut states = log.state();
-    let reached = states.wait_for(|state| wanted(state));
+    let reached = states.wait_for(|state| *state != State::Ready);
     tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap().unwrap().clone()
+}
+
+/// A log whose first call, with message 0, stands in front of a disk that is held up.
+struct HeldLog {
+    log: Log,
+    switches: Switches,
+    held: Held,
+    first: Appending,
+}
+
+async fn held_log(limits: Limits) -> HeldLog {
+    let (store, switches, commits) = faulty();
+    let log = log_with(store, Execution::Threads, limits);
+    let held = switches.hold_commits();
+    let first = begin(&log, vec![message(0, "first")]).await;
+    commits.recv().unwrap();
+    HeldLog { log, switches, held, first }
+}
+
+/// Begins an append for each of `numbers`.
+async fn begin_each(log: &Log, numbers: RangeInclusive<u64>) -> Vec<Appending> {
+    let mut appending = Vec::new();
+    for number in numbers {
+        appending.push(begin(log, vec![message(number, "waits")]).await);
+    }
+    appending
 }
 
 #[tokio::test]
@@ -63,15 +92,8 @@ async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
 
 #[tokio::test]
 async fn calls_that_wait_for_the_disk_share_the_next_commit() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    let held = switches.hold_commits();
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
-    let mut waiting = Vec::new();
-    for nth in 1..=10 {
-        waiting.push(begin(&log, vec![message(nth, "waits")]).await);
-    }
+    let HeldLog { log, switches, held, first } = held_log(Limits::default()).await;
+    let waiting = begin_each(&log, 1..=10).await;
     drop(held);
     first.await.unwrap().unwrap();
     for appending in waiting {
@@ -80,28 +102,42 @@ async fn calls_that_wait_for_the_disk_share_the_next_commit() {
     assert_eq!(switches.batches(), [1, 10]);
 }
 
-#[tokio::test]
-async fn a_failed_commit_fails_every_waiter_and_the_log() {
+/// A commit that meets `disk` fails every call that waits for it, and the log.
+async fn fails_every_waiter_and_the_log(disk: Disk) {
     let (store, switches, commits) = faulty();
     let log = log(store);
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
     commits.recv().unwrap();
 
     let held = switches.hold_commits();
-    switches.set(Disk::Fails);
+    switches.set(disk);
     let leader = begin(&log, vec![message(1, "leader")]).await;
     commits.recv().unwrap();
     let copy = begin(&log, vec![message(1, "leader"), message(2, "neighbour")]).await;
+    let waiting = begin(&log, vec![message(2, "waits")]).await;
     drop(held);
-    assert_eq!(leader.await.unwrap(), Err(AppendError::Failed));
-    assert_eq!(copy.await.unwrap(), Err(AppendError::Failed));
+    for call in [leader, copy, waiting] {
+        assert_eq!(call.await.unwrap(), Err(AppendError::Failed));
+    }
 
     // It stays failed, whatever the disk does next: a retried sync lies.
-    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
+    assert!(matches!(trouble(&log).await, State::Failed(_)));
     switches.set(Disk::Works);
     assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
+    // Nothing of it is known, whatever the store has kept.
+    assert_eq!(log.last_sequence(), 1);
     assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [duplicate(1)]);
+}
+
+#[tokio::test]
+async fn a_failed_commit_fails_every_waiter_and_the_log() {
+    fails_every_waiter_and_the_log(Disk::Fails).await;
+}
+
+#[tokio::test]
+async fn a_failed_assertion_in_the_committer_fails_the_log() {
+    fails_every_waiter_and_the_log(Disk::SaysAWrongSequence).await;
 }
 
 #[tokio::test]
@@ -110,32 +146,7 @@ async fn a_panic_of_the_committer_fails_the_log() {
     let log = log(store);
     switches.set(Disk::Panics);
     assert_eq!(log.append(vec![message(1, "msg1")]).await, Err(AppendError::Failed));
-    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
-}
-
-#[tokio::test]
-async fn a_failed_assertion_in_the_committer_fails_the_log() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
-    commits.recv().unwrap();
-
-    let held = switches.hold_commits();
-    switches.set(Disk::SaysAWrongSequence);
-    let leader = begin(&log, vec![message(1, "leader")]).await;
-    commits.recv().unwrap();
-    let waiting = begin(&log, vec![message(2, "waits")]).await;
-    drop(held);
-    assert_eq!(leader.await.unwrap(), Err(AppendError::Failed));
-    assert_eq!(waiting.await.unwrap(), Err(AppendError::Failed));
-
-    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
-    switches.set(Disk::Works);
-    assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
-    // Nothing of it is known, whatever the store has kept.
-    assert_eq!(log.last_sequence(), 1);
-    assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
-    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [duplicate(1)]);
+    assert!(matches!(trouble(&log).await, State::Failed(_)));
 }
 
 #[tokio::test]
@@ -151,7 +162,7 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
     assert_eq!(outcomes[1], duplicate(1));
     assert!(matches!(outcomes[2], Outcome::Rejected(Rejection::ReadOnly(_))), "{outcomes:?}");
     assert_eq!(outcomes[3], Outcome::Conflict);
-    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::ReadOnly(_)));
+    assert!(matches!(trouble(&log).await, State::ReadOnly(_)));
     assert_eq!(read_all(&log).await.len(), 1);
 
     // Clients that keep trying must not keep the log from looking at its disk.
@@ -166,18 +177,10 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
 
 #[tokio::test]
 async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
-    let (store, switches, commits) = faulty();
     let limits = Limits { appends_waiting: 100, ..Limits::default() };
-    let log = log_with(store, Execution::Threads, limits);
-    let held = switches.hold_commits();
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
-    let mut waiting = Vec::new();
-    for nth in 1..=limits.appends_waiting as u64 {
-        waiting.push(begin(&log, vec![message(nth, "waits")]).await);
-    }
-    let refused = log.append(vec![message(9999, "too many")]).await.unwrap();
-    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    let HeldLog { log, held, first, .. } = held_log(limits).await;
+    let waiting = begin_each(&log, 1..=100).await;
+    assert_overloaded(&log.append(vec![message(9999, "too many")]).await.unwrap());
     drop(held);
     first.await.unwrap().unwrap();
     for appending in waiting {
@@ -201,8 +204,7 @@ async fn more_bytes_than_may_wait_are_refused() {
     let first = begin(&log, vec![large(3)]).await;
     commits.recv().unwrap();
     let waiting = [begin(&log, vec![large(4)]).await, begin(&log, vec![large(5)]).await];
-    let refused = log.append(vec![message(9999, "x")]).await.unwrap();
-    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    assert_overloaded(&log.append(vec![message(9999, "x")]).await.unwrap());
     drop(held);
     assert_eq!(first.await.unwrap().unwrap(), [stored(4)]);
     for (sequence, appending) in (5..).zip(waiting) {
@@ -216,16 +218,9 @@ async fn more_bytes_than_may_wait_are_refused() {
 async fn closing_finishes_what_was_submitted() {
     // Whether the stop is found beside the work or after it is a race: both must do.
     for _ in 0..50 {
-        let (store, switches, commits) = faulty();
-        let log = log(store);
-        let held = switches.hold_commits();
-        let first = begin(&log, vec![message(1, "under way")]).await;
-        commits.recv().unwrap();
+        let HeldLog { log, held, first, .. } = held_log(Limits::default()).await;
         let second = begin(&log, vec![message(2, "waits")]).await;
-        let closing = tokio::spawn({
-            let log = log.clone();
-            async move { log.close().await }
-        });
+        let closing = tokio::spawn(async move { log.close().await });
         // The stop is submitted from another thread: give it the time to arrive.
         tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
         drop(held);
@@ -237,16 +232,9 @@ async fn closing_finishes_what_was_submitted() {
 
 #[tokio::test]
 async fn a_failed_commit_fails_all_calls_that_share_it() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    let held = switches.hold_commits();
+    let HeldLog { log, switches, held, first } = held_log(Limits::default()).await;
     switches.set(Disk::FailsAfter(1));
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
-    let mut sharing = Vec::new();
-    for nth in 1..=3 {
-        sharing.push(begin(&log, vec![message(nth, "shares")]).await);
-    }
+    let sharing = begin_each(&log, 1..=3).await;
     drop(held);
     assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
     for appending in sharing {
@@ -256,11 +244,7 @@ async fn a_failed_commit_fails_all_calls_that_share_it() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_takes_nothing_from_its_neighbours() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    let held = switches.hold_commits();
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
+    let HeldLog { log, held, first, .. } = held_log(Limits::default()).await;
     let leaving = begin(&log, vec![message(1, "leaves")]).await;
     let neighbour = begin(&log, vec![message(2, "stays")]).await;
     leaving.abort();

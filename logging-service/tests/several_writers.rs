@@ -16,7 +16,7 @@ use logging_service::{
 };
 use oncelog::message::{Message, Outcome, Rejection};
 use support::{
-    all, duplicate, id, log_with, message, record, sequences_to,
+    all, assert_overloaded, duplicate, id, log_with, message, record, sequences_to,
     shared_store::{Answer, Reading, Script, shared},
     stored,
 };
@@ -117,13 +117,8 @@ async fn a_call_that_is_always_overtaken_is_refused_as_not_stored() {
     let (log, script) = start();
     script.answer((10..).take(4).map(|n| Answer::Overtaken(vec![message(n, "other")])));
     let outcomes = append(&log, vec![message(1, "a"), message(10, "other")]).await;
-    assert!(
-        matches!(
-            outcomes[..],
-            [Outcome::Rejected(Rejection::Overloaded(_)), Outcome::Duplicate(_),]
-        ),
-        "{outcomes:?}"
-    );
+    assert_overloaded(&outcomes[..1]);
+    assert!(matches!(outcomes[1..], [Outcome::Duplicate(_)]), "{outcomes:?}");
     assert_eq!(script.commits(), 4);
     assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
     assert_goes_on(&log, &script).await;
@@ -181,8 +176,7 @@ async fn only_calls_with_a_message_in_doubt_are_unknown() {
 async fn without_a_leader_a_call_is_refused_as_not_stored() {
     let (log, script) = start();
     script.answer([Answer::NoLeader]);
-    let outcomes = append(&log, vec![message(1, "a")]).await;
-    assert!(matches!(outcomes[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{outcomes:?}");
+    assert_overloaded(&append(&log, vec![message(1, "a")]).await);
     assert_goes_on(&log, &script).await;
     assert_eq!(append(&log, vec![message(1, "a")]).await, [stored(2)]);
 }
@@ -202,8 +196,7 @@ async fn a_refusal_after_a_lost_answer_is_not_called_not_stored() {
 async fn a_refusal_after_another_batch_was_read_is_certain() {
     let (log, script) = start();
     script.answer([Answer::LateAndOvertaken(vec![message(9, "other")]), Answer::NoLeader]);
-    let outcomes = append(&log, vec![message(1, "a")]).await;
-    assert!(matches!(outcomes[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{outcomes:?}");
+    assert_overloaded(&append(&log, vec![message(1, "a")]).await);
     script.settle();
     assert_eq!(script.records(), [message(9, "other")], "the lost attempt is void");
     assert_goes_on(&log, &script).await;
@@ -240,7 +233,7 @@ mod model {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::support::clock;
+    use crate::support::{clock, shared_store::Entry};
 
     /// Few ids and bodies, so that repeats and conflicts are common.
     const IDS: u64 = 10;
@@ -320,11 +313,8 @@ mod model {
 
         fn check(&self, records: &[Message]) {
             for (sequence, message) in &self.acknowledged {
-                assert_eq!(
-                    records[*sequence as usize - 1],
-                    *message,
-                    "an acknowledgement was lost"
-                );
+                let stored = &records[*sequence as usize - 1];
+                assert_eq!(stored, message, "an acknowledgement was lost");
             }
             for message in &self.conflicts {
                 let stored = records.iter().find(|stored| stored.id == message.id).unwrap();
@@ -333,8 +323,6 @@ mod model {
             assert!(self.stored.values().all(|count| *count == 1), "stored twice");
         }
     }
-
-    use crate::support::shared_store::Entry;
 
     fn run(calls: Vec<Call>) {
         let (OpenStore { store, index }, script) = shared();

@@ -21,7 +21,7 @@ use logging_service::{
 };
 use oncelog::{
     clock::SimulatedClock,
-    message::{ContentType, Message, MessageId, Outcome, Receipt, StoredMessage},
+    message::{ContentType, Message, MessageId, Outcome, Receipt, Rejection, StoredMessage},
 };
 
 /// The time that [`log`]'s clock shows.
@@ -67,6 +67,12 @@ pub fn duplicate(sequence: u64) -> Outcome {
 
 pub fn record(sequence: u64, message: Message) -> StoredMessage {
     StoredMessage { receipt: Receipt { sequence, stored_at: noon() }, message }
+}
+
+/// The log has refused its one message as overload.
+#[track_caller]
+pub fn assert_overloaded(outcomes: &[Outcome]) {
+    assert!(matches!(outcomes, [Outcome::Rejected(Rejection::Overloaded(_))]), "{outcomes:?}");
 }
 
 /// All that a read shows.

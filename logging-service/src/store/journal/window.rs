@@ -2,6 +2,8 @@
 
 use std::io;
 
+use memchr::memchr_iter;
+
 use super::{
     bytes::{are_zero, array_at, file_len, memory_len},
     disk::DiskFile,
@@ -78,7 +80,7 @@ impl<'a> Window<'a> {
             let Some(starts) = bytes.len().checked_sub(OVERLAP).filter(|starts| *starts > 0) else {
                 return Ok(None);
             };
-            for at in candidates(bytes, starts) {
+            for at in memchr_iter(FIRST_BYTE, &bytes[..starts]) {
                 let header: [u8; HEADER_BYTES] = array_at(bytes, at);
                 let found_at = offset + file_len(at);
                 if let Ok((header, _)) = Header::decode(&header)
@@ -90,23 +92,4 @@ impl<'a> Window<'a> {
             offset += file_len(starts);
         }
     }
-}
-
-/// Where in the first `starts` bytes a frame may begin. Passes over blocks of zeros quickly: that
-/// is what most of a reserved file is.
-fn candidates(bytes: &[u8], starts: usize) -> impl Iterator<Item = usize> {
-    const BLOCK: usize = 4096;
-    (0..starts)
-        .step_by(BLOCK)
-        .filter_map(move |from| {
-            let block = &bytes[from..starts.min(from + BLOCK)];
-            (!are_zero(block)).then_some((from, block))
-        })
-        .flat_map(move |(from, block)| {
-            block
-                .iter()
-                .enumerate()
-                .filter(|(_, byte)| **byte == FIRST_BYTE)
-                .map(move |(at, _)| from + at)
-        })
 }

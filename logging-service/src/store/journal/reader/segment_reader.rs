@@ -7,7 +7,7 @@ use oncelog::message::{Message, MessageId, Receipt, StoredMessage};
 
 use super::SegmentView;
 use crate::store::{
-    Address, ReadError,
+    Address, Damage, ReadError,
     journal::{
         bytes::{array_at, memory_len},
         disk::{Disk, DiskFile},
@@ -37,7 +37,7 @@ impl<'a> SegmentReader<'a> {
     }
 
     pub(super) fn damaged(&self, offset: u64, problem: &str) -> ReadError {
-        ReadError::Damaged { file: self.segment.name.clone(), offset, problem: problem.to_owned() }
+        ReadError::Damaged(Damage::new(&self.segment.name, offset, problem))
     }
 
     /// The `len` bytes at `offset`, which must be durable.

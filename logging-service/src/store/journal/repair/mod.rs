@@ -132,7 +132,7 @@ pub fn plan(
     };
     let end = scrub(&*disk, &segments, &mut listener, progress)?;
     salvage.finish(&end, &mut count);
-    let task = match salvage.rewrite_from() {
+    let task = match salvage.rewrite_from {
         None => Task::Nothing { foreign },
         Some(from) => Task::Rewrite(Rewrite {
             segments,

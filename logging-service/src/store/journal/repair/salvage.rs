@@ -40,7 +40,7 @@ pub(super) struct Start {
 /// Turns the events of a scrub into records that are kept and sequences that are lost.
 pub(super) struct Salvage {
     /// The first segment that is written anew. `None` as long as there is no damage.
-    rewrite_from: Option<Start>,
+    pub(super) rewrite_from: Option<Start>,
     /// The segment that is read.
     current: Option<Start>,
     /// Whether the segment that is read is written anew, or might be.
@@ -70,11 +70,6 @@ impl Salvage {
     /// A pass over a log whose segments from `start` on are written anew.
     pub(super) fn from(start: Start) -> Self {
         Self { rewrite_from: Some(start), is_active: false, ..Self::looking_for_damage() }
-    }
-
-    /// The first segment that has to be written anew, if there is damage.
-    pub(super) fn rewrite_from(&self) -> Option<Start> {
-        self.rewrite_from
     }
 
     pub(super) fn event(&mut self, event: Event<'_, '_>, sink: &mut dyn Sink) {
