@@ -25,7 +25,7 @@ use oncelog::{
 };
 use support::{
     all, duplicate, id, log, message, next, record,
-    shared_store::{Answer, shared},
+    scripted_store::{Answer, scripted},
     stored,
 };
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ fn memory() -> OpenStore {
 
 /// Commits that are overtaken, or whose answers get lost.
 fn shared_with_lost_answers() -> OpenStore {
-    let (store, script) = shared();
+    let (store, script, _) = scripted();
     script.cycle([
         Answer::LostReply,
         Answer::Stored,

@@ -11,17 +11,17 @@ use logging_service::{
     log::{AppendError, Log, ReadRange, State},
 };
 use support::{
-    all, duplicate,
-    faulty_store::{Disk, Switches, faulty},
-    id, log_with, message, record, stored,
+    all, duplicate, id, log_with, message, record,
+    scripted_store::{Answer, Script, scripted},
+    stored,
 };
 use tokio::time::{Duration, timeout};
 
 const BOTH: [Execution; 2] = [Execution::Threads, Execution::Tasks];
 
-fn start(execution: Execution) -> (Log, Switches) {
-    let (opened, switches, _) = faulty();
-    (log_with(opened, execution, Limits::default()), switches)
+fn start(execution: Execution) -> (Log, Script) {
+    let (opened, script, _) = scripted();
+    (log_with(opened, execution, Limits::default()), script)
 }
 
 async fn failed(log: &Log) {
@@ -33,7 +33,7 @@ async fn failed(log: &Log) {
 #[tokio::test]
 async fn either_way_each_message_is_stored_once_and_can_be_read() {
     for execution in BOTH {
-        let (log, _switches) = start(execution);
+        let (log, _script) = start(execution);
         assert_eq!(log.append(vec![message(1, "msg1")]).await.unwrap(), [stored(1)]);
         let again = log.append(vec![message(1, "msg1"), message(2, "msg2")]).await.unwrap();
         assert_eq!(again, [duplicate(1), stored(2)], "{execution:?}");
@@ -46,11 +46,11 @@ async fn either_way_each_message_is_stored_once_and_can_be_read() {
 #[tokio::test]
 async fn either_way_a_stop_answers_what_was_submitted_before_it() {
     for execution in BOTH {
-        let (log, switches) = start(execution);
+        let (log, script) = start(execution);
         let appends = (1..=20).map(|nth| log.append(vec![message(nth, "msg")]));
         let (answers, ()) = tokio::join!(join_all(appends), log.close());
         assert!(answers.iter().all(Result::is_ok), "{execution:?}: {answers:?}");
-        assert_eq!(switches.batches().iter().sum::<usize>(), 20, "{execution:?}");
+        assert_eq!(script.batches().iter().sum::<usize>(), 20, "{execution:?}");
         let late = log.append(vec![message(21, "late")]).await;
         assert_eq!(late, Err(AppendError::Draining), "{execution:?}");
     }
@@ -59,9 +59,9 @@ async fn either_way_a_stop_answers_what_was_submitted_before_it() {
 #[tokio::test]
 async fn either_way_a_failure_or_a_panic_is_told_to_every_waiter() {
     for execution in BOTH {
-        for trouble in [Disk::Fails, Disk::Panics, Disk::SaysAWrongSequence] {
-            let (log, switches) = start(execution);
-            switches.set(trouble);
+        for trouble in [Answer::Fails, Answer::Panics, Answer::WrongSequence] {
+            let (log, script) = start(execution);
+            script.cycle([trouble]);
             let appends = (1..=5).map(|nth| log.append(vec![message(nth, "msg")]));
             for answer in join_all(appends).await {
                 assert_eq!(answer, Err(AppendError::Failed), "{execution:?}");

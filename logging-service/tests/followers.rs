@@ -17,8 +17,9 @@ use logging_service::{
 };
 use oncelog::message::{Message, StreamName};
 use support::{
-    faulty_store::{Switches, faulty},
-    log_with, message, next, sequences_to,
+    log_with, message, next,
+    scripted_store::{Script, scripted},
+    sequences_to,
 };
 use tokio::time::{Duration, Instant, sleep, timeout};
 
@@ -32,9 +33,9 @@ const HELD_MAX: Duration = Duration::from_millis(20);
 /// Longer than any of these tests takes where no follower waits for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn start(execution: Execution) -> (Log, Switches) {
-    let (opened, switches, _) = faulty();
-    (log_with(opened, execution, Limits::default()), switches)
+fn start(execution: Execution) -> (Log, Script) {
+    let (opened, script, _) = scripted();
+    (log_with(opened, execution, Limits::default()), script)
 }
 
 async fn store(log: &Log, numbers: impl Iterator<Item = u64>) {
@@ -48,13 +49,13 @@ fn follow(log: &Log, after: u64) -> ReadStream {
 #[tokio::test]
 async fn followers_at_one_position_share_what_was_read_once() {
     for execution in [Execution::Threads, Execution::Tasks] {
-        let (log, switches) = start(execution);
+        let (log, script) = start(execution);
         store(&log, 1..=10).await;
         let mut followers: Vec<_> = (0..50).map(|_| follow(&log, 0)).collect();
         let first = join_all(followers.iter_mut().map(|follower| follower.next())).await;
         let first: Vec<_> = first.into_iter().map(|chunk| chunk.unwrap().unwrap()).collect();
         assert!(first.iter().all(|chunk| Arc::ptr_eq(chunk, &first[0])), "{execution:?}");
-        assert_eq!(switches.scans(), 1, "{execution:?}");
+        assert_eq!(script.scans(), 1, "{execution:?}");
         for last in [20, 1500, 4000] {
             let after = log.last_sequence();
             store(&log, after + 1..=last).await;
@@ -63,14 +64,14 @@ async fn followers_at_one_position_share_what_was_read_once() {
                 assert!(seen.into_iter().eq(after + 1..=last), "{execution:?}");
             }
         }
-        let scans = switches.scans();
+        let scans = script.scans();
         assert!(scans <= 20, "{execution:?}: {scans} scans");
     }
 }
 
 #[tokio::test]
 async fn a_follower_that_begins_within_a_chunk_gets_the_rest_of_it() {
-    let (log, switches) = start(Execution::Threads);
+    let (log, script) = start(Execution::Threads);
     store(&log, 1..=10).await;
     let mut first = follow(&log, 0);
     assert!(sequences_to(&mut first, 10).await.into_iter().eq(1..=10));
@@ -78,7 +79,7 @@ async fn a_follower_that_begins_within_a_chunk_gets_the_rest_of_it() {
     assert!(sequences_to(&mut second, 10).await.into_iter().eq(5..=10));
     let two = ReadRange { after: 6, limit: Some(2), follow: true, ..ReadRange::default() };
     assert_eq!(support::all(log.read(two)).await.len(), 2);
-    assert_eq!(switches.scans(), 1);
+    assert_eq!(script.scans(), 1);
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ use oncelog::{
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
-    all, assert_overloaded, duplicate,
-    faulty_store::{Disk, Held, Switches, faulty},
-    id, log, log_with, message, stored,
+    all, assert_overloaded, duplicate, id, log, log_with, message,
+    scripted_store::{Answer, Held, Script, scripted},
+    stored,
 };
 
 /// Starts an append and gives it the chance to reach the committer thread.
@@ -48,18 +48,18 @@ async fn trouble(log: &Log) -> State {
 /// A log whose first call, with message 0, stands in front of a disk that is held up.
 struct HeldLog {
     log: Log,
-    switches: Switches,
+    script: Script,
     held: Held,
     first: Appending,
 }
 
 async fn held_log(limits: Limits) -> HeldLog {
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let log = log_with(store, Execution::Threads, limits);
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let first = begin(&log, vec![message(0, "first")]).await;
     commits.recv().unwrap();
-    HeldLog { log, switches, held, first }
+    HeldLog { log, script, held, first }
 }
 
 /// Begins an append for each of `numbers`.
@@ -73,9 +73,9 @@ async fn begin_each(log: &Log, numbers: RangeInclusive<u64>) -> Vec<Appending> {
 
 #[tokio::test]
 async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let log = log(store);
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let first = begin(&log, vec![message(1, "msg1")]).await;
     commits.recv().unwrap();
     let second = begin(&log, vec![message(1, "msg1")]).await;
@@ -92,25 +92,25 @@ async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
 
 #[tokio::test]
 async fn calls_that_wait_for_the_disk_share_the_next_commit() {
-    let HeldLog { log, switches, held, first } = held_log(Limits::default()).await;
+    let HeldLog { log, script, held, first } = held_log(Limits::default()).await;
     let waiting = begin_each(&log, 1..=10).await;
     drop(held);
     first.await.unwrap().unwrap();
     for appending in waiting {
         appending.await.unwrap().unwrap();
     }
-    assert_eq!(switches.batches(), [1, 10]);
+    assert_eq!(script.batches(), [1, 10]);
 }
 
-/// A commit that meets `disk` fails every call that waits for it, and the log.
-async fn fails_every_waiter_and_the_log(disk: Disk) {
-    let (store, switches, commits) = faulty();
+/// A commit with this answer fails every call that waits for it, and the log.
+async fn fails_every_waiter_and_the_log(answer: Answer) {
+    let (store, script, commits) = scripted();
     let log = log(store);
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
     commits.recv().unwrap();
 
-    let held = switches.hold_commits();
-    switches.set(disk);
+    let held = script.hold_commits();
+    script.cycle([answer]);
     let leader = begin(&log, vec![message(1, "leader")]).await;
     commits.recv().unwrap();
     let copy = begin(&log, vec![message(1, "leader"), message(2, "neighbour")]).await;
@@ -122,7 +122,7 @@ async fn fails_every_waiter_and_the_log(disk: Disk) {
 
     // It stays failed, whatever the disk does next: a retried sync lies.
     assert!(matches!(trouble(&log).await, State::Failed(_)));
-    switches.set(Disk::Works);
+    script.cycle([Answer::Stored]);
     assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
     // Nothing of it is known, whatever the store has kept.
     assert_eq!(log.last_sequence(), 1);
@@ -132,30 +132,30 @@ async fn fails_every_waiter_and_the_log(disk: Disk) {
 
 #[tokio::test]
 async fn a_failed_commit_fails_every_waiter_and_the_log() {
-    fails_every_waiter_and_the_log(Disk::Fails).await;
+    fails_every_waiter_and_the_log(Answer::Fails).await;
 }
 
 #[tokio::test]
 async fn a_failed_assertion_in_the_committer_fails_the_log() {
-    fails_every_waiter_and_the_log(Disk::SaysAWrongSequence).await;
+    fails_every_waiter_and_the_log(Answer::WrongSequence).await;
 }
 
 #[tokio::test]
 async fn a_panic_of_the_committer_fails_the_log() {
-    let (store, switches, _commits) = faulty();
+    let (store, script, _commits) = scripted();
     let log = log(store);
-    switches.set(Disk::Panics);
+    script.cycle([Answer::Panics]);
     assert_eq!(log.append(vec![message(1, "msg1")]).await, Err(AppendError::Failed));
     assert!(matches!(trouble(&log).await, State::Failed(_)));
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_new_messages_and_recovers() {
-    let (store, switches, _commits) = faulty();
+    let (store, script, _commits) = scripted();
     let log = log(store);
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
 
-    switches.set(Disk::Full);
+    script.cycle([Answer::NoSpace]);
     let batch = vec![message(1, "new"), message(0, "safe"), message(1, "new"), message(0, "other")];
     let outcomes = log.append(batch).await.unwrap();
     assert!(matches!(outcomes[0], Outcome::Rejected(Rejection::ReadOnly(_))), "{outcomes:?}");
@@ -166,7 +166,7 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
     assert_eq!(read_all(&log).await.len(), 1);
 
     // Clients that keep trying must not keep the log from looking at its disk.
-    switches.set(Disk::Works);
+    script.cycle([Answer::Stored]);
     let started = Instant::now();
     while log.append(vec![message(1, "new")]).await.unwrap() != [stored(2)] {
         assert!(started.elapsed() < Duration::from_secs(30), "still refused");
@@ -193,14 +193,14 @@ async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
 async fn more_bytes_than_may_wait_are_refused() {
     let large = message(0, &"x".repeat(MESSAGE_BODY_BYTES_MAX));
     let large = |nth| Message { id: id(nth), ..large.clone() };
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let limits = Limits { append_bytes_waiting: 2 * MESSAGE_BODY_BYTES_MAX, ..Limits::default() };
     let log = log_with(store, Execution::Threads, limits);
     for nth in 0..=2 {
         assert_eq!(log.append(vec![large(nth)]).await.unwrap(), [stored(nth + 1)]);
         commits.recv().unwrap();
     }
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let first = begin(&log, vec![large(3)]).await;
     commits.recv().unwrap();
     let waiting = [begin(&log, vec![large(4)]).await, begin(&log, vec![large(5)]).await];
@@ -232,8 +232,9 @@ async fn closing_finishes_what_was_submitted() {
 
 #[tokio::test]
 async fn a_failed_commit_fails_all_calls_that_share_it() {
-    let HeldLog { log, switches, held, first } = held_log(Limits::default()).await;
-    switches.set(Disk::FailsAfter(1));
+    let HeldLog { log, script, held, first } = held_log(Limits::default()).await;
+    script.answer([Answer::Stored]);
+    script.cycle([Answer::Fails]);
     let sharing = begin_each(&log, 1..=3).await;
     drop(held);
     assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
@@ -257,7 +258,7 @@ async fn a_caller_that_leaves_takes_nothing_from_its_neighbours() {
 
 #[tokio::test]
 async fn another_stream_or_content_type_under_a_used_id_is_a_conflict() {
-    let (store, _switches, _commits) = faulty();
+    let (store, _script, _commits) = scripted();
     let log = log(store);
     let first = message(1, "same");
     let stream = Message { stream: "orders".parse().unwrap(), ..first.clone() };

@@ -19,10 +19,10 @@ use oncelog::{
     },
 };
 use support::{
-    faulty_store::{Disk, faulty},
-    message, served,
+    message,
+    scripted_store::{Answer, scripted},
+    served,
     served::{Client, Served, parts},
-    shared_store::{Answer, shared},
 };
 use tokio::task::JoinHandle;
 use tonic::{Code, Status, transport::Channel};
@@ -92,7 +92,7 @@ async fn start_held() -> (Service, mpsc::Sender<()>) {
     let (let_go, held) = mpsc::channel();
     let open = move || {
         let _ = held.recv();
-        faulty().0
+        scripted().0
     };
     (Service::of(Served::begin(parts(Limits::default(), open)).await).await, let_go)
 }
@@ -107,7 +107,7 @@ fn surely_not_stored(status: &Status) -> bool {
 
 #[tokio::test]
 async fn append_lookup_and_read_work_over_a_socket() {
-    let mut service = start(|| faulty().0).await;
+    let mut service = start(|| scripted().0).await;
     let messages = vec![message(1, "msg1").into(), message(2, "msg2").into()];
     let first = service.append(messages.clone()).await;
     assert_eq!(first, [(Outcome::Stored, 1), (Outcome::Stored, 2)]);
@@ -133,7 +133,7 @@ async fn append_lookup_and_read_work_over_a_socket() {
 
 #[tokio::test]
 async fn a_bad_message_is_rejected_alone() {
-    let service = start(|| faulty().0).await;
+    let service = start(|| scripted().0).await;
     let good: v1::Message = message(1, "good").into();
     let bad = [
         v1::Message { id: vec![1; 15].into(), ..good.clone() },
@@ -160,7 +160,7 @@ async fn a_bad_message_is_rejected_alone() {
 
 #[tokio::test]
 async fn empty_and_oversized_batches_are_refused_whole() {
-    let service = start(|| faulty().0).await;
+    let service = start(|| scripted().0).await;
     let too_many = (0..=CALL_MESSAGES_MAX as u64).map(|n| message(n, "x").into()).collect();
     for messages in [Vec::new(), too_many] {
         let status = service.send(messages).await.unwrap_err();
@@ -192,6 +192,7 @@ async fn while_the_log_is_read_calls_are_refused_as_not_stored() {
     assert!(service.served.ready.try_recv().is_err(), "ready before the log was read");
 
     drop(let_go);
+    (&mut service.served.ready).await.unwrap();
     let outcomes = service.append(one()).await;
     assert_eq!(outcomes, [(Outcome::Stored, 1)]);
     assert_eq!(service.health().await, ServingStatus::Serving);
@@ -199,9 +200,9 @@ async fn while_the_log_is_read_calls_are_refused_as_not_stored() {
 
 #[tokio::test]
 async fn a_failed_disk_fails_the_waiters_and_ends_the_service() {
-    let (store, switches, _commits) = faulty();
+    let (store, script, _commits) = scripted();
     let service = start(|| store).await;
-    switches.set(Disk::Fails);
+    script.cycle([Answer::Fails]);
     let status = service.send(one()).await.unwrap_err();
     assert!(!surely_not_stored(&status), "that is unknown");
     assert_eq!(service.served.ended().await.unwrap_err().exit(), Exit::Disk);
@@ -209,9 +210,9 @@ async fn a_failed_disk_fails_the_waiters_and_ends_the_service() {
 
 #[tokio::test]
 async fn a_disk_that_fails_during_a_stop_is_not_a_good_end() {
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let mut service = start(|| store).await;
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let appending = service.begin_append(commits).await;
     service.served.stop.cancel();
     // Only a stop that has begun is of interest here.
@@ -221,7 +222,7 @@ async fn a_disk_that_fails_during_a_stop_is_not_a_good_end() {
         .await
         .is_ok_and(|status| status.into_inner().state() == State::Ready)
     {}
-    switches.set(Disk::Fails);
+    script.cycle([Answer::Fails]);
     drop(held);
     assert!(appending.await.unwrap().is_err());
     assert_eq!(service.served.ended().await.unwrap_err().exit(), Exit::Disk);
@@ -229,9 +230,9 @@ async fn a_disk_that_fails_during_a_stop_is_not_a_good_end() {
 
 #[tokio::test]
 async fn a_full_disk_is_told_in_receipts_and_status() {
-    let (store, switches, _commits) = faulty();
+    let (store, script, _commits) = scripted();
     let service = start(|| store).await;
-    switches.set(Disk::Full);
+    script.cycle([Answer::NoSpace]);
     let receipt = &service.send(one()).await.unwrap()[0];
     assert_eq!((receipt.outcome(), receipt.reason()), (Outcome::Rejected, Reason::ReadOnly));
     let status = service.status().await;
@@ -241,7 +242,7 @@ async fn a_full_disk_is_told_in_receipts_and_status() {
 
 #[tokio::test]
 async fn a_call_of_unknown_outcome_is_not_called_not_stored() {
-    let (store, script) = shared();
+    let (store, script, _) = scripted();
     let limits = Limits { commit_attempts: 2, ..Limits::default() };
     let mut service = start_with(limits, || store).await;
     script.answer([Answer::LostRequest, Answer::LostRequest]);
@@ -267,12 +268,12 @@ async fn limits_that_cannot_work_end_the_service_at_once() {
 
 #[tokio::test]
 async fn a_stop_answers_what_is_under_way_and_ends_followers() {
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let mut service = start(|| store).await;
     let follow = ReadRequest { follow: true, ..ReadRequest::default() };
     let mut follower = service.client.read(follow).await.unwrap().into_inner();
 
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let appending = service.begin_append(commits).await;
     service.served.stop.cancel();
     drop(held);
@@ -298,7 +299,7 @@ async fn a_stop_does_not_wait_for_the_log_to_be_read() {
 
 #[tokio::test]
 async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
-    let mut service = start(|| faulty().0).await;
+    let mut service = start(|| scripted().0).await;
     service.append(vec![message(1, "a").into(), message(2, "b").into()]).await;
     let follow = ReadRequest { follow: true, limit: 2, ..ReadRequest::default() };
     let mut follower = service.client.read(follow).await.unwrap().into_inner();
@@ -309,7 +310,7 @@ async fn a_follower_that_has_all_it_asked_for_ends_without_an_error() {
 #[tokio::test]
 async fn followers_are_refused_past_their_limit_until_one_leaves() {
     let limits = Limits { followers: 20, ..Limits::default() };
-    let mut service = start_with(limits, || faulty().0).await;
+    let mut service = start_with(limits, || scripted().0).await;
     service.append(vec![message(1, "msg1").into()]).await;
     let follow = ReadRequest { follow: true, ..ReadRequest::default() };
     // As many as one connection takes.

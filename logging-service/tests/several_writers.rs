@@ -16,16 +16,16 @@ use logging_service::{
 };
 use oncelog::message::{Message, Outcome, Rejection};
 use support::{
-    all, assert_overloaded, duplicate, id, log_with, message, record, sequences_to,
-    shared_store::{Answer, Reading, Script, shared},
-    stored,
+    all, assert_overloaded, duplicate, id, log_with, message, record,
+    scripted_store::{Answer, Reading, Script, scripted},
+    sequences_to, stored,
 };
 
 /// Few attempts, so that a test of the bound is short.
 const LIMITS: fn() -> Limits = || Limits { commit_attempts: 4, ..Limits::default() };
 
 fn start() -> (Log, Script) {
-    let (store, script) = shared();
+    let (store, script, _) = scripted();
     (log_with(store, Execution::Tasks, LIMITS()), script)
 }
 
@@ -138,7 +138,7 @@ async fn a_call_without_any_answer_is_unknown_and_the_log_goes_on() {
 
 #[tokio::test]
 async fn a_call_ends_after_its_time_whatever_the_store_does() {
-    let (store, script) = shared();
+    let (store, script, _) = scripted();
     let limits =
         Limits { commit_attempts: u32::MAX, commit_retry_time: Duration::ZERO, ..LIMITS() };
     let log = log_with(store, Execution::Tasks, limits);
@@ -149,7 +149,7 @@ async fn a_call_ends_after_its_time_whatever_the_store_does() {
 
 #[tokio::test]
 async fn an_attempt_that_arrives_after_its_answer_is_a_duplicate_then() {
-    let (store, script) = shared();
+    let (store, script, _) = scripted();
     let log = log_with(store, Execution::Tasks, Limits { commit_attempts: 1, ..LIMITS() });
     script.answer([Answer::Late]);
     assert_eq!(log.append(vec![message(1, "a")]).await, Err(AppendError::Unknown));
@@ -233,7 +233,7 @@ mod model {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::support::{clock, shared_store::Entry};
+    use crate::support::{clock, scripted_store::Entry};
 
     /// Few ids and bodies, so that repeats and conflicts are common.
     const IDS: u64 = 10;
@@ -325,7 +325,7 @@ mod model {
     }
 
     fn run(calls: Vec<Call>) {
-        let (OpenStore { store, index }, script) = shared();
+        let (OpenStore { store, index }, script, _) = scripted();
         let index = Arc::new(index);
         let mut appender =
             Appender::new(store, Arc::clone(&index), clock(), Console::off(), LIMITS());

@@ -3,9 +3,8 @@
 #![allow(dead_code)] // Each test binary uses its part.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
-pub mod faulty_store;
+pub mod scripted_store;
 pub mod served;
-pub mod shared_store;
 
 use std::{
     sync::Arc,
