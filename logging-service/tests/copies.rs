@@ -13,6 +13,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use futures_util::future::join_all;
 use logging_service::store::journal::disk::SimulatedDisk;
 use oncelog::wire::v1::{AppendRequest, LookupRequest, Outcome, ReadRequest};
 use support::{
@@ -29,11 +30,7 @@ fn call(numbers: impl IntoIterator<Item = u64>) -> AppendRequest {
 }
 
 async fn clients(service: &Served, count: usize) -> Vec<Client> {
-    let mut clients = Vec::new();
-    for _ in 0..count {
-        clients.push(service.client().await);
-    }
-    clients
+    join_all((0..count).map(|_| service.client())).await
 }
 
 /// What each copy of a call was answered, by the number of its message.

@@ -16,11 +16,7 @@ use logging_service::{
     log::{Log, ReadRange, ReadStream},
 };
 use oncelog::message::{Message, StreamName};
-use support::{
-    log_with, message, next,
-    scripted_store::{Script, scripted},
-    sequences_to,
-};
+use support::{message, next, scripted_log, scripted_store::Script, sequences_to};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 /// What a chunk and a message count for beside the bodies, as the read throttle has it.
@@ -34,8 +30,7 @@ const HELD_MAX: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(execution: Execution) -> (Log, Script) {
-    let (opened, script, _) = scripted();
-    (log_with(opened, execution, Limits::default()), script)
+    scripted_log(execution, Limits::default())
 }
 
 async fn store(log: &Log, numbers: impl Iterator<Item = u64>) {

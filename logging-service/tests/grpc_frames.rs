@@ -112,11 +112,8 @@ async fn a_call_of_something_else_is_refused() {
         let (code, status, _) = ends(&service, request(path, "application/grpc"), whole(b"")).await;
         assert!(code == Some(12) || status == 404, "{path}: {code:?}, {status}");
     }
-    let compressed = {
-        let mut head = request(APPEND, "application/grpc");
-        head.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
-        head
-    };
+    let mut compressed = request(APPEND, "application/grpc");
+    compressed.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
     let (code, _, words) = ends(&service, compressed, framed(1, 3, b"abc")).await;
     assert_eq!(code, Some(12), "{words}");
     assert_eq!(service.last_sequence().await, 0);

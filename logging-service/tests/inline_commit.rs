@@ -6,7 +6,6 @@ mod support;
 
 use std::{
     collections::HashMap,
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -19,9 +18,9 @@ use logging_service::{
 };
 use oncelog::message::{Outcome, Receipt, Rejection};
 use support::{
-    log_with, message,
-    scripted_store::{Answer, SLOW_COMMIT, Script, scripted},
-    stored,
+    message, scripted_log,
+    scripted_store::{Answer, SLOW_COMMIT, Script},
+    stored, wait_for,
 };
 
 /// For as long as a slow machine may need.
@@ -45,7 +44,6 @@ struct FastLog {
     log: Log,
     messages: u64,
     script: Script,
-    _entries: mpsc::Receiver<()>,
 }
 
 impl FastLog {
@@ -56,10 +54,9 @@ impl FastLog {
     /// The committer thread may still be busy with a commit whose call has been answered, so the first
     /// inline commit comes some appends later than it could.
     async fn with(inline_commit: InlineCommitLimits) -> Self {
-        let (store, script, entries) = scripted();
         let limits = Limits { inline_commit, ..Limits::default() };
-        let log = log_with(store, Execution::Threads, limits);
-        let mut fast = Self { log, messages: 0, script, _entries: entries };
+        let (log, script) = scripted_log(Execution::Threads, limits);
+        let mut fast = Self { log, messages: 0, script };
         let started = Instant::now();
         while fast.messages == 0 || fast.is_by_thread() {
             assert!(started.elapsed() < TIMEOUT, "no handler ever made a commit");
@@ -174,11 +171,10 @@ async fn a_stop_seals_the_end_and_nothing_is_taken_after_it() {
 async fn calls_that_come_together_are_left_to_the_committer_thread() {
     const TOGETHER: u64 = 64;
     let gap_min = Duration::from_millis(5);
-    let (store, script, _entries) = scripted();
     // No fast commit is needed: only the gap can keep handlers from it.
     let inline_commit = InlineCommitLimits { fast_commits_min: 0, gap_min, ..thresholds() };
     let limits = Limits { inline_commit, ..Limits::default() };
-    let log = log_with(store, Execution::Threads, limits);
+    let (log, script) = scripted_log(Execution::Threads, limits);
     thread::sleep(gap_min);
     let appends = (0..TOGETHER).map(|id| log.append(vec![message(id, "msg")]));
     for outcomes in join_all(appends).await {
@@ -197,9 +193,7 @@ async fn a_full_disk_met_by_an_inline_commit_refuses_and_recovers() {
     let refused = fast.log.append(vec![message(fast.messages, "msg")]).await.unwrap();
     assert!(matches!(refused[..], [Outcome::Rejected(Rejection::ReadOnly(_))]), "{refused:?}");
     fast.script.cycle([Answer::Stored]);
-    let mut states = fast.log.state();
-    let again = states.wait_for(|state| *state == State::Ready);
-    drop(tokio::time::timeout(TIMEOUT, again).await.unwrap().unwrap());
+    wait_for(&fast.log, |state| *state == State::Ready).await;
     fast.append().await;
 }
 

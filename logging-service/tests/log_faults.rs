@@ -19,9 +19,9 @@ use oncelog::{
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
-    all, assert_overloaded, duplicate, id, log, log_with, message,
+    all, assert_overloaded, duplicate, id, log, log_with, message, scripted_log,
     scripted_store::{Answer, Held, Script, scripted},
-    stored,
+    stored, wait_for,
 };
 
 /// Starts an append and gives it the chance to reach the committer thread.
@@ -36,13 +36,6 @@ type Appending = tokio::task::JoinHandle<Result<Vec<Outcome>, AppendError>>;
 
 async fn read_all(log: &Log) -> Vec<StoredMessage> {
     all(log.read(ReadRange::default())).await
-}
-
-/// Waits until the log has another state than [`State::Ready`], for as long as a slow machine may need.
-async fn trouble(log: &Log) -> State {
-    let mut states = log.state();
-    let reached = states.wait_for(|state| *state != State::Ready);
-    tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap().unwrap().clone()
 }
 
 /// A log whose first call, with message 0, stands in front of a disk that is held up.
@@ -121,7 +114,7 @@ async fn fails_every_waiter_and_the_log(answer: Answer) {
     }
 
     // It stays failed, whatever the disk does next: a retried sync lies.
-    assert!(matches!(trouble(&log).await, State::Failed(_)));
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
     script.cycle([Answer::Stored]);
     assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
     // Nothing of it is known, whatever the store has kept.
@@ -142,17 +135,15 @@ async fn a_failed_assertion_in_the_committer_fails_the_log() {
 
 #[tokio::test]
 async fn a_panic_of_the_committer_fails_the_log() {
-    let (store, script, _commits) = scripted();
-    let log = log(store);
+    let (log, script) = scripted_log(Execution::Threads, Limits::default());
     script.cycle([Answer::Panics]);
     assert_eq!(log.append(vec![message(1, "msg1")]).await, Err(AppendError::Failed));
-    assert!(matches!(trouble(&log).await, State::Failed(_)));
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_new_messages_and_recovers() {
-    let (store, script, _commits) = scripted();
-    let log = log(store);
+    let (log, script) = scripted_log(Execution::Threads, Limits::default());
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
 
     script.cycle([Answer::NoSpace]);
@@ -162,7 +153,7 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
     assert_eq!(outcomes[1], duplicate(1));
     assert!(matches!(outcomes[2], Outcome::Rejected(Rejection::ReadOnly(_))), "{outcomes:?}");
     assert_eq!(outcomes[3], Outcome::Conflict);
-    assert!(matches!(trouble(&log).await, State::ReadOnly(_)));
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::ReadOnly(_)));
     assert_eq!(read_all(&log).await.len(), 1);
 
     // Clients that keep trying must not keep the log from looking at its disk.
@@ -258,8 +249,7 @@ async fn a_caller_that_leaves_takes_nothing_from_its_neighbours() {
 
 #[tokio::test]
 async fn another_stream_or_content_type_under_a_used_id_is_a_conflict() {
-    let (store, _script, _commits) = scripted();
-    let log = log(store);
+    let (log, _script) = scripted_log(Execution::Threads, Limits::default());
     let first = message(1, "same");
     let stream = Message { stream: "orders".parse().unwrap(), ..first.clone() };
     let content_type = "application/json".parse().unwrap();

@@ -16,7 +16,7 @@ use logging_service::{
 };
 use oncelog::message::{Message, Outcome, Rejection};
 use support::{
-    all, assert_overloaded, duplicate, id, log_with, message, record,
+    all, assert_overloaded, duplicate, id, message, record, scripted_log,
     scripted_store::{Answer, Reading, Script, scripted},
     sequences_to, stored,
 };
@@ -25,8 +25,7 @@ use support::{
 const LIMITS: fn() -> Limits = || Limits { commit_attempts: 4, ..Limits::default() };
 
 fn start() -> (Log, Script) {
-    let (store, script, _) = scripted();
-    (log_with(store, Execution::Tasks, LIMITS()), script)
+    scripted_log(Execution::Tasks, LIMITS())
 }
 
 async fn append(log: &Log, messages: Vec<Message>) -> Vec<Outcome> {
@@ -138,10 +137,9 @@ async fn a_call_without_any_answer_is_unknown_and_the_log_goes_on() {
 
 #[tokio::test]
 async fn a_call_ends_after_its_time_whatever_the_store_does() {
-    let (store, script, _) = scripted();
     let limits =
         Limits { commit_attempts: u32::MAX, commit_retry_time: Duration::ZERO, ..LIMITS() };
-    let log = log_with(store, Execution::Tasks, limits);
+    let (log, script) = scripted_log(Execution::Tasks, limits);
     script.cycle([Answer::LostRequest]);
     assert_eq!(log.append(vec![message(1, "a")]).await, Err(AppendError::Unknown));
     assert_goes_on(&log, &script).await;
@@ -149,8 +147,8 @@ async fn a_call_ends_after_its_time_whatever_the_store_does() {
 
 #[tokio::test]
 async fn an_attempt_that_arrives_after_its_answer_is_a_duplicate_then() {
-    let (store, script, _) = scripted();
-    let log = log_with(store, Execution::Tasks, Limits { commit_attempts: 1, ..LIMITS() });
+    let limits = Limits { commit_attempts: 1, ..LIMITS() };
+    let (log, script) = scripted_log(Execution::Tasks, limits);
     script.answer([Answer::Late]);
     assert_eq!(log.append(vec![message(1, "a")]).await, Err(AppendError::Unknown));
     // The second call has to read on first, so it needs a second attempt at most.

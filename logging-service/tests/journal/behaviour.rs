@@ -7,6 +7,8 @@ use logging_service::store::{
     journal::disk::{Disk as _, SimulatedDisk},
 };
 
+use oncelog::message::{Receipt, StoredMessage};
+
 use crate::helper::*;
 
 #[test]
@@ -18,10 +20,11 @@ fn a_commit_is_read_back_with_its_sequence_time_and_address() {
     assert_eq!((more.first_sequence, more.addresses.len()), (2, 3));
 
     let all = read_all(&journal);
-    assert_eq!(all.iter().map(|s| s.message.clone()).collect::<Vec<_>>(), messages(1..=4));
-    assert_eq!(all.iter().map(|s| s.receipt.sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    let times = [time(1), time(2), time(2), time(2)];
-    assert_eq!(all.iter().map(|s| s.receipt.stored_at).collect::<Vec<_>>(), times);
+    let expected = (1..=4).zip([1, 2, 2, 2]).map(|(sequence, batch)| {
+        let receipt = Receipt { sequence, stored_at: time(batch) };
+        StoredMessage { receipt, message: message(sequence) }
+    });
+    assert_eq!(all, expected.collect::<Vec<_>>());
     let reader = journal.reader();
     for (address, stored) in one.addresses.iter().chain(&more.addresses).zip(&all) {
         assert_eq!(&reader.get(*address).unwrap(), stored);

@@ -16,12 +16,15 @@ use logging_service::{
     Execution, OpenStore,
     console::Console,
     limits::Limits,
-    log::{Log, ReadStream},
+    log::{Log, ReadStream, State},
 };
 use oncelog::{
     clock::SimulatedClock,
     message::{ContentType, Message, MessageId, Outcome, Receipt, Rejection, StoredMessage},
 };
+use tokio::time::timeout;
+
+use self::scripted_store::{Script, scripted};
 
 /// The time that [`log`]'s clock shows.
 pub fn noon() -> SystemTime {
@@ -40,6 +43,19 @@ pub fn log(opened: OpenStore) -> Log {
 
 pub fn log_with(opened: OpenStore, execution: Execution, limits: Limits) -> Log {
     Log::start(opened, clock(), Console::off(), execution, limits).unwrap()
+}
+
+/// A log on a store with a script.
+pub fn scripted_log(execution: Execution, limits: Limits) -> (Log, Script) {
+    let (opened, script, _) = scripted();
+    (log_with(opened, execution, limits), script)
+}
+
+/// Waits until the log is in such a state, for as long as a slow machine may need.
+pub async fn wait_for(log: &Log, wanted: impl Fn(&State) -> bool) -> State {
+    let mut states = log.state();
+    let reached = states.wait_for(|state| wanted(state));
+    timeout(Duration::from_secs(30), reached).await.unwrap().unwrap().clone()
 }
 
 pub fn id(number: u64) -> MessageId {

@@ -45,7 +45,8 @@ pub(super) fn start(
     let shared = Arc::new(Shared { committer, queued: AtomicUsize::new(0) });
     let thread = Arc::clone(&shared);
     Builder::new().name("committer".to_owned()).spawn(move || {
-        thread.run(&receiver);
+        thread.run(receiver);
+        // Only now no more commands are taken.
         drop(running);
     })?;
     Ok(Queue { commands, shared })
@@ -94,7 +95,7 @@ impl Queue {
 
 impl Shared {
     /// Carries out what is queued, until a stop or a failure.
-    fn run(&self, queue: &Receiver<Command>) {
+    fn run(&self, queue: Receiver<Command>) {
         loop {
             let Some(next_wakeup) = self.committer.lock().as_ref().map(Committer::next_wakeup)
             else {

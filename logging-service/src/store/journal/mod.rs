@@ -43,7 +43,7 @@ use self::{
     disk::DiskLock,
     frame::Kind,
     frame_builder::FrameBuilder,
-    reader::{JournalReader, Published},
+    reader::Published,
     writer::{Writer, WrittenFrame},
 };
 use super::{Address, CommitAnswer, CommitError, Committed, Reader, Store};
@@ -203,7 +203,7 @@ impl Store for Journal {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(JournalReader::new(Arc::clone(&self.published)))
+        Arc::<Published>::clone(&self.published)
     }
 
     fn last_sequence(&self) -> u64 {

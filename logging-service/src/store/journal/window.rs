@@ -17,7 +17,7 @@ const WINDOW_BYTES: u64 = 1024 * 1024;
 /// A file, and the part of it that was read last.
 pub(super) struct Window<'a> {
     file: &'a dyn DiskFile,
-    file_len: u64,
+    pub(super) file_len: u64,
     start: u64,
     filled: usize,
     /// Only grows, so that it is cleared once and not for each read.
@@ -27,10 +27,6 @@ pub(super) struct Window<'a> {
 impl<'a> Window<'a> {
     pub(super) fn new(file: &'a dyn DiskFile, buffer: &'a mut Vec<u8>) -> io::Result<Self> {
         Ok(Self { file, file_len: file.len()?, start: 0, filled: 0, buffer })
-    }
-
-    pub(super) fn file_len(&self) -> u64 {
-        self.file_len
     }
 
     /// The `len` bytes at `offset`; fewer where the file ends.

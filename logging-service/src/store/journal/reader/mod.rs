@@ -22,7 +22,7 @@ use super::{
 };
 use crate::store::{Address, Damage, ReadError, Reader, ScanLimit};
 
-/// What the writer has published to the readers.
+/// What the writer has published, and how it is read.
 pub(super) struct Published {
     disk: Arc<dyn Disk>,
     open_segments_max: usize,
@@ -85,23 +85,12 @@ impl Published {
     }
 }
 
-/// Reads what is durable.
-pub(super) struct JournalReader {
-    published: Arc<Published>,
-}
-
-impl JournalReader {
-    pub(super) fn new(published: Arc<Published>) -> Self {
-        Self { published }
-    }
-}
-
-impl Reader for JournalReader {
+impl Reader for Published {
     fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
-        let segments = self.published.segments();
+        let segments = self.segments();
         let after = segments.partition_point(|segment| segment.header.base <= address.0);
         match after.checked_sub(1).and_then(|at| segments.get(at)) {
-            Some(segment) => SegmentReader::open(&*self.published.disk, segment)?.get(address),
+            Some(segment) => SegmentReader::open(&*self.disk, segment)?.get(address),
             None => {
                 let damage = Damage::new("the journal", address.0, "no record is there");
                 Err(ReadError::Damaged(damage))
@@ -111,14 +100,14 @@ impl Reader for JournalReader {
 
     fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
         let mut found = Found::new(after, limit);
-        if after >= self.published.last_sequence() {
+        if after >= self.last_sequence() {
             return Ok(found.messages);
         }
-        let segments = self.published.segments();
+        let segments = self.segments();
         let next = segments.partition_point(|segment| segment.header.first_sequence <= after + 1);
         assert!(next > 0, "the first segment does not begin with the first record");
         for segment in &segments[next - 1..] {
-            SegmentReader::open(&*self.published.disk, segment)?.scan(&mut found)?;
+            SegmentReader::open(&*self.disk, segment)?.scan(&mut found)?;
             if found.is_full() {
                 break;
             }
@@ -143,8 +132,7 @@ mod tests {
         published.set_last_sequence(1);
         // Large enough for an anchor; where the segment ends is not told yet.
         view.add_records(100_000, 1, std::iter::once(64));
-        let reader = JournalReader::new(Arc::new(published));
-        let found = reader.scan(0, ScanLimit { messages: 1, bytes: 1 }).unwrap();
+        let found = published.scan(0, ScanLimit { messages: 1, bytes: 1 }).unwrap();
         assert!(found.is_empty());
     }
 }

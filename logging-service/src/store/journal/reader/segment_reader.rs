@@ -58,19 +58,18 @@ impl<'a> SegmentReader<'a> {
 
     /// Checks the frame header that begins `bytes` and should be at `offset`.
     pub(super) fn header(&self, offset: u64, bytes: &[u8]) -> Result<Header, ReadError> {
-        match Header::decode(&array_at(bytes, 0)) {
+        let expected = &self.segment.header;
+        let problem = match Header::decode(&array_at(bytes, 0)) {
             Ok((header, _))
-                if header.salt == self.segment.header.salt
-                    && header.address == self.segment.header.address(offset) =>
+                if (header.salt, header.address) == (expected.salt, expected.address(offset)) =>
             {
-                Ok(header)
+                return Ok(header);
             }
-            Ok(_) => Err(self.damaged(offset, "a frame that belongs to another place is here")),
-            Err(NoHeader::Invalid(problem)) => Err(self.damaged(offset, problem)),
-            Err(NoHeader::Version(_)) => {
-                Err(self.damaged(offset, "the format version of the frame is unknown"))
-            }
-        }
+            Ok(_) => "a frame that belongs to another place is here",
+            Err(NoHeader::Invalid(problem)) => problem,
+            Err(NoHeader::Version(_)) => "the format version of the frame is unknown",
+        };
+        Err(self.damaged(offset, problem))
     }
 
     /// The record at `address`, which is not in front of this segment.

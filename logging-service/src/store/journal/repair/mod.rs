@@ -40,7 +40,7 @@ use oncelog::message::Message;
 pub(super) use self::renames::is_unfinished;
 use self::{
     renames::Renames,
-    salvage::{Salvage, Sink, Start},
+    salvage::{Loss, Salvage, Sink, Start},
 };
 use super::{
     disk::{Disk, DiskLock},
@@ -207,14 +207,13 @@ impl Sink for Count {
         self.kept += messages.len() as u64;
     }
 
-    fn lost(&mut self, sequences: RangeInclusive<u64>) {
-        match self.lost.last_mut() {
-            Some(last) if last.end() + 1 == *sequences.start() => {
+    fn lost(&mut self, sequences: RangeInclusive<u64>, loss: Loss) {
+        match (loss, self.lost.last_mut()) {
+            (Loss::Earlier, _) => {}
+            (Loss::New, Some(last)) if last.end() + 1 == *sequences.start() => {
                 *last = *last.start()..=*sequences.end();
             }
-            Some(_) | None => self.lost.push(sequences),
+            (Loss::New, _) => self.lost.push(sequences),
         }
     }
-
-    fn lost_earlier(&mut self, _: RangeInclusive<u64>) {}
 }

@@ -163,7 +163,7 @@ impl Scrub<'_> {
             self.tail = Tail::Torn(Damage::new(&segment.name, offset, problem));
             return Ok(None);
         }
-        let to = later.map_or(window.file_len(), |(at, _)| at);
+        let to = later.map_or(window.file_len, |(at, _)| at);
         self.chain_is_guess = true;
         let resumes_with = later.map(|(_, later)| later.first_sequence);
         let next_sequence = chain.next_sequence;

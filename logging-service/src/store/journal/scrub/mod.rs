@@ -196,7 +196,7 @@ impl Scrub<'_> {
         for (index, (sequence, name)) in files.iter().enumerate() {
             let file = self.disk.open(name).map_err(unreadable(name))?;
             let mut window = Window::new(&*file, &mut buffer).map_err(unreadable(name))?;
-            let len = window.file_len();
+            let len = window.file_len;
             self.before_file = self.chain;
             let done_before = self.reported.done_bytes;
             self.segment(&mut window, name, *sequence, index + 1 == files.len())?;

@@ -86,7 +86,9 @@ impl SimulatedDisk {
 
     /// Everything a reader sees now: names and contents, in order of the names.
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
-        self.state().contents()
+        let state = self.state();
+        let seen = |file| state.seen(file).map(<[u8]>::to_vec).unwrap_or_default();
+        state.names.iter().map(|(name, file)| (name.clone(), seen(*file))).collect()
     }
 
     /// What a reader of `name` sees now; `None` if there is no such file.
@@ -204,7 +206,7 @@ impl Disk for SimulatedDisk {
 
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
         let mut state = self.state();
-        state.disk_operation()?;
+        state.disk_operation().map_err(io::Error::from)?;
         if state.locked {
             return Err(LockError::Held { pid: None });
         }

@@ -72,12 +72,6 @@ impl From<Interrupted> for io::Error {
     }
 }
 
-impl From<Interrupted> for super::LockError {
-    fn from(interrupted: Interrupted) -> Self {
-        Self::Io(interrupted.into())
-    }
-}
-
 fn stopped() -> io::Error {
     io::Error::other("the simulated machine has stopped")
 }
@@ -164,11 +158,8 @@ impl State {
     }
 
     pub(super) fn used(&self) -> u64 {
-        self.names
-            .values()
-            .filter_map(|file| self.files.get(file))
-            .map(|c| c.seen.len() as u64)
-            .sum()
+        let files = self.names.values().filter_map(|file| self.files.get(file));
+        files.map(|content| content.seen.len() as u64).sum()
     }
 
     fn free(&self) -> usize {
@@ -246,11 +237,6 @@ impl State {
             }
         }
         copy
-    }
-
-    pub(super) fn contents(&self) -> Vec<(String, Vec<u8>)> {
-        let content = |file| self.files.get(file).map(|c| c.seen.clone()).unwrap_or_default();
-        self.names.iter().map(|(name, file)| (name.clone(), content(file))).collect()
     }
 
     pub(super) fn put(&mut self, name: &str, bytes: &[u8]) {
