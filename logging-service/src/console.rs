@@ -223,19 +223,28 @@ fn may_control(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, PoisonError};
-
-    use oncelog::message::{ContentType, IdSource, RandomIds};
+    use std::sync::Mutex;
 
     use super::*;
+    use crate::testing::message;
 
     /// A console whose output can be read.
     #[derive(Clone, Default)]
     struct Output(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Output {
+    impl Output {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// Writes to its output once it may.
+    struct Screen<F>(Output, F);
+
+    impl<F: FnMut()> Write for Screen<F> {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            self.1();
+            self.0.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -244,25 +253,15 @@ mod tests {
         }
     }
 
-    impl Output {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    fn message(body: &str) -> Message {
-        Message {
-            id: RandomIds.next_id(),
-            stream: "facade".parse().unwrap(),
-            content_type: ContentType::text(),
-            body: body.to_owned().into(),
-        }
+    fn console(bodies: Bodies, wait: impl FnMut() + Send + 'static) -> (Output, Console) {
+        let output = Output::default();
+        let console = Console::start(Screen(output.clone(), wait), bodies).unwrap();
+        (output, console)
     }
 
     #[test]
     fn each_message_is_one_line_in_order() {
-        let output = Output::default();
-        let console = Console::start(output.clone(), Bodies::Shown).unwrap();
+        let (output, console) = console(Bodies::Shown, || {});
         console.show(&[message("msg1"), message("msg2")]);
         console.show(&[message("two\nlines \u{1b}[2J")]);
         console.flush();
@@ -274,8 +273,7 @@ mod tests {
 
     #[test]
     fn hidden_bodies_leave_size_and_id() {
-        let output = Output::default();
-        let console = Console::start(output.clone(), Bodies::Hidden).unwrap();
+        let (output, console) = console(Bodies::Hidden, || {});
         let secret = message("secret");
         let id = secret.id;
         console.show(&[secret]);
@@ -294,28 +292,13 @@ mod tests {
 
     #[test]
     fn a_stuck_console_drops_lines_and_says_how_many() {
-        /// Writes nothing until it is let go.
-        struct Stuck {
-            output: Output,
-            is_stuck: Sender<()>,
-            held: Receiver<()>,
-        }
-        impl Write for Stuck {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                // The test has heard it once.
-                let _ = self.is_stuck.send(());
-                let _ = self.held.recv();
-                self.output.write(bytes)
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let output = Output::default();
-        let (let_go, held) = channel();
+        let (let_go, held) = channel::<()>();
         let (is_stuck, stuck) = channel();
-        let out = Stuck { output: output.clone(), is_stuck, held };
-        let console = Console::start(out, Bodies::Shown).unwrap();
+        let (output, console) = console(Bodies::Shown, move || {
+            // The test has heard it once.
+            let _ = is_stuck.send(());
+            let _ = held.recv();
+        });
         console.show(&[message("first")]);
         stuck.recv().unwrap();
         let too_many = WAITING_BYTES_MAX / size_of::<(MessageId, usize)>();

@@ -19,6 +19,8 @@ mod run;
 mod service;
 pub mod settings;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use self::{
     execution::Execution,

@@ -135,10 +135,8 @@ impl Limits {
             (self.follow_bytes_per_second > 0, "followers are sent nothing"),
             (self.scans_at_once > 0, "nothing may be read from the disk"),
         ];
-        rules
-            .into_iter()
-            .find(|(holds, _)| !holds)
-            .map_or(Ok(()), |(_, rule)| Err(InvalidLimits(rule)))
+        let broken = rules.into_iter().find(|(holds, _)| !holds);
+        broken.map_or(Ok(()), |(_, rule)| Err(InvalidLimits(rule)))
     }
 }
 
@@ -167,10 +165,8 @@ mod tests {
         ];
         for limits in wrong {
             let error = limits.validate().unwrap_err();
-            assert!(
-                error.to_string().starts_with("the limits do not fit together: "),
-                "{limits:?}"
-            );
+            let text = error.to_string();
+            assert!(text.starts_with("the limits do not fit together: "), "{limits:?}");
         }
     }
 }

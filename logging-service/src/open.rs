@@ -88,12 +88,9 @@ pub fn open(settings: &Settings) -> Result<OpenStore, OpenStoreError> {
         }
         StoreKind::Journal => {
             let dir = settings.data_dir.clone();
-            let disk = match RealDisk::open(&dir) {
-                Ok(disk) => disk,
-                Err(source) => return Err(OpenStoreError::Dir { dir, source }),
-            };
-            let options = options(settings);
-            open_journal(Arc::new(disk), options)
+            let disk = RealDisk::open(&dir)
+                .map_err(|source| OpenStoreError::Dir { dir: dir.clone(), source })?;
+            open_journal(Arc::new(disk), options(settings))
                 .map_err(|source| OpenStoreError::Journal { dir, source })
         }
     }

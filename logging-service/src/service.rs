@@ -200,14 +200,11 @@ async fn run(log: &Log, stop: &CancellationToken, serving: &mut Serving) -> Ende
 
 /// Returns when the log has failed, with the reason.
 async fn failed(mut state: watch::Receiver<State>) -> String {
-    loop {
-        if let State::Failed(reason) = &*state.borrow_and_update() {
-            return reason.clone();
-        }
-        if state.changed().await.is_err() {
-            // Without a log there is nothing left that could fail.
-            std::future::pending::<()>().await;
-        }
+    let failed = state.wait_for(|state| matches!(state, State::Failed(_))).await;
+    match failed.map(|state| state.clone()) {
+        Ok(State::Failed(reason)) => reason,
+        // Without a log there is nothing left that could fail.
+        Ok(_) | Err(_) => std::future::pending().await,
     }
 }
 

@@ -25,9 +25,10 @@ use oncelog::{
 };
 use support::{
     all, duplicate, id, log, message, next, record,
-    shared_store::{Answer, shared},
+    scripted_store::{Answer, scripted},
     stored,
 };
+use tempfile::TempDir;
 
 fn memory() -> OpenStore {
     OpenStore { store: Box::<MemoryStore>::default(), index: Index::default() }
@@ -35,7 +36,7 @@ fn memory() -> OpenStore {
 
 /// Commits that are overtaken, or whose answers get lost.
 fn shared_with_lost_answers() -> OpenStore {
-    let (store, script) = shared();
+    let (store, script, _) = scripted();
     script.cycle([
         Answer::LostReply,
         Answer::Stored,
@@ -53,43 +54,29 @@ fn journal(disk: impl Disk + 'static) -> OpenStore {
     open_journal(Arc::new(disk), options).unwrap()
 }
 
-/// Makes each check a test of each store.
+/// A journal in a directory that is removed at the end.
+fn real_journal() -> (OpenStore, TempDir) {
+    let dir = TempDir::new().unwrap();
+    (journal(RealDisk::open(dir.path()).unwrap()), dir)
+}
+
+/// Makes each check a test of each store, beside which something may be kept.
 macro_rules! conformance {
     ($($check:ident)*) => {
-        mod memory_store {
-            $(
-                #[tokio::test]
-                async fn $check() {
-                    super::$check(super::log(super::memory())).await;
-                }
-            )*
-        }
+        conformance! { @store memory_store, (memory(), ()), $($check)* }
+        conformance! { @store store_with_several_writers, (shared_with_lost_answers(), ()), $($check)* }
+        conformance! { @store journal_on_a_simulated_disk, (journal(SimulatedDisk::new()), ()), $($check)* }
+        conformance! { @store journal_on_a_real_disk, real_journal(), $($check)* }
+    };
+    (@store $store:ident, $open:expr, $($check:ident)*) => {
+        mod $store {
+            use super::*;
 
-        mod store_with_several_writers {
             $(
                 #[tokio::test]
                 async fn $check() {
-                    super::$check(super::log(super::shared_with_lost_answers())).await;
-                }
-            )*
-        }
-
-        mod journal_on_a_simulated_disk {
-            $(
-                #[tokio::test]
-                async fn $check() {
-                    super::$check(super::log(super::journal(super::SimulatedDisk::new()))).await;
-                }
-            )*
-        }
-
-        mod journal_on_a_real_disk {
-            $(
-                #[tokio::test]
-                async fn $check() {
-                    let dir = tempfile::tempdir().unwrap();
-                    let disk = super::RealDisk::open(dir.path()).unwrap();
-                    super::$check(super::log(super::journal(disk))).await;
+                    let (store, _kept) = $open;
+                    super::$check(log(store)).await;
                 }
             )*
         }

@@ -13,9 +13,10 @@ use std::{
 };
 
 use fastrand::Rng;
+use futures_util::future::join_all;
+use logging_service::store::journal::disk::SimulatedDisk;
 use oncelog::wire::v1::{AppendRequest, LookupRequest, Outcome, ReadRequest};
 use support::{
-    gated_disk::GatedDisk,
     message,
     served::{Client, Served, append},
 };
@@ -29,11 +30,7 @@ fn call(numbers: impl IntoIterator<Item = u64>) -> AppendRequest {
 }
 
 async fn clients(service: &Served, count: usize) -> Vec<Client> {
-    let mut clients = Vec::new();
-    for _ in 0..count {
-        clients.push(service.client().await);
-    }
-    clients
+    join_all((0..count).map(|_| service.client())).await
 }
 
 /// What each copy of a call was answered, by the number of its message.
@@ -66,7 +63,7 @@ fn send_copies(
     for (nth, number) in copies.into_iter().enumerate() {
         let (client, answered) = (clients[nth % clients.len()].clone(), Arc::clone(answered));
         sent.spawn(async move {
-            let receipts = append(client, call([number])).await;
+            let receipts = append(&client, call([number])).await;
             answered.fetch_add(1, Ordering::SeqCst);
             (number, receipts[0])
         });
@@ -74,16 +71,25 @@ fn send_copies(
     sent
 }
 
+async fn answers_of(mut sent: JoinSet<(u64, (Outcome, u64))>) -> Answers {
+    let mut answers = Answers::new();
+    while let Some(copy) = sent.join_next().await {
+        let (number, answer) = copy.unwrap();
+        answers.entry(number).or_default().push(answer);
+    }
+    answers
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_of_a_call_wait_for_one_commit() {
-    let disk = GatedDisk::default();
-    let service = Served::start(&disk).await;
+    let disk = SimulatedDisk::new();
+    let service = Served::on(&disk).await;
     let clients = clients(&service, 2).await;
     let mut rng = Rng::with_seed(12);
     for round in 0..20 {
         let (answered, numbers) = (Arc::new(AtomicUsize::new(0)), round * 20..(round + 1) * 20);
         let held = disk.hold_syncs();
-        let mut sent = send_copies(&mut rng, &clients, numbers.clone(), &answered);
+        let sent = send_copies(&mut rng, &clients, numbers.clone(), &answered);
         let held = tokio::task::spawn_blocking(move || {
             held.wait_for_one();
             held
@@ -100,12 +106,7 @@ async fn copies_of_a_call_wait_for_one_commit() {
         assert_eq!(service.last_sequence().await, round * 20);
         assert_eq!(answered.load(Ordering::SeqCst), 0, "answered before it was durable");
         drop(held);
-        let mut answers = Answers::new();
-        while let Some(copy) = sent.join_next().await {
-            let (number, answer) = copy.unwrap();
-            answers.entry(number).or_default().push(answer);
-        }
-        assert_one_stored_and_all_agree(&answers);
+        assert_one_stored_and_all_agree(&answers_of(sent).await);
         assert_eq!(service.last_sequence().await, (round + 1) * 20);
     }
     service.stop().await;
@@ -113,18 +114,14 @@ async fn copies_of_a_call_wait_for_one_commit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_calls_in_any_order_are_stored_once_after_a_restart() {
-    let (disk, mut rng) = (GatedDisk::default(), Rng::with_seed(13));
-    let service = Served::start(&disk).await;
+    let (disk, mut rng) = (SimulatedDisk::new(), Rng::with_seed(13));
+    let service = Served::on(&disk).await;
     let connections = clients(&service, 8).await;
-    let mut sent = send_copies(&mut rng, &connections, 0..300, &Arc::default());
-    let mut answers = Answers::new();
-    while let Some(copy) = sent.join_next().await {
-        let (number, answer) = copy.unwrap();
-        answers.entry(number).or_default().push(answer);
-    }
+    let sent = send_copies(&mut rng, &connections, 0..300, &Arc::default());
+    let answers = answers_of(sent).await;
     assert_one_stored_and_all_agree(&answers);
     for first in (1000..4000).step_by(100) {
-        append(connections[0].clone(), call(first..first + 100)).await;
+        append(&connections[0], call(first..first + 100)).await;
     }
 
     // Copies that the network kept all the while, let go in a random order.
@@ -133,7 +130,7 @@ async fn late_calls_in_any_order_are_stored_once_after_a_restart() {
     let (before, after) = late.split_at(150);
     let is_absorbed = async |client: &Client, number: u64| {
         let sequence = answers[&number][0].1;
-        let found = append(client.clone(), call([number])).await;
+        let found = append(client, call([number])).await;
         assert_eq!(found, [(Outcome::Duplicate, sequence)], "message {number}");
     };
     for number in before {
@@ -141,15 +138,15 @@ async fn late_calls_in_any_order_are_stored_once_after_a_restart() {
     }
     drop(connections);
     service.stop().await;
-    disk.inner.crash(13);
+    disk.crash(13);
 
-    let service = Served::start(&disk).await;
+    let service = Served::on(&disk).await;
     let client = service.client().await;
     for number in after {
         is_absorbed(&client, *number).await;
     }
     let other = AppendRequest { messages: vec![message(0, "other").into()] };
-    assert_eq!(append(client.clone(), other).await, [(Outcome::Conflict, 0)]);
+    assert_eq!(append(&client, other).await, [(Outcome::Conflict, 0)]);
     assert_eq!(stored(client).await, 3300);
     service.stop().await;
 }

@@ -8,32 +8,18 @@ use futures_util::future::join_all;
 use logging_service::{
     Execution,
     limits::Limits,
-    log::{AppendError, Log, ReadRange, State},
+    log::{AppendError, ReadRange, State},
 };
 use support::{
-    all, duplicate,
-    faulty_store::{Disk, Switches, faulty},
-    id, log_with, message, record, stored,
+    all, duplicate, id, message, record, scripted_log, scripted_store::Answer, stored, wait_for,
 };
-use tokio::time::{Duration, timeout};
 
 const BOTH: [Execution; 2] = [Execution::Threads, Execution::Tasks];
-
-fn start(execution: Execution) -> (Log, Switches) {
-    let (opened, switches, _) = faulty();
-    (log_with(opened, execution, Limits::default()), switches)
-}
-
-async fn failed(log: &Log) {
-    let mut states = log.state();
-    let failing = states.wait_for(|state| matches!(state, State::Failed(_)));
-    timeout(Duration::from_secs(30), failing).await.unwrap().unwrap();
-}
 
 #[tokio::test]
 async fn either_way_each_message_is_stored_once_and_can_be_read() {
     for execution in BOTH {
-        let (log, _switches) = start(execution);
+        let (log, _script) = scripted_log(execution, Limits::default());
         assert_eq!(log.append(vec![message(1, "msg1")]).await.unwrap(), [stored(1)]);
         let again = log.append(vec![message(1, "msg1"), message(2, "msg2")]).await.unwrap();
         assert_eq!(again, [duplicate(1), stored(2)], "{execution:?}");
@@ -46,11 +32,11 @@ async fn either_way_each_message_is_stored_once_and_can_be_read() {
 #[tokio::test]
 async fn either_way_a_stop_answers_what_was_submitted_before_it() {
     for execution in BOTH {
-        let (log, switches) = start(execution);
+        let (log, script) = scripted_log(execution, Limits::default());
         let appends = (1..=20).map(|nth| log.append(vec![message(nth, "msg")]));
         let (answers, ()) = tokio::join!(join_all(appends), log.close());
         assert!(answers.iter().all(Result::is_ok), "{execution:?}: {answers:?}");
-        assert_eq!(switches.batches().iter().sum::<usize>(), 20, "{execution:?}");
+        assert_eq!(script.batches().iter().sum::<usize>(), 20, "{execution:?}");
         let late = log.append(vec![message(21, "late")]).await;
         assert_eq!(late, Err(AppendError::Draining), "{execution:?}");
     }
@@ -59,14 +45,14 @@ async fn either_way_a_stop_answers_what_was_submitted_before_it() {
 #[tokio::test]
 async fn either_way_a_failure_or_a_panic_is_told_to_every_waiter() {
     for execution in BOTH {
-        for trouble in [Disk::Fails, Disk::Panics, Disk::SaysAWrongSequence] {
-            let (log, switches) = start(execution);
-            switches.set(trouble);
+        for trouble in [Answer::Fails, Answer::Panics, Answer::WrongSequence] {
+            let (log, script) = scripted_log(execution, Limits::default());
+            script.cycle([trouble]);
             let appends = (1..=5).map(|nth| log.append(vec![message(nth, "msg")]));
             for answer in join_all(appends).await {
                 assert_eq!(answer, Err(AppendError::Failed), "{execution:?}");
             }
-            failed(&log).await;
+            wait_for(&log, |state| matches!(state, State::Failed(_))).await;
             log.close().await;
         }
     }

@@ -4,26 +4,19 @@
 
 mod support;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::SystemTime,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use logging_service::{
-    Execution, OpenStore,
+    Execution,
     limits::Limits,
-    log::{Index, Log, ReadRange, ReadStream},
-    store::{
-        Address, CommitAnswer, CommitError, ReadError, Reader, ScanLimit, Store,
-        memory::MemoryStore,
-    },
+    log::{Log, ReadRange, ReadStream},
 };
-use oncelog::message::{Message, StoredMessage, StreamName};
-use support::{log_with, message, next, sequences_to};
+use oncelog::message::{Message, StreamName};
+use support::{message, next, scripted_log, scripted_store::Script, sequences_to};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 /// What a chunk and a message count for beside the bodies, as the read throttle has it.
@@ -36,50 +29,8 @@ const HELD_MAX: Duration = Duration::from_millis(20);
 /// Longer than any of these tests takes where no follower waits for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A store that counts how often it is scanned.
-struct CountingStore(MemoryStore, Arc<AtomicUsize>);
-
-impl Store for CountingStore {
-    fn commit(&mut self, batch: &[Message], at: SystemTime) -> CommitAnswer {
-        self.0.commit(batch, at)
-    }
-
-    fn seal(&mut self) -> Result<(), CommitError> {
-        self.0.seal()
-    }
-
-    fn probe_space(&mut self) -> Result<(), CommitError> {
-        self.0.probe_space()
-    }
-
-    fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(CountingReader(self.0.reader(), Arc::clone(&self.1)))
-    }
-
-    fn last_sequence(&self) -> u64 {
-        self.0.last_sequence()
-    }
-}
-
-struct CountingReader(Arc<dyn Reader>, Arc<AtomicUsize>);
-
-impl Reader for CountingReader {
-    fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
-        self.0.get(address)
-    }
-
-    fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.scan(after, limit)
-    }
-}
-
-/// A log, and how often its store was scanned.
-fn start(execution: Execution) -> (Log, Arc<AtomicUsize>) {
-    let scans = Arc::<AtomicUsize>::default();
-    let store = Box::new(CountingStore(MemoryStore::default(), Arc::clone(&scans)));
-    let opened = OpenStore { store, index: Index::default() };
-    (log_with(opened, execution, Limits::default()), scans)
+fn start(execution: Execution) -> (Log, Script) {
+    scripted_log(execution, Limits::default())
 }
 
 async fn store(log: &Log, numbers: impl Iterator<Item = u64>) {
@@ -93,13 +44,13 @@ fn follow(log: &Log, after: u64) -> ReadStream {
 #[tokio::test]
 async fn followers_at_one_position_share_what_was_read_once() {
     for execution in [Execution::Threads, Execution::Tasks] {
-        let (log, scans) = start(execution);
+        let (log, script) = start(execution);
         store(&log, 1..=10).await;
         let mut followers: Vec<_> = (0..50).map(|_| follow(&log, 0)).collect();
         let first = join_all(followers.iter_mut().map(|follower| follower.next())).await;
         let first: Vec<_> = first.into_iter().map(|chunk| chunk.unwrap().unwrap()).collect();
         assert!(first.iter().all(|chunk| Arc::ptr_eq(chunk, &first[0])), "{execution:?}");
-        assert_eq!(scans.load(Ordering::Relaxed), 1, "{execution:?}");
+        assert_eq!(script.scans(), 1, "{execution:?}");
         for last in [20, 1500, 4000] {
             let after = log.last_sequence();
             store(&log, after + 1..=last).await;
@@ -108,14 +59,14 @@ async fn followers_at_one_position_share_what_was_read_once() {
                 assert!(seen.into_iter().eq(after + 1..=last), "{execution:?}");
             }
         }
-        let scans = scans.load(Ordering::Relaxed);
+        let scans = script.scans();
         assert!(scans <= 20, "{execution:?}: {scans} scans");
     }
 }
 
 #[tokio::test]
 async fn a_follower_that_begins_within_a_chunk_gets_the_rest_of_it() {
-    let (log, scans) = start(Execution::Threads);
+    let (log, script) = start(Execution::Threads);
     store(&log, 1..=10).await;
     let mut first = follow(&log, 0);
     assert!(sequences_to(&mut first, 10).await.into_iter().eq(1..=10));
@@ -123,12 +74,12 @@ async fn a_follower_that_begins_within_a_chunk_gets_the_rest_of_it() {
     assert!(sequences_to(&mut second, 10).await.into_iter().eq(5..=10));
     let two = ReadRange { after: 6, limit: Some(2), follow: true, ..ReadRange::default() };
     assert_eq!(support::all(log.read(two)).await.len(), 2);
-    assert_eq!(scans.load(Ordering::Relaxed), 1);
+    assert_eq!(script.scans(), 1);
 }
 
 #[tokio::test]
 async fn followers_of_different_streams_see_each_their_own_records() {
-    let (log, _scans) = start(Execution::Threads);
+    let (log, _) = start(Execution::Threads);
     let stream = |number| if number % 3 == 0 { "orders" } else { "facade" };
     for first in [1, 101, 201] {
         let of =
@@ -152,7 +103,7 @@ async fn followers_of_different_streams_see_each_their_own_records() {
 
 #[tokio::test(start_paused = true)]
 async fn on_a_quiet_log_followers_see_a_record_at_once() {
-    let (log, _scans) = start(Execution::Tasks);
+    let (log, _) = start(Execution::Tasks);
     let mut followers: Vec<_> = (0..Limits::default().followers).map(|_| follow(&log, 0)).collect();
     for number in 1..=5 {
         sleep(Duration::from_millis(100)).await;
@@ -172,7 +123,7 @@ async fn on_a_quiet_log_followers_see_a_record_at_once() {
 async fn followers_wait_for_appends_and_catch_up_without_a_gap() {
     const FOLLOWERS: u64 = 100;
     const ROUNDS: u64 = 500;
-    let (log, _scans) = start(Execution::Tasks);
+    let (log, _) = start(Execution::Tasks);
     let all = ROUNDS * 100;
     let began = Instant::now();
     let (delivered, chunks) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -215,7 +166,7 @@ async fn followers_wait_for_appends_and_catch_up_without_a_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_follower_that_takes_nothing_holds_up_no_other() {
-    let (log, _scans) = start(Execution::Tasks);
+    let (log, _) = start(Execution::Tasks);
     // Enough that turns are not free any more.
     for number in 1..=20 {
         store(&log, number * 1000 + 1..=number * 1000 + 1000).await;
@@ -232,7 +183,7 @@ async fn a_follower_that_takes_nothing_holds_up_no_other() {
 
 #[tokio::test]
 async fn the_last_follower_to_leave_leaves_nothing_in_memory() {
-    let (log, _scans) = start(Execution::Threads);
+    let (log, _) = start(Execution::Threads);
     store(&log, 1..=10).await;
     let (mut one, another) = (follow(&log, 0), follow(&log, 0));
     let chunk = one.next().await.unwrap().unwrap();

@@ -6,10 +6,10 @@ mod support;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
+use logging_service::store::journal::disk::SimulatedDisk;
 use oncelog::wire::v1::{AppendRequest, Outcome};
 use prost::Message as _;
 use support::{
-    gated_disk::GatedDisk,
     message,
     served::{Served, append},
 };
@@ -61,7 +61,7 @@ fn good() -> Vec<u8> {
 
 #[tokio::test]
 async fn what_is_no_grpc_message_is_refused_and_not_stored() {
-    let service = Served::start(&GatedDisk::default()).await;
+    let service = Served::on(&SimulatedDisk::new()).await;
     let good = good();
     let cut = &good[..good.len() - 1];
     for (what, body) in [
@@ -98,25 +98,22 @@ async fn what_is_no_grpc_message_is_refused_and_not_stored() {
     assert!(code != Some(0) || service.last_sequence().await == 1, "two messages in one call");
     let repeated = AppendRequest { messages: vec![message(1, "hello").into()] };
     let client = service.client().await;
-    let first = append(client.clone(), repeated.clone()).await[0];
+    let first = append(&client, repeated.clone()).await[0];
     assert!(matches!(first, (Outcome::Stored | Outcome::Duplicate, 1)), "{first:?}");
-    assert_eq!(append(client, repeated).await, [(Outcome::Duplicate, 1)]);
+    assert_eq!(append(&client, repeated).await, [(Outcome::Duplicate, 1)]);
     service.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_of_something_else_is_refused() {
-    let service = Served::start(&GatedDisk::default()).await;
+    let service = Served::on(&SimulatedDisk::new()).await;
     for path in ["/", "/oncelog.v1.LoggingService/append", "/oncelog.v1.LoggingService/", "/a/b/c"]
     {
         let (code, status, _) = ends(&service, request(path, "application/grpc"), whole(b"")).await;
         assert!(code == Some(12) || status == 404, "{path}: {code:?}, {status}");
     }
-    let compressed = {
-        let mut head = request(APPEND, "application/grpc");
-        head.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
-        head
-    };
+    let mut compressed = request(APPEND, "application/grpc");
+    compressed.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
     let (code, _, words) = ends(&service, compressed, framed(1, 3, b"abc")).await;
     assert_eq!(code, Some(12), "{words}");
     assert_eq!(service.last_sequence().await, 0);

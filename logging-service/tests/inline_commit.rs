@@ -6,7 +6,6 @@ mod support;
 
 use std::{
     collections::HashMap,
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -19,8 +18,9 @@ use logging_service::{
 };
 use oncelog::message::{Outcome, Receipt, Rejection};
 use support::{
-    faulty_store::{Disk, SLOW_COMMIT, Switches, faulty},
-    log_with, message, stored,
+    message, scripted_log,
+    scripted_store::{Answer, SLOW_COMMIT, Script},
+    stored, wait_for,
 };
 
 /// For as long as a slow machine may need.
@@ -39,12 +39,11 @@ fn thresholds() -> InlineCommitLimits {
     }
 }
 
-/// A log on a disk so fast that handlers commit by themselves, what it holds, and its switches.
+/// A log on a disk so fast that handlers commit by themselves, what it holds, and its script.
 struct FastLog {
     log: Log,
     messages: u64,
-    switches: Switches,
-    _entries: mpsc::Receiver<()>,
+    script: Script,
 }
 
 impl FastLog {
@@ -55,12 +54,11 @@ impl FastLog {
     /// The committer thread may still be busy with a commit whose call has been answered, so the first
     /// inline commit comes some appends later than it could.
     async fn with(inline_commit: InlineCommitLimits) -> Self {
-        let (store, switches, entries) = faulty();
         let limits = Limits { inline_commit, ..Limits::default() };
-        let log = log_with(store, Execution::Threads, limits);
-        let mut fast = Self { log, messages: 0, switches, _entries: entries };
+        let (log, script) = scripted_log(Execution::Threads, limits);
+        let mut fast = Self { log, messages: 0, script };
         let started = Instant::now();
-        while fast.messages == 0 || fast.last_committer().as_deref() == COMMITTER {
+        while fast.messages == 0 || fast.is_by_thread() {
             assert!(started.elapsed() < TIMEOUT, "no handler ever made a commit");
             thread::sleep(inline_commit.gap_min);
             fast.append().await;
@@ -74,15 +72,16 @@ impl FastLog {
         assert_eq!(outcomes, [stored(self.messages)]);
     }
 
-    fn last_committer(&self) -> Option<String> {
-        self.switches.committers().pop().unwrap()
+    /// Whether the committer thread made the last commit.
+    fn is_by_thread(&self) -> bool {
+        self.script.committers().pop().unwrap().as_deref() == COMMITTER
     }
 }
 
 #[tokio::test]
 async fn handlers_commit_only_after_many_fast_commits_in_a_row() {
     let fast = FastLog::start().await;
-    let committers = fast.switches.committers();
+    let committers = fast.script.committers();
     let by_the_thread = committers.iter().filter(|name| name.as_deref() == COMMITTER).count();
     assert!(by_the_thread >= thresholds().fast_commits_min as usize);
     assert_eq!(by_the_thread, committers.len() - 1);
@@ -91,28 +90,28 @@ async fn handlers_commit_only_after_many_fast_commits_in_a_row() {
 #[tokio::test]
 async fn after_a_slow_commit_the_committer_thread_makes_them_again() {
     let mut fast = FastLog::start().await;
-    fast.switches.set(Disk::IsSlow);
+    fast.script.cycle([Answer::Slow]);
     fast.append().await;
-    fast.switches.set(Disk::Works);
+    fast.script.cycle([Answer::Stored]);
     for _ in 0..thresholds().fast_commits_min {
         fast.append().await;
-        assert_eq!(fast.last_committer().as_deref(), COMMITTER);
+        assert!(fast.is_by_thread());
     }
 }
 
 #[tokio::test]
 async fn after_a_slow_seal_the_committer_thread_makes_the_commits() {
     let mut fast = FastLog::start().await;
-    let mut seals = fast.switches.seals();
+    let mut seals = fast.script.seals();
     for _ in 0..10 {
         let before = *seals.borrow_and_update();
         fast.append().await;
-        fast.switches.set(Disk::IsSlow);
+        fast.script.cycle([Answer::Slow]);
         let sealed = seals.wait_for(|seals| *seals > before);
         drop(tokio::time::timeout(TIMEOUT, sealed).await.unwrap().unwrap());
-        fast.switches.set(Disk::Works);
+        fast.script.cycle([Answer::Stored]);
         fast.append().await;
-        if fast.last_committer().as_deref() == COMMITTER {
+        if fast.is_by_thread() {
             return;
         }
         // This test was held up for so long that the seal was written before the disk was slow.
@@ -126,13 +125,13 @@ async fn how_fast_a_disk_was_a_while_ago_does_not_count() {
     let mut fast = FastLog::with(InlineCommitLimits { gap_max, ..thresholds() }).await;
     thread::sleep(gap_max);
     fast.append().await;
-    assert_eq!(fast.last_committer().as_deref(), COMMITTER);
+    assert!(fast.is_by_thread());
 }
 
 #[tokio::test]
 async fn an_idle_log_is_sealed_whichever_thread_made_the_commits() {
     let mut fast = FastLog::start().await;
-    let mut seals = fast.switches.seals();
+    let mut seals = fast.script.seals();
     for _ in 0..3 {
         let before = *seals.borrow_and_update();
         fast.append().await;
@@ -143,14 +142,14 @@ async fn an_idle_log_is_sealed_whichever_thread_made_the_commits() {
 
 #[tokio::test]
 async fn an_inline_commit_that_fails_or_panics_fails_the_log() {
-    for trouble in [Disk::Fails, Disk::Panics, Disk::SaysAWrongSequence] {
+    for trouble in [Answer::Fails, Answer::Panics, Answer::WrongSequence] {
         let fast = FastLog::start().await;
-        fast.switches.set(trouble);
+        fast.script.cycle([trouble]);
         let lost = fast.log.append(vec![message(fast.messages, "lost")]).await;
         assert_eq!(lost, Err(AppendError::Failed));
-        assert_ne!(fast.last_committer().as_deref(), COMMITTER);
+        assert!(!fast.is_by_thread());
         assert!(matches!(&*fast.log.state().borrow(), State::Failed(_)));
-        fast.switches.set(Disk::Works);
+        fast.script.cycle([Answer::Stored]);
         let later = fast.log.append(vec![message(fast.messages, "later")]).await;
         assert_eq!(later, Err(AppendError::Failed));
         tokio::time::timeout(TIMEOUT, fast.log.close()).await.unwrap();
@@ -161,9 +160,9 @@ async fn an_inline_commit_that_fails_or_panics_fails_the_log() {
 async fn a_stop_seals_the_end_and_nothing_is_taken_after_it() {
     let mut fast = FastLog::start().await;
     fast.append().await;
-    let before = *fast.switches.seals().borrow();
+    let before = *fast.script.seals().borrow();
     tokio::time::timeout(TIMEOUT, fast.log.close()).await.unwrap();
-    assert!(*fast.switches.seals().borrow() > before);
+    assert!(*fast.script.seals().borrow() > before);
     let late = fast.log.append(vec![message(fast.messages, "late")]).await;
     assert_eq!(late, Err(AppendError::Draining));
 }
@@ -172,17 +171,16 @@ async fn a_stop_seals_the_end_and_nothing_is_taken_after_it() {
 async fn calls_that_come_together_are_left_to_the_committer_thread() {
     const TOGETHER: u64 = 64;
     let gap_min = Duration::from_millis(5);
-    let (store, switches, _entries) = faulty();
     // No fast commit is needed: only the gap can keep handlers from it.
     let inline_commit = InlineCommitLimits { fast_commits_min: 0, gap_min, ..thresholds() };
     let limits = Limits { inline_commit, ..Limits::default() };
-    let log = log_with(store, Execution::Threads, limits);
+    let (log, script) = scripted_log(Execution::Threads, limits);
     thread::sleep(gap_min);
     let appends = (0..TOGETHER).map(|id| log.append(vec![message(id, "msg")]));
     for outcomes in join_all(appends).await {
         assert!(matches!(outcomes.unwrap()[..], [Outcome::Stored(_)]));
     }
-    let committers = switches.committers();
+    let committers = script.committers();
     assert_ne!(committers[0].as_deref(), COMMITTER, "the first call is alone");
     let inline = committers.iter().filter(|name| name.as_deref() != COMMITTER).count();
     assert!(inline < TOGETHER as usize / 2, "{committers:?}");
@@ -191,13 +189,11 @@ async fn calls_that_come_together_are_left_to_the_committer_thread() {
 #[tokio::test]
 async fn a_full_disk_met_by_an_inline_commit_refuses_and_recovers() {
     let mut fast = FastLog::start().await;
-    fast.switches.set(Disk::Full);
+    fast.script.cycle([Answer::NoSpace]);
     let refused = fast.log.append(vec![message(fast.messages, "msg")]).await.unwrap();
     assert!(matches!(refused[..], [Outcome::Rejected(Rejection::ReadOnly(_))]), "{refused:?}");
-    fast.switches.set(Disk::Works);
-    let mut states = fast.log.state();
-    let again = states.wait_for(|state| *state == State::Ready);
-    drop(tokio::time::timeout(TIMEOUT, again).await.unwrap().unwrap());
+    fast.script.cycle([Answer::Stored]);
+    wait_for(&fast.log, |state| *state == State::Ready).await;
     fast.append().await;
 }
 

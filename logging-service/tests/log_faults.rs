@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use logging_service::{
     Execution,
@@ -16,9 +19,9 @@ use oncelog::{
     message::{Message, Outcome, Rejection, StoredMessage},
 };
 use support::{
-    all, duplicate,
-    faulty_store::{Disk, faulty},
-    id, log, log_with, message, stored,
+    all, assert_overloaded, duplicate, id, log, log_with, message, scripted_log,
+    scripted_store::{Answer, Held, Script, scripted},
+    stored, wait_for,
 };
 
 /// Starts an append and gives it the chance to reach the committer thread.
@@ -35,18 +38,37 @@ async fn read_all(log: &Log) -> Vec<StoredMessage> {
     all(log.read(ReadRange::default())).await
 }
 
-/// Waits until the log is in a state, for as long as a slow machine may need.
-async fn wait_for(log: &Log, wanted: impl Fn(&State) -> bool) -> State {
-    let mut states = log.state();
-    let reached = states.wait_for(|state| wanted(state));
-    tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap().unwrap().clone()
+/// A log whose first call, with message 0, stands in front of a disk that is held up.
+struct HeldLog {
+    log: Log,
+    script: Script,
+    held: Held,
+    first: Appending,
+}
+
+async fn held_log(limits: Limits) -> HeldLog {
+    let (store, script, commits) = scripted();
+    let log = log_with(store, Execution::Threads, limits);
+    let held = script.hold_commits();
+    let first = begin(&log, vec![message(0, "first")]).await;
+    commits.recv().unwrap();
+    HeldLog { log, script, held, first }
+}
+
+/// Begins an append for each of `numbers`.
+async fn begin_each(log: &Log, numbers: RangeInclusive<u64>) -> Vec<Appending> {
+    let mut appending = Vec::new();
+    for number in numbers {
+        appending.push(begin(log, vec![message(number, "waits")]).await);
+    }
+    appending
 }
 
 #[tokio::test]
 async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let log = log(store);
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let first = begin(&log, vec![message(1, "msg1")]).await;
     commits.recv().unwrap();
     let second = begin(&log, vec![message(1, "msg1")]).await;
@@ -63,74 +85,37 @@ async fn a_duplicate_of_a_message_being_written_waits_for_the_same_disk() {
 
 #[tokio::test]
 async fn calls_that_wait_for_the_disk_share_the_next_commit() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    let held = switches.hold_commits();
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
-    let mut waiting = Vec::new();
-    for nth in 1..=10 {
-        waiting.push(begin(&log, vec![message(nth, "waits")]).await);
-    }
+    let HeldLog { log, script, held, first } = held_log(Limits::default()).await;
+    let waiting = begin_each(&log, 1..=10).await;
     drop(held);
     first.await.unwrap().unwrap();
     for appending in waiting {
         appending.await.unwrap().unwrap();
     }
-    assert_eq!(switches.batches(), [1, 10]);
+    assert_eq!(script.batches(), [1, 10]);
 }
 
-#[tokio::test]
-async fn a_failed_commit_fails_every_waiter_and_the_log() {
-    let (store, switches, commits) = faulty();
+/// A commit with this answer fails every call that waits for it, and the log.
+async fn fails_every_waiter_and_the_log(answer: Answer) {
+    let (store, script, commits) = scripted();
     let log = log(store);
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
     commits.recv().unwrap();
 
-    let held = switches.hold_commits();
-    switches.set(Disk::Fails);
+    let held = script.hold_commits();
+    script.cycle([answer]);
     let leader = begin(&log, vec![message(1, "leader")]).await;
     commits.recv().unwrap();
     let copy = begin(&log, vec![message(1, "leader"), message(2, "neighbour")]).await;
+    let waiting = begin(&log, vec![message(2, "waits")]).await;
     drop(held);
-    assert_eq!(leader.await.unwrap(), Err(AppendError::Failed));
-    assert_eq!(copy.await.unwrap(), Err(AppendError::Failed));
+    for call in [leader, copy, waiting] {
+        assert_eq!(call.await.unwrap(), Err(AppendError::Failed));
+    }
 
     // It stays failed, whatever the disk does next: a retried sync lies.
     assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
-    switches.set(Disk::Works);
-    assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
-    assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
-    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [duplicate(1)]);
-}
-
-#[tokio::test]
-async fn a_panic_of_the_committer_fails_the_log() {
-    let (store, switches, _commits) = faulty();
-    let log = log(store);
-    switches.set(Disk::Panics);
-    assert_eq!(log.append(vec![message(1, "msg1")]).await, Err(AppendError::Failed));
-    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
-}
-
-#[tokio::test]
-async fn a_failed_assertion_in_the_committer_fails_the_log() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
-    commits.recv().unwrap();
-
-    let held = switches.hold_commits();
-    switches.set(Disk::SaysAWrongSequence);
-    let leader = begin(&log, vec![message(1, "leader")]).await;
-    commits.recv().unwrap();
-    let waiting = begin(&log, vec![message(2, "waits")]).await;
-    drop(held);
-    assert_eq!(leader.await.unwrap(), Err(AppendError::Failed));
-    assert_eq!(waiting.await.unwrap(), Err(AppendError::Failed));
-
-    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
-    switches.set(Disk::Works);
+    script.cycle([Answer::Stored]);
     assert_eq!(log.append(vec![message(3, "later")]).await, Err(AppendError::Failed));
     // Nothing of it is known, whatever the store has kept.
     assert_eq!(log.last_sequence(), 1);
@@ -139,12 +124,29 @@ async fn a_failed_assertion_in_the_committer_fails_the_log() {
 }
 
 #[tokio::test]
+async fn a_failed_commit_fails_every_waiter_and_the_log() {
+    fails_every_waiter_and_the_log(Answer::Fails).await;
+}
+
+#[tokio::test]
+async fn a_failed_assertion_in_the_committer_fails_the_log() {
+    fails_every_waiter_and_the_log(Answer::WrongSequence).await;
+}
+
+#[tokio::test]
+async fn a_panic_of_the_committer_fails_the_log() {
+    let (log, script) = scripted_log(Execution::Threads, Limits::default());
+    script.cycle([Answer::Panics]);
+    assert_eq!(log.append(vec![message(1, "msg1")]).await, Err(AppendError::Failed));
+    assert!(matches!(wait_for(&log, |state| *state != State::Ready).await, State::Failed(_)));
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_new_messages_and_recovers() {
-    let (store, switches, _commits) = faulty();
-    let log = log(store);
+    let (log, script) = scripted_log(Execution::Threads, Limits::default());
     assert_eq!(log.append(vec![message(0, "safe")]).await.unwrap(), [stored(1)]);
 
-    switches.set(Disk::Full);
+    script.cycle([Answer::NoSpace]);
     let batch = vec![message(1, "new"), message(0, "safe"), message(1, "new"), message(0, "other")];
     let outcomes = log.append(batch).await.unwrap();
     assert!(matches!(outcomes[0], Outcome::Rejected(Rejection::ReadOnly(_))), "{outcomes:?}");
@@ -155,7 +157,7 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
     assert_eq!(read_all(&log).await.len(), 1);
 
     // Clients that keep trying must not keep the log from looking at its disk.
-    switches.set(Disk::Works);
+    script.cycle([Answer::Stored]);
     let started = Instant::now();
     while log.append(vec![message(1, "new")]).await.unwrap() != [stored(2)] {
         assert!(started.elapsed() < Duration::from_secs(30), "still refused");
@@ -166,18 +168,10 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
 
 #[tokio::test]
 async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
-    let (store, switches, commits) = faulty();
     let limits = Limits { appends_waiting: 100, ..Limits::default() };
-    let log = log_with(store, Execution::Threads, limits);
-    let held = switches.hold_commits();
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
-    let mut waiting = Vec::new();
-    for nth in 1..=limits.appends_waiting as u64 {
-        waiting.push(begin(&log, vec![message(nth, "waits")]).await);
-    }
-    let refused = log.append(vec![message(9999, "too many")]).await.unwrap();
-    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    let HeldLog { log, held, first, .. } = held_log(limits).await;
+    let waiting = begin_each(&log, 1..=100).await;
+    assert_overloaded(&log.append(vec![message(9999, "too many")]).await.unwrap());
     drop(held);
     first.await.unwrap().unwrap();
     for appending in waiting {
@@ -190,19 +184,18 @@ async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
 async fn more_bytes_than_may_wait_are_refused() {
     let large = message(0, &"x".repeat(MESSAGE_BODY_BYTES_MAX));
     let large = |nth| Message { id: id(nth), ..large.clone() };
-    let (store, switches, commits) = faulty();
+    let (store, script, commits) = scripted();
     let limits = Limits { append_bytes_waiting: 2 * MESSAGE_BODY_BYTES_MAX, ..Limits::default() };
     let log = log_with(store, Execution::Threads, limits);
     for nth in 0..=2 {
         assert_eq!(log.append(vec![large(nth)]).await.unwrap(), [stored(nth + 1)]);
         commits.recv().unwrap();
     }
-    let held = switches.hold_commits();
+    let held = script.hold_commits();
     let first = begin(&log, vec![large(3)]).await;
     commits.recv().unwrap();
     let waiting = [begin(&log, vec![large(4)]).await, begin(&log, vec![large(5)]).await];
-    let refused = log.append(vec![message(9999, "x")]).await.unwrap();
-    assert!(matches!(refused[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{refused:?}");
+    assert_overloaded(&log.append(vec![message(9999, "x")]).await.unwrap());
     drop(held);
     assert_eq!(first.await.unwrap().unwrap(), [stored(4)]);
     for (sequence, appending) in (5..).zip(waiting) {
@@ -216,16 +209,9 @@ async fn more_bytes_than_may_wait_are_refused() {
 async fn closing_finishes_what_was_submitted() {
     // Whether the stop is found beside the work or after it is a race: both must do.
     for _ in 0..50 {
-        let (store, switches, commits) = faulty();
-        let log = log(store);
-        let held = switches.hold_commits();
-        let first = begin(&log, vec![message(1, "under way")]).await;
-        commits.recv().unwrap();
+        let HeldLog { log, held, first, .. } = held_log(Limits::default()).await;
         let second = begin(&log, vec![message(2, "waits")]).await;
-        let closing = tokio::spawn({
-            let log = log.clone();
-            async move { log.close().await }
-        });
+        let closing = tokio::spawn(async move { log.close().await });
         // The stop is submitted from another thread: give it the time to arrive.
         tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
         drop(held);
@@ -237,16 +223,10 @@ async fn closing_finishes_what_was_submitted() {
 
 #[tokio::test]
 async fn a_failed_commit_fails_all_calls_that_share_it() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    let held = switches.hold_commits();
-    switches.set(Disk::FailsAfter(1));
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
-    let mut sharing = Vec::new();
-    for nth in 1..=3 {
-        sharing.push(begin(&log, vec![message(nth, "shares")]).await);
-    }
+    let HeldLog { log, script, held, first } = held_log(Limits::default()).await;
+    script.answer([Answer::Stored]);
+    script.cycle([Answer::Fails]);
+    let sharing = begin_each(&log, 1..=3).await;
     drop(held);
     assert_eq!(first.await.unwrap().unwrap(), [stored(1)]);
     for appending in sharing {
@@ -256,11 +236,7 @@ async fn a_failed_commit_fails_all_calls_that_share_it() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_takes_nothing_from_its_neighbours() {
-    let (store, switches, commits) = faulty();
-    let log = log(store);
-    let held = switches.hold_commits();
-    let first = begin(&log, vec![message(0, "first")]).await;
-    commits.recv().unwrap();
+    let HeldLog { log, held, first, .. } = held_log(Limits::default()).await;
     let leaving = begin(&log, vec![message(1, "leaves")]).await;
     let neighbour = begin(&log, vec![message(2, "stays")]).await;
     leaving.abort();
@@ -273,8 +249,7 @@ async fn a_caller_that_leaves_takes_nothing_from_its_neighbours() {
 
 #[tokio::test]
 async fn another_stream_or_content_type_under_a_used_id_is_a_conflict() {
-    let (store, _switches, _commits) = faulty();
-    let log = log(store);
+    let (log, _script) = scripted_log(Execution::Threads, Limits::default());
     let first = message(1, "same");
     let stream = Message { stream: "orders".parse().unwrap(), ..first.clone() };
     let content_type = "application/json".parse().unwrap();

@@ -23,7 +23,7 @@ use logging_service::{
         memory::MemoryStore,
     },
 };
-use oncelog::message::{Message, Outcome, Rejection, StoredMessage};
+use oncelog::message::{Message, MessageId, Outcome, Rejection, StoredMessage};
 use proptest::{collection::vec, prelude::*};
 use support::{clock, duplicate, message, record, stored};
 
@@ -33,8 +33,7 @@ const BODIES: [&str; 3] = ["a", "b", ""];
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Appends messages: (id, which body).
-    Append(Vec<(u64, usize)>),
+    Append(Vec<Message>),
     /// Seals the log.
     Idle,
     /// Closes and opens again.
@@ -46,11 +45,12 @@ enum Step {
     /// The nth disk operation from now finds no power.
     CrashAt(u64, u64),
     /// No space for new messages for one append.
-    Full(Vec<(u64, usize)>),
+    Full(Vec<Message>),
 }
 
-fn messages() -> impl Strategy<Value = Vec<(u64, usize)>> {
-    vec((0..IDS, 0..BODIES.len()), 1..6)
+fn messages() -> impl Strategy<Value = Vec<Message>> {
+    let one = (0..IDS, 0..BODIES.len()).prop_map(|(id, body)| message(id, BODIES[body]));
+    vec(one, 1..6)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,39 +69,41 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     records: Vec<Message>,
-    sequences: HashMap<u64, u64>,
+    sequences: HashMap<MessageId, u64>,
     /// New messages of an append that failed: all of them are stored, in this order, or none.
-    in_doubt: Vec<(u64, Message)>,
+    in_doubt: Vec<Message>,
 }
 
 impl Model {
     /// Applies an append that works; returns what must be answered.
-    fn append(&mut self, batch: &[(u64, usize)]) -> Vec<Outcome> {
-        batch.iter().map(|&(id, body)| self.append_one(id, BODIES[body])).collect()
+    fn append(&mut self, batch: &[Message]) -> Vec<Outcome> {
+        let mut answer = |message: &Message| {
+            self.known(message).unwrap_or_else(|| {
+                self.push(message.clone());
+                stored(self.records.len() as u64)
+            })
+        };
+        batch.iter().map(&mut answer).collect()
     }
 
-    fn append_one(&mut self, id: u64, body: &str) -> Outcome {
-        let message = message(id, body);
-        match self.sequences.get(&id) {
-            Some(&sequence) if self.records[sequence as usize - 1] == message => {
-                duplicate(sequence)
-            }
-            Some(_) => Outcome::Conflict,
-            None => {
-                self.records.push(message);
-                self.sequences.insert(id, self.records.len() as u64);
-                stored(self.records.len() as u64)
-            }
-        }
+    /// What a message is answered whose id is stored.
+    fn known(&self, message: &Message) -> Option<Outcome> {
+        let sequence = *self.sequences.get(&message.id)?;
+        let is_same = self.records[sequence as usize - 1] == *message;
+        Some(if is_same { duplicate(sequence) } else { Outcome::Conflict })
+    }
+
+    fn push(&mut self, message: Message) {
+        self.sequences.insert(message.id, self.records.len() as u64 + 1);
+        self.records.push(message);
     }
 
     /// Notes an append whose outcome is unknown.
-    fn doubt(&mut self, batch: &[(u64, usize)]) {
-        for &(id, body) in batch {
-            let seen =
-                self.sequences.contains_key(&id) || self.in_doubt.iter().any(|(d, _)| *d == id);
-            if !seen {
-                self.in_doubt.push((id, message(id, BODIES[body])));
+    fn doubt(&mut self, batch: &[Message]) {
+        for message in batch {
+            let is_same = |other: &Message| other.id == message.id;
+            if self.known(message).is_none() && !self.in_doubt.iter().any(is_same) {
+                self.in_doubt.push(message.clone());
             }
         }
     }
@@ -109,17 +111,11 @@ impl Model {
     /// Looks after a restart whether the append in doubt is stored.
     fn settle(&mut self, last_sequence: u64) {
         let in_doubt = std::mem::take(&mut self.in_doubt);
-        if last_sequence as usize > self.records.len() {
-            for (id, message) in in_doubt {
-                self.records.push(message);
-                self.sequences.insert(id, self.records.len() as u64);
-            }
+        if last_sequence > self.records.len() as u64 {
+            in_doubt.into_iter().for_each(|message| self.push(message));
         }
-        assert_eq!(
-            last_sequence as usize,
-            self.records.len(),
-            "a batch was stored in part or lost"
-        );
+        let records = self.records.len() as u64;
+        assert_eq!(last_sequence, records, "a batch was stored in part or lost");
     }
 }
 
@@ -178,9 +174,8 @@ impl Subject {
         Arc::new(self.disk.clone())
     }
 
-    fn append(&mut self, batch: &[(u64, usize)]) {
-        let messages = batch.iter().map(|&(id, body)| message(id, BODIES[body])).collect();
-        match self.appender.as_mut().unwrap().append(messages) {
+    fn append(&mut self, batch: &[Message]) {
+        match self.appender.as_mut().unwrap().append(batch.to_vec()) {
             Ok(appended) if appended.no_space.is_none() => {
                 let expected = self.model.append(batch);
                 let outcomes = known(appended.outcomes);
@@ -189,7 +184,7 @@ impl Subject {
                     self.check_outcome(outcome, expected);
                 }
             }
-            Ok(appended) => self.check_refused(batch, &known(appended.outcomes)),
+            Ok(appended) => self.check_refused(batch, known(appended.outcomes)),
             Err(_) => {
                 self.model.doubt(batch);
                 self.restart(7);
@@ -207,20 +202,17 @@ impl Subject {
     }
 
     /// Without space, known messages are answered as ever, and new ones are not stored.
-    fn check_refused(&self, batch: &[(u64, usize)], outcomes: &[Outcome]) {
-        for (&(id, body), outcome) in batch.iter().zip(outcomes) {
-            match self.model.sequences.get(&id) {
-                Some(&at) if self.model.records[at as usize - 1] == message(id, BODIES[body]) => {
-                    assert_eq!(*outcome, duplicate(at));
-                }
-                Some(_) => assert_eq!(*outcome, Outcome::Conflict),
+    fn check_refused(&self, batch: &[Message], outcomes: Vec<Outcome>) {
+        for (message, outcome) in batch.iter().zip(outcomes) {
+            match self.model.known(message) {
+                Some(known) => assert_eq!(outcome, known),
                 None => assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}"),
             }
         }
     }
 
     /// Appends while the `n`th disk operation meets `fault`.
-    fn append_under(&mut self, fault: Fault, n: u64, batch: &[(u64, usize)]) {
+    fn append_under(&mut self, fault: Fault, n: u64, batch: &[Message]) {
         self.disk.inject(n, fault);
         self.faulty = true;
         self.append(batch);
@@ -244,11 +236,15 @@ impl Subject {
             Step::Reopen => self.open(),
             Step::Crash(seed) => self.restart(*seed),
             Step::FailThenCrash(n, seed) => {
-                self.append_under(Fault::Fail(ErrorKind::Other), *n, &[(*seed % IDS, 0), (*n, 1)]);
+                self.append_under(
+                    Fault::Fail(ErrorKind::Other),
+                    *n,
+                    &[message(*seed % IDS, "a"), message(*n, "b")],
+                );
                 self.restart(*seed);
             }
             Step::CrashAt(n, seed) => {
-                self.append_under(Fault::Crash, *n, &[(*seed % IDS, 1), (*n, 0)]);
+                self.append_under(Fault::Crash, *n, &[message(*seed % IDS, "b"), message(*n, "a")]);
                 self.restart(*seed);
             }
             Step::Full(batch) => {
@@ -298,8 +294,7 @@ proptest! {
         let mut appender = appender(Box::<MemoryStore>::default(), &index);
         let mut model = Model::default();
         for batch in &batches {
-            let messages = batch.iter().map(|&(id, body)| message(id, BODIES[body])).collect();
-            let outcomes = known(appender.append(messages).unwrap().outcomes);
+            let outcomes = known(appender.append(batch.clone()).unwrap().outcomes);
             prop_assert_eq!(outcomes, model.append(batch));
         }
         prop_assert_eq!(index.len(), model.records.len());

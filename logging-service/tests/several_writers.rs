@@ -16,17 +16,16 @@ use logging_service::{
 };
 use oncelog::message::{Message, Outcome, Rejection};
 use support::{
-    all, duplicate, id, log_with, message, record, sequences_to,
-    shared_store::{Answer, Reading, Script, shared},
-    stored,
+    all, assert_overloaded, duplicate, id, message, record, scripted_log,
+    scripted_store::{Answer, Reading, Script, scripted},
+    sequences_to, stored,
 };
 
 /// Few attempts, so that a test of the bound is short.
 const LIMITS: fn() -> Limits = || Limits { commit_attempts: 4, ..Limits::default() };
 
 fn start() -> (Log, Script) {
-    let (store, script) = shared();
-    (log_with(store, Execution::Tasks, LIMITS()), script)
+    scripted_log(Execution::Tasks, LIMITS())
 }
 
 async fn append(log: &Log, messages: Vec<Message>) -> Vec<Outcome> {
@@ -117,13 +116,8 @@ async fn a_call_that_is_always_overtaken_is_refused_as_not_stored() {
     let (log, script) = start();
     script.answer((10..).take(4).map(|n| Answer::Overtaken(vec![message(n, "other")])));
     let outcomes = append(&log, vec![message(1, "a"), message(10, "other")]).await;
-    assert!(
-        matches!(
-            outcomes[..],
-            [Outcome::Rejected(Rejection::Overloaded(_)), Outcome::Duplicate(_),]
-        ),
-        "{outcomes:?}"
-    );
+    assert_overloaded(&outcomes[..1]);
+    assert!(matches!(outcomes[1..], [Outcome::Duplicate(_)]), "{outcomes:?}");
     assert_eq!(script.commits(), 4);
     assert_eq!(log.lookup(&id(1)).await.unwrap(), None);
     assert_goes_on(&log, &script).await;
@@ -143,10 +137,9 @@ async fn a_call_without_any_answer_is_unknown_and_the_log_goes_on() {
 
 #[tokio::test]
 async fn a_call_ends_after_its_time_whatever_the_store_does() {
-    let (store, script) = shared();
     let limits =
         Limits { commit_attempts: u32::MAX, commit_retry_time: Duration::ZERO, ..LIMITS() };
-    let log = log_with(store, Execution::Tasks, limits);
+    let (log, script) = scripted_log(Execution::Tasks, limits);
     script.cycle([Answer::LostRequest]);
     assert_eq!(log.append(vec![message(1, "a")]).await, Err(AppendError::Unknown));
     assert_goes_on(&log, &script).await;
@@ -154,8 +147,8 @@ async fn a_call_ends_after_its_time_whatever_the_store_does() {
 
 #[tokio::test]
 async fn an_attempt_that_arrives_after_its_answer_is_a_duplicate_then() {
-    let (store, script) = shared();
-    let log = log_with(store, Execution::Tasks, Limits { commit_attempts: 1, ..LIMITS() });
+    let limits = Limits { commit_attempts: 1, ..LIMITS() };
+    let (log, script) = scripted_log(Execution::Tasks, limits);
     script.answer([Answer::Late]);
     assert_eq!(log.append(vec![message(1, "a")]).await, Err(AppendError::Unknown));
     // The second call has to read on first, so it needs a second attempt at most.
@@ -181,8 +174,7 @@ async fn only_calls_with_a_message_in_doubt_are_unknown() {
 async fn without_a_leader_a_call_is_refused_as_not_stored() {
     let (log, script) = start();
     script.answer([Answer::NoLeader]);
-    let outcomes = append(&log, vec![message(1, "a")]).await;
-    assert!(matches!(outcomes[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{outcomes:?}");
+    assert_overloaded(&append(&log, vec![message(1, "a")]).await);
     assert_goes_on(&log, &script).await;
     assert_eq!(append(&log, vec![message(1, "a")]).await, [stored(2)]);
 }
@@ -202,8 +194,7 @@ async fn a_refusal_after_a_lost_answer_is_not_called_not_stored() {
 async fn a_refusal_after_another_batch_was_read_is_certain() {
     let (log, script) = start();
     script.answer([Answer::LateAndOvertaken(vec![message(9, "other")]), Answer::NoLeader]);
-    let outcomes = append(&log, vec![message(1, "a")]).await;
-    assert!(matches!(outcomes[..], [Outcome::Rejected(Rejection::Overloaded(_))]), "{outcomes:?}");
+    assert_overloaded(&append(&log, vec![message(1, "a")]).await);
     script.settle();
     assert_eq!(script.records(), [message(9, "other")], "the lost attempt is void");
     assert_goes_on(&log, &script).await;
@@ -240,7 +231,7 @@ mod model {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::support::clock;
+    use crate::support::{clock, scripted_store::Entry};
 
     /// Few ids and bodies, so that repeats and conflicts are common.
     const IDS: u64 = 10;
@@ -320,11 +311,8 @@ mod model {
 
         fn check(&self, records: &[Message]) {
             for (sequence, message) in &self.acknowledged {
-                assert_eq!(
-                    records[*sequence as usize - 1],
-                    *message,
-                    "an acknowledgement was lost"
-                );
+                let stored = &records[*sequence as usize - 1];
+                assert_eq!(stored, message, "an acknowledgement was lost");
             }
             for message in &self.conflicts {
                 let stored = records.iter().find(|stored| stored.id == message.id).unwrap();
@@ -334,10 +322,8 @@ mod model {
         }
     }
 
-    use crate::support::shared_store::Entry;
-
     fn run(calls: Vec<Call>) {
-        let (OpenStore { store, index }, script) = shared();
+        let (OpenStore { store, index }, script, _) = scripted();
         let index = Arc::new(index);
         let mut appender =
             Appender::new(store, Arc::clone(&index), clock(), Console::off(), LIMITS());

@@ -1,9 +1,12 @@
 //! `Read` and `Lookup`.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use oncelog::{
     message::{MessageId, StoredMessage, StreamName},
     wire::v1::{LookupRequest, LookupResponse, ReadRequest, ReadResponse},
@@ -14,18 +17,14 @@ use tonic::Status;
 use super::{Grpc, status::read_status};
 use crate::log::{Log, ReadRange, State};
 
-pub(super) type Responses = Pin<Box<dyn Stream<Item = Result<ReadResponse, Status>> + Send>>;
+pub(super) type Responses = BoxStream<'static, Result<ReadResponse, Status>>;
 
 impl Grpc {
     /// The stream of one read, which holds a permit until it is dropped.
     pub(super) fn open_read(&self, request: ReadRequest) -> Result<Responses, Status> {
-        let stream = match request.stream {
-            name if name.is_empty() => None,
-            name => Some(
-                name.parse::<StreamName>()
-                    .map_err(|error| Status::invalid_argument(error.to_string()))?,
-            ),
-        };
+        let name = Some(&request.stream).filter(|name| !name.is_empty());
+        let stream = name.map(|name| name.parse::<StreamName>()).transpose();
+        let stream = stream.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let log = self.log()?;
         let permit = self.permit(request.follow)?;
         let chunks = log.read(ReadRange {

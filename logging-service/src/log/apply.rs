@@ -58,19 +58,11 @@ impl Apply {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use oncelog::message::{ContentType, IdSource as _, RandomIds, StreamName};
-
     use super::*;
-    use crate::store::Address;
+    use crate::{store::Address, testing::message};
 
     fn batch(messages: usize) -> Vec<Message> {
-        let message = |_| Message {
-            id: RandomIds.next_id(),
-            stream: StreamName::facade(),
-            content_type: ContentType::text(),
-            body: "x".into(),
-        };
-        (0..messages).map(message).collect()
+        (0..messages).map(|_| message("x")).collect()
     }
 
     fn committed(first_sequence: u64, addresses: u64) -> Committed {

@@ -215,8 +215,7 @@ impl Log {
     /// Returns when that is done; the state says whether it failed. Later appends are answered
     /// [`AppendError::Draining`], reads go on.
     ///
-    /// Cancel safety: once the future has been polled, dropping it does not stop the close; a second call
-    /// may then return before the store is closed.
+    /// Cancel safety: once the future has been polled, dropping it does not stop the close.
     pub async fn close(&self) {
         self.0.committer.close().await;
     }

@@ -134,17 +134,11 @@ impl Decision {
 mod tests {
     use std::time::SystemTime;
 
-    use oncelog::message::{ContentType, StreamName};
-
     use super::*;
+    use crate::testing;
 
     fn message(id: u8, body: &'static str) -> Message {
-        Message {
-            id: MessageId::try_from([id; 16]).unwrap(),
-            stream: StreamName::facade(),
-            content_type: ContentType::text(),
-            body: body.into(),
-        }
+        Message { id: MessageId::try_from([id; 16]).unwrap(), ..testing::message(body) }
     }
 
     fn receipt(sequence: u64) -> Receipt {

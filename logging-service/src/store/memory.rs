@@ -7,7 +7,9 @@ use std::{
 
 use oncelog::message::{Message, Receipt, StoredMessage};
 
-use super::{Address, CommitAnswer, CommitError, Committed, ReadError, Reader, ScanLimit, Store};
+use super::{
+    Address, CommitAnswer, CommitError, Committed, Damage, ReadError, Reader, ScanLimit, Store,
+};
 
 /// Keeps records in a vector; the address of a record is its index there.
 #[derive(Debug, Default)]
@@ -52,13 +54,9 @@ impl Store for MemoryStore {
 impl Reader for Records {
     fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
         let records = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        usize::try_from(address.0).ok().and_then(|index| records.get(index)).cloned().ok_or_else(
-            || ReadError::Damaged {
-                file: "memory".to_owned(),
-                offset: address.0,
-                problem: "no record there".to_owned(),
-            },
-        )
+        let found = usize::try_from(address.0).ok().and_then(|index| records.get(index)).cloned();
+        let missing = || Damage::new("memory", address.0, "no record there");
+        found.ok_or_else(|| ReadError::Damaged(missing()))
     }
 
     fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {

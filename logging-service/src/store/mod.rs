@@ -200,13 +200,24 @@ pub enum ReadError {
         source: io::Error,
     },
     /// What is on disk is not what was written.
-    #[error("{file} is damaged at offset {offset}: {problem}")]
-    Damaged {
-        /// The file.
-        file: String,
-        /// Where in it.
-        offset: u64,
-        /// Which check failed.
-        problem: String,
-    },
+    #[error(transparent)]
+    Damaged(Damage),
+}
+
+/// One place where a store is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file} is damaged at offset {offset}: {problem}")]
+pub struct Damage {
+    /// The file.
+    pub file: String,
+    /// Where in it.
+    pub offset: u64,
+    /// Which check failed.
+    pub problem: String,
+}
+
+impl Damage {
+    pub(crate) fn new(file: impl Into<String>, offset: u64, problem: impl Into<String>) -> Self {
+        Self { file: file.into(), offset, problem: problem.into() }
+    }
 }

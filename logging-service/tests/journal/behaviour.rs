@@ -7,22 +7,24 @@ use logging_service::store::{
     journal::disk::{Disk as _, SimulatedDisk},
 };
 
+use oncelog::message::{Receipt, StoredMessage};
+
 use crate::helper::*;
 
 #[test]
 fn a_commit_is_read_back_with_its_sequence_time_and_address() {
-    let disk = SimulatedDisk::new();
-    let mut journal = open(&disk).unwrap().journal;
+    let (_, mut journal) = new_journal();
     let one = commit(&mut journal, 1..=1).unwrap();
     let more = commit(&mut journal, 2..=4).unwrap();
     assert_eq!((one.first_sequence, one.addresses.len()), (1, 1));
     assert_eq!((more.first_sequence, more.addresses.len()), (2, 3));
 
     let all = read_all(&journal);
-    assert_eq!(all.iter().map(|s| s.message.clone()).collect::<Vec<_>>(), messages(1..=4));
-    assert_eq!(all.iter().map(|s| s.receipt.sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    let times = [time(1), time(2), time(2), time(2)];
-    assert_eq!(all.iter().map(|s| s.receipt.stored_at).collect::<Vec<_>>(), times);
+    let expected = (1..=4).zip([1, 2, 2, 2]).map(|(sequence, batch)| {
+        let receipt = Receipt { sequence, stored_at: time(batch) };
+        StoredMessage { receipt, message: message(sequence) }
+    });
+    assert_eq!(all, expected.collect::<Vec<_>>());
     let reader = journal.reader();
     for (address, stored) in one.addresses.iter().chain(&more.addresses).zip(&all) {
         assert_eq!(&reader.get(*address).unwrap(), stored);
@@ -50,8 +52,7 @@ fn a_reopened_journal_holds_the_same_at_the_same_addresses() {
 
 #[test]
 fn a_frame_larger_than_a_segment_gets_a_segment_that_is_large_enough() {
-    let disk = SimulatedDisk::new();
-    let mut journal = open(&disk).unwrap().journal;
+    let (disk, mut journal) = new_journal();
     let sizes = [10_000, 10, 300_000, 2_000, 10];
     let expected: Vec<_> = (1..).zip(sizes).map(|(n, size)| message_of(n, size)).collect();
     for one in &expected {
@@ -63,8 +64,7 @@ fn a_frame_larger_than_a_segment_gets_a_segment_that_is_large_enough() {
 
 #[test]
 fn a_segment_grows_no_longer_than_its_size_otherwise() {
-    let disk = SimulatedDisk::new();
-    let mut journal = open(&disk).unwrap().journal;
+    let (disk, mut journal) = new_journal();
     for n in 1..=100 {
         commit(&mut journal, n..=n).unwrap();
     }
@@ -115,8 +115,7 @@ fn a_scan_starts_after_any_sequence_and_stops_at_its_limit() {
 
 #[test]
 fn an_address_without_a_record_is_refused() {
-    let disk = SimulatedDisk::new();
-    let mut journal = open(&disk).unwrap().journal;
+    let (_, mut journal) = new_journal();
     let committed = commit(&mut journal, 1..=2).unwrap();
     let reader = journal.reader();
     for wrong in (0..1000).chain([u64::MAX]).map(Address) {
@@ -128,8 +127,7 @@ fn an_address_without_a_record_is_refused() {
 
 #[test]
 fn a_seal_is_written_once_for_the_records_before_it() {
-    let disk = SimulatedDisk::new();
-    let mut journal = open(&disk).unwrap().journal;
+    let (disk, mut journal) = new_journal();
     commit(&mut journal, 1..=1).unwrap();
     journal.seal().unwrap();
     let sealed = disk.contents();

@@ -372,8 +372,8 @@ fn damage_under_an_open_journal_is_never_a_wrong_record() {
         for (address, n) in committed.addresses.iter().zip(1..) {
             match reader.get(*address) {
                 Ok(stored) => assert_eq!(stored.message, message(n)),
-                Err(ReadError::Damaged { file, .. }) => {
-                    assert_eq!(file, FIRST_SEGMENT);
+                Err(ReadError::Damaged(damage)) => {
+                    assert_eq!(damage.file, FIRST_SEGMENT);
                     noticed += 1;
                 }
                 Err(error) => panic!("{error}"),

@@ -67,7 +67,7 @@ fn a_full_disk_refuses_a_batch_and_goes_on_once_there_is_space() {
         let disk = SimulatedDisk::new();
         disk.set_capacity(Some(capacity));
         let mut promised = Promised::default();
-        run(&disk, &mut promised, &mut |disk: &SimulatedDisk| {
+        run(&disk, &mut promised, &mut || {
             refused += 1;
             disk.set_capacity(None);
         })
@@ -95,7 +95,7 @@ fn no_space_of_kind(kind: io::ErrorKind) {
         let disk = SimulatedDisk::new();
         let mut promised = Promised::default();
         disk.inject(n, Fault::Fail(kind));
-        let ended = run(&disk, &mut promised, &mut |_: &SimulatedDisk| refused += 1);
+        let ended = run(&disk, &mut promised, &mut || refused += 1);
         if disk.fault_is_pending() {
             break;
         }
@@ -112,9 +112,8 @@ fn no_space_of_kind(kind: io::ErrorKind) {
 
 #[test]
 fn a_probe_for_space_fails_while_there_is_none() {
-    let disk = SimulatedDisk::new();
+    let (disk, mut journal) = new_journal();
     disk.set_capacity(Some(2048));
-    let mut journal = open(&disk).unwrap().journal;
     let refused = loop {
         let next = journal.last_sequence() + 1;
         if let Err(error) = commit(&mut journal, next..=next) {
@@ -133,9 +132,8 @@ fn a_probe_for_space_fails_while_there_is_none() {
 
 #[test]
 fn a_seal_that_finds_no_space_does_no_harm() {
-    let disk = SimulatedDisk::new();
+    let (disk, mut journal) = new_journal();
     disk.set_capacity(Some(2048));
-    let mut journal = open(&disk).unwrap().journal;
     // 64 bytes of segment header, and a frame that leaves no space for a seal.
     let big = message_of(1, 2048 - 64 - 68 - 65);
     journal.commit(&[big], time(1)).unwrap();
@@ -149,9 +147,8 @@ fn a_seal_that_finds_no_space_does_no_harm() {
 
 #[test]
 fn a_seal_that_fits_frees_no_space_for_a_frame_that_does_not() {
-    let disk = SimulatedDisk::new();
+    let (disk, mut journal) = new_journal();
     disk.set_capacity(Some(2048));
-    let mut journal = open(&disk).unwrap().journal;
     commit(&mut journal, 1..=1).unwrap();
     let refused = journal.commit(&[message_of(2, 1900)], time(2));
     assert!(matches!(refused, Err(CommitError::NoSpace(_))), "{refused:?}");

@@ -9,10 +9,9 @@ use logging_service::store::{
         disk::{Fault, SimulatedDisk},
     },
 };
-use oncelog::message::Message;
 use proptest::{collection::vec, prelude::*};
 
-use crate::helper::*;
+use crate::{helper::*, workload::Promised};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -57,8 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     disk: SimulatedDisk,
     opened: Option<Opened>,
-    stored: Vec<Message>,
-    unknown: Vec<Message>,
+    promised: Promised,
     next_message: u64,
     crashes: u64,
 }
@@ -71,7 +69,10 @@ impl World {
                 break;
             }
             match open(&self.disk) {
-                Ok(opened) => self.check(opened),
+                Ok(opened) => {
+                    self.promised.check(&opened);
+                    self.opened = Some(opened);
+                }
                 Err(OpenError::Io { .. }) => self.crash(),
                 Err(error) => panic!("{error}"),
             }
@@ -86,15 +87,6 @@ impl World {
         self.disk.crash(self.crashes);
     }
 
-    fn check(&mut self, opened: Opened) {
-        if opened.records.len() > self.stored.len() {
-            self.stored.append(&mut self.unknown);
-        }
-        self.unknown.clear();
-        assert_holds(&opened, &self.stored);
-        self.opened = Some(opened);
-    }
-
     fn commit(&mut self, sizes: &[usize]) {
         let first = self.next_message;
         let batch: Vec<_> = (first..).zip(sizes).map(|(n, size)| message_of(n, *size)).collect();
@@ -103,13 +95,13 @@ impl World {
         match self.journal().journal.commit(&batch, time(first)) {
             Ok(committed) => {
                 assert_eq!(committed.first_sequence, sequence);
-                self.stored.extend(batch);
+                self.promised.stored.extend(batch);
             }
             Err(CommitError::NoSpace(_)) => {
                 assert_eq!(self.journal().journal.last_sequence() + 1, sequence);
             }
             Err(CommitError::Failed(_)) => {
-                self.unknown = batch;
+                self.promised.unknown = batch;
                 self.opened = None;
             }
         }

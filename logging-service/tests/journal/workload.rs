@@ -40,12 +40,17 @@ impl Promised {
     /// Opens the journal, which must hold what was promised, and nothing else.
     pub(crate) fn recover(&mut self, disk: &SimulatedDisk) -> Opened {
         let opened = open(disk).unwrap();
+        self.check(&opened);
+        opened
+    }
+
+    /// Whether the batch of unknown outcome is stored shows now.
+    pub(crate) fn check(&mut self, opened: &Opened) {
         if opened.records.len() > self.stored.len() {
             self.stored.append(&mut self.unknown);
         }
         self.unknown.clear();
-        assert_holds(&opened, &self.stored);
-        opened
+        assert_holds(opened, &self.stored);
     }
 }
 
@@ -58,23 +63,12 @@ pub(crate) enum Ended {
     Failed(Box<Opened>),
 }
 
-/// Whether space can be had again after it ran out.
-pub(crate) trait Space {
-    /// Called when there is no space.
-    fn give_some(&mut self, disk: &SimulatedDisk);
-}
-
-impl<F: FnMut(&SimulatedDisk)> Space for F {
-    fn give_some(&mut self, disk: &SimulatedDisk) {
-        self(disk);
-    }
-}
-
-/// Opens a journal, fills several segments, and opens it again in between.
+/// Opens a journal, fills several segments, and opens it again in between. When there is no space,
+/// `give_space` is called.
 pub(crate) fn run(
     disk: &SimulatedDisk,
     promised: &mut Promised,
-    space: &mut dyn Space,
+    give_space: &mut dyn FnMut(),
 ) -> Result<(), Ended> {
     for batches in [[1, 5, 0, 4, 2], [0, 9, 1, 0, 7], [12, 0, 0, 1, 3]] {
         let Ok(mut opened) = open(disk) else { return Err(Ended::NotOpened) };
@@ -90,7 +84,7 @@ pub(crate) fn run(
                     Err(CommitError::Failed(_)) => return Err(Ended::Failed(Box::new(opened))),
                     Err(CommitError::NoSpace(_)) => {
                         assert_eq!(read_all(&opened.journal).len(), promised.stored.len());
-                        space.give_some(disk);
+                        give_space();
                         match opened.journal.probe_space() {
                             Ok(()) => {}
                             Err(CommitError::NoSpace(error)) => panic!("still none: {error}"),
@@ -108,5 +102,5 @@ pub(crate) fn run(
 
 /// A workload on a disk with space.
 pub(crate) fn run_with_space(disk: &SimulatedDisk, promised: &mut Promised) -> Result<(), Ended> {
-    run(disk, promised, &mut |_: &SimulatedDisk| {})
+    run(disk, promised, &mut || {})
 }

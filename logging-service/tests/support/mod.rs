@@ -3,10 +3,8 @@
 #![allow(dead_code)] // Each test binary uses its part.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
-pub mod faulty_store;
-pub mod gated_disk;
+pub mod scripted_store;
 pub mod served;
-pub mod shared_store;
 
 use std::{
     sync::Arc,
@@ -18,12 +16,15 @@ use logging_service::{
     Execution, OpenStore,
     console::Console,
     limits::Limits,
-    log::{Log, ReadStream},
+    log::{Log, ReadStream, State},
 };
 use oncelog::{
     clock::SimulatedClock,
-    message::{ContentType, Message, MessageId, Outcome, Receipt, StoredMessage},
+    message::{ContentType, Message, MessageId, Outcome, Receipt, Rejection, StoredMessage},
 };
+use tokio::time::timeout;
+
+use self::scripted_store::{Script, scripted};
 
 /// The time that [`log`]'s clock shows.
 pub fn noon() -> SystemTime {
@@ -42,6 +43,19 @@ pub fn log(opened: OpenStore) -> Log {
 
 pub fn log_with(opened: OpenStore, execution: Execution, limits: Limits) -> Log {
     Log::start(opened, clock(), Console::off(), execution, limits).unwrap()
+}
+
+/// A log on a store with a script.
+pub fn scripted_log(execution: Execution, limits: Limits) -> (Log, Script) {
+    let (opened, script, _) = scripted();
+    (log_with(opened, execution, limits), script)
+}
+
+/// Waits until the log is in such a state, for as long as a slow machine may need.
+pub async fn wait_for(log: &Log, wanted: impl Fn(&State) -> bool) -> State {
+    let mut states = log.state();
+    let reached = states.wait_for(|state| wanted(state));
+    timeout(Duration::from_secs(30), reached).await.unwrap().unwrap().clone()
 }
 
 pub fn id(number: u64) -> MessageId {
@@ -68,6 +82,12 @@ pub fn duplicate(sequence: u64) -> Outcome {
 
 pub fn record(sequence: u64, message: Message) -> StoredMessage {
     StoredMessage { receipt: Receipt { sequence, stored_at: noon() }, message }
+}
+
+/// The log has refused its one message as overload.
+#[track_caller]
+pub fn assert_overloaded(outcomes: &[Outcome]) {
+    assert!(matches!(outcomes, [Outcome::Rejected(Rejection::Overloaded(_))]), "{outcomes:?}");
 }
 
 /// All that a read shows.

@@ -21,18 +21,14 @@ mod space;
 mod task;
 mod thread;
 
-use std::{
-    io,
-    ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, ops::ControlFlow, sync::Arc, time::Duration};
 
 use oncelog::message::Message;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 pub use self::appender::{Appended, Appender};
 use self::{
@@ -79,17 +75,13 @@ pub(super) struct Handle {
     queue: Queue,
     waiting_bytes: Arc<WaitingBytes>,
     inline_bytes_max: usize,
-    running: Mutex<Option<Running>>,
+    /// Cancelled once the committer has ended and its store is closed.
+    ended: CancellationToken,
 }
 
 enum Queue {
     Thread(thread::Queue),
     Task(mpsc::Sender<Command>),
-}
-
-enum Running {
-    Thread(std::thread::JoinHandle<()>),
-    Task(tokio::task::JoinHandle<()>),
 }
 
 impl Handle {
@@ -105,18 +97,23 @@ impl Handle {
     ) -> io::Result<Self> {
         let waiting_bytes = Arc::new(WaitingBytes::new(limits.append_bytes_waiting));
         let committer = Committer::new(appender, state, Arc::clone(&waiting_bytes), limits);
-        let (queue, running) = match execution {
+        let ended = CancellationToken::new();
+        let running = ended.clone().drop_guard();
+        let queue = match execution {
             Execution::Threads => {
-                let (queue, thread) = thread::start(committer, limits.appends_waiting)?;
-                (Queue::Thread(queue), Running::Thread(thread))
+                Queue::Thread(thread::start(committer, limits.appends_waiting, running)?)
             }
             Execution::Tasks => {
                 let (sender, commands) = mpsc::channel(limits.appends_waiting);
-                (Queue::Task(sender), Running::Task(tokio::spawn(task::run(committer, commands))))
+                tokio::spawn(async {
+                    task::run(committer, commands).await;
+                    drop(running);
+                });
+                Queue::Task(sender)
             }
         };
         let inline_bytes_max = limits.inline_commit.bytes_max;
-        Ok(Self { queue, waiting_bytes, inline_bytes_max, running: Mutex::new(Some(running)) })
+        Ok(Self { queue, waiting_bytes, inline_bytes_max, ended })
     }
 
     /// Puts one append call into the commit queue, and returns where its reply will come. The reply is
@@ -145,29 +142,18 @@ impl Handle {
         submitted.inspect_err(|_| self.waiting_bytes.remove(bytes)).map(|()| replied)
     }
 
-    /// Lets the committer finish all calls that were submitted before, and waits for its end; a second call
-    /// may return earlier. If this future is dropped, the committer may have been told to stop or not. A
-    /// panic of the committer is in the state of the log already.
+    /// Lets the committer finish all calls that were submitted before, and waits for its end. If this
+    /// future is dropped, the committer may have been told to stop or not. A panic of the committer is in
+    /// the state of the log already.
     pub(super) async fn close(&self) {
         match &self.queue {
-            Queue::Thread(queue) => {
-                let _ = tokio::task::spawn_blocking(queue.stopper()).await;
-            }
+            Queue::Thread(queue) => queue.stop().await,
             Queue::Task(sender) => {
                 // A committer that has ended needs no stop.
                 let _ = sender.send(Command::Stop).await;
             }
         }
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match running {
-            Some(Running::Thread(thread)) => {
-                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-            }
-            Some(Running::Task(task)) => {
-                let _ = task.await;
-            }
-            None => {}
-        }
+        self.ended.cancelled().await;
     }
 }
 

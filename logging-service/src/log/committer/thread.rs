@@ -7,8 +7,11 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
-    thread::{Builder, JoinHandle},
+    thread::Builder,
 };
+
+use tokio::task::spawn_blocking;
+use tokio_util::sync::DropGuard;
 
 use super::{
     Command, Committer, Event, SubmitError,
@@ -28,18 +31,25 @@ struct Shared {
     queued: AtomicUsize,
 }
 
-/// Starts the thread.
+/// Starts the thread, which drops `running` at its end.
 ///
 /// # Errors
 /// The operating system gave no thread.
-pub(super) fn start(committer: Committer, queue_len: usize) -> io::Result<(Queue, JoinHandle<()>)> {
+pub(super) fn start(
+    committer: Committer,
+    queue_len: usize,
+    running: DropGuard,
+) -> io::Result<Queue> {
     let (commands, receiver) = sync_channel(queue_len);
     let committer = Cell::new(committer);
     let shared = Arc::new(Shared { committer, queued: AtomicUsize::new(0) });
-    let running = Arc::clone(&shared);
-    let thread =
-        Builder::new().name("committer".to_owned()).spawn(move || running.run(&receiver))?;
-    Ok((Queue { commands, shared }, thread))
+    let thread = Arc::clone(&shared);
+    Builder::new().name("committer".to_owned()).spawn(move || {
+        thread.run(receiver);
+        // Only now no more commands are taken.
+        drop(running);
+    })?;
+    Ok(Queue { commands, shared })
 }
 
 impl Queue {
@@ -75,17 +85,17 @@ impl Queue {
         })
     }
 
-    /// A way to tell the thread to stop, after all that waits already. It blocks while the queue is full.
-    pub(super) fn stopper(&self) -> impl FnOnce() + Send + 'static {
+    /// Tells the thread to stop after all that waits already.
+    pub(super) async fn stop(&self) {
         let commands = self.commands.clone();
-        // A committer that has ended needs no stop.
-        move || drop(commands.send(Command::Stop))
+        // It blocks while the queue is full. A committer that has ended needs no stop.
+        let _ = spawn_blocking(move || commands.send(Command::Stop)).await;
     }
 }
 
 impl Shared {
     /// Carries out what is queued, until a stop or a failure.
-    fn run(&self, queue: &Receiver<Command>) {
+    fn run(&self, queue: Receiver<Command>) {
         loop {
             let Some(next_wakeup) = self.committer.lock().as_ref().map(Committer::next_wakeup)
             else {

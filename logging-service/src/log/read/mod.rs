@@ -12,12 +12,10 @@ mod throttle;
 
 use std::{
     io,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
-    task,
 };
 
-use futures_util::Stream;
+use futures_util::stream::BoxStream;
 use oncelog::message::StreamName;
 
 pub use self::chunk::Chunk;
@@ -42,18 +40,7 @@ pub struct ReadRange {
 /// was the end of the log when it was opened.
 ///
 /// Dropping it ends the read; a scan of the disk that has begun finishes by itself.
-pub struct ReadStream(Pin<Box<dyn Stream<Item = Result<Arc<Chunk>, ReadError>> + Send>>);
-
-impl Stream for ReadStream {
-    type Item = Result<Arc<Chunk>, ReadError>;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut task::Context<'_>,
-    ) -> task::Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context)
-    }
-}
+pub type ReadStream = BoxStream<'static, Result<Arc<Chunk>, ReadError>>;
 
 /// All reads of one log.
 pub(super) struct Reads {
@@ -71,9 +58,9 @@ impl Reads {
     pub(super) fn open(&self, range: ReadRange) -> ReadStream {
         let scanner = self.scanner.clone();
         if range.follow {
-            ReadStream(Box::pin(follow::follow(self.followers(), scanner, range)))
+            Box::pin(follow::follow(self.followers(), scanner, range))
         } else {
-            ReadStream(Box::pin(scan::read(scanner, range)))
+            Box::pin(scan::read(scanner, range))
         }
     }
 

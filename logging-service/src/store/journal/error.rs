@@ -1,27 +1,11 @@
 //! What can be wrong with a journal that no process has open yet.
 
-use std::{fmt, io};
+use std::io;
 
 use oncelog::process::exit::Exit;
 
 use super::disk::LockError;
-
-/// One place where the journal is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The file.
-    pub file: String,
-    /// Where in it.
-    pub offset: u64,
-    /// Which check failed.
-    pub problem: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is damaged at offset {}: {}", self.file, self.offset, self.problem)
-    }
-}
+pub use crate::store::Damage;
 
 /// Why a journal could not be opened. Nothing was changed on disk, except as [`OpenError::Io`] says.
 #[derive(Debug, thiserror::Error)]

@@ -43,7 +43,7 @@ use self::{
     disk::DiskLock,
     frame::Kind,
     frame_builder::FrameBuilder,
-    reader::{DurableFrame, JournalReader, Published},
+    reader::Published,
     writer::{Writer, WrittenFrame},
 };
 use super::{Address, CommitAnswer, CommitError, Committed, Reader, Store};
@@ -73,14 +73,6 @@ impl Default for Options {
             open_segments_max: OPEN_SEGMENTS_MAX,
             salts: Arc::new(|| fastrand::u64(..)),
         }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("segment_bytes", &self.segment_bytes)
-            .finish_non_exhaustive()
     }
 }
 
@@ -144,16 +136,7 @@ impl Journal {
         }
         let written = result?;
         self.writer.sync()?;
-        self.published.publish(&DurableFrame {
-            segment_name: &self.writer.segment.name,
-            segment_header: self.writer.segment.header,
-            file: &self.writer.segment.file,
-            offset: written.offset,
-            end: self.writer.segment.end,
-            first_sequence: written.first_sequence,
-            distances: &self.frame.distances,
-            last_sequence: self.writer.synced_upto,
-        });
+        self.published.publish(&self.writer, written, &self.frame.distances);
         Ok(written)
     }
 
@@ -220,7 +203,7 @@ impl Store for Journal {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(JournalReader::new(Arc::clone(&self.published)))
+        Arc::<Published>::clone(&self.published)
     }
 
     fn last_sequence(&self) -> u64 {
@@ -232,10 +215,7 @@ impl Store for Journal {
 mod tests {
     use std::sync::Arc;
 
-    use oncelog::{
-        clock::SystemClock,
-        message::{ContentType, IdSource as _, Message, RandomIds, StreamName},
-    };
+    use oncelog::clock::SystemClock;
 
     use super::{Journal, Options, disk::SimulatedDisk};
     use crate::{
@@ -244,16 +224,8 @@ mod tests {
         limits::Limits,
         log::{AppendError, Index, Log, OpenStore, State},
         store::Store as _,
+        testing::message,
     };
-
-    fn message() -> Message {
-        Message {
-            id: RandomIds.next_id(),
-            stream: StreamName::facade(),
-            content_type: ContentType::text(),
-            body: "body".into(),
-        }
-    }
 
     #[tokio::test]
     async fn a_failed_assertion_in_the_writer_fails_the_log() {
@@ -268,11 +240,11 @@ mod tests {
         let (threads, limits) = (Execution::Threads, Limits::default());
         let log = Log::start(store, clock, Console::off(), threads, limits).unwrap();
 
-        assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
+        assert_eq!(log.append(vec![message("body")]).await, Err(AppendError::Failed));
 
         let mut state = log.state();
         state.wait_for(|state| matches!(state, State::Failed(_))).await.unwrap();
-        assert_eq!(log.append(vec![message()]).await, Err(AppendError::Failed));
+        assert_eq!(log.append(vec![message("body")]).await, Err(AppendError::Failed));
         assert_eq!(disk.contents(), before, "a frame was written");
         let limit = crate::store::ScanLimit { messages: 1, bytes: 1 };
         assert!(reader.scan(0, limit).unwrap().is_empty(), "a frame was published");

@@ -52,16 +52,6 @@ impl VerifyReport {
     pub fn records(&self) -> u64 {
         self.segments.iter().map(|segment| segment.records).sum()
     }
-
-    /// Valid frames.
-    pub fn frames(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.frames).sum()
-    }
-
-    /// Bytes of valid frames.
-    pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
-    }
 }
 
 impl fmt::Display for VerifyReport {
@@ -114,10 +104,7 @@ pub fn verify(
     report.unfinished = match end.tail {
         Tail::Clean => None,
         Tail::Torn(damage) => Some(damage),
-        Tail::IncompleteSegment(file) => {
-            let problem = "the segment was not finished".to_owned();
-            Some(Damage { file, offset: 0, problem })
-        }
+        Tail::IncompleteSegment(file) => Some(Damage::new(file, 0, "the segment was not finished")),
     };
     Ok(report)
 }
@@ -156,7 +143,7 @@ impl VerifyReport {
                 continue;
             };
             let offset = frame.offset + u64::from(record.distance);
-            self.damage.push(Damage { file: segment.file.clone(), offset, problem });
+            self.damage.push(Damage::new(&segment.file, offset, problem));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use memchr::memchr_iter;
+
 use super::{
     bytes::{are_zero, array_at, file_len, memory_len},
     disk::DiskFile,
@@ -15,7 +17,7 @@ const WINDOW_BYTES: u64 = 1024 * 1024;
 /// A file, and the part of it that was read last.
 pub(super) struct Window<'a> {
     file: &'a dyn DiskFile,
-    file_len: u64,
+    pub(super) file_len: u64,
     start: u64,
     filled: usize,
     /// Only grows, so that it is cleared once and not for each read.
@@ -25,10 +27,6 @@ pub(super) struct Window<'a> {
 impl<'a> Window<'a> {
     pub(super) fn new(file: &'a dyn DiskFile, buffer: &'a mut Vec<u8>) -> io::Result<Self> {
         Ok(Self { file, file_len: file.len()?, start: 0, filled: 0, buffer })
-    }
-
-    pub(super) fn file_len(&self) -> u64 {
-        self.file_len
     }
 
     /// The `len` bytes at `offset`; fewer where the file ends.
@@ -78,7 +76,7 @@ impl<'a> Window<'a> {
             let Some(starts) = bytes.len().checked_sub(OVERLAP).filter(|starts| *starts > 0) else {
                 return Ok(None);
             };
-            for at in candidates(bytes, starts) {
+            for at in memchr_iter(FIRST_BYTE, &bytes[..starts]) {
                 let header: [u8; HEADER_BYTES] = array_at(bytes, at);
                 let found_at = offset + file_len(at);
                 if let Ok((header, _)) = Header::decode(&header)
@@ -90,23 +88,4 @@ impl<'a> Window<'a> {
             offset += file_len(starts);
         }
     }
-}
-
-/// Where in the first `starts` bytes a frame may begin. Passes over blocks of zeros quickly: that
-/// is what most of a reserved file is.
-fn candidates(bytes: &[u8], starts: usize) -> impl Iterator<Item = usize> {
-    const BLOCK: usize = 4096;
-    (0..starts)
-        .step_by(BLOCK)
-        .filter_map(move |from| {
-            let block = &bytes[from..starts.min(from + BLOCK)];
-            (!are_zero(block)).then_some((from, block))
-        })
-        .flat_map(move |(from, block)| {
-            block
-                .iter()
-                .enumerate()
-                .filter(|(_, byte)| **byte == FIRST_BYTE)
-                .map(move |(at, _)| from + at)
-        })
 }

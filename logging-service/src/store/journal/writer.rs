@@ -100,8 +100,7 @@ impl Writer {
         name_suffix: &'static str,
     ) -> Result<Self, CommitError> {
         let (segment, chain) = create(&*disk, &options, chain, name_suffix, 0)?;
-        let synced_upto = chain.last_sequence();
-        Ok(Self { disk, options, name_suffix, segment, chain, synced_upto, dirty: false })
+        Ok(Self { name_suffix, ..Self::resume(disk, options, segment, chain) })
     }
 
     /// Writes a frame. It is durable after [`Writer::sync`]. In a log that is in use no other frame

@@ -12,7 +12,7 @@ use std::{io, sync::Arc};
 
 pub use self::real::RealDisk;
 #[cfg(feature = "simulation")]
-pub use self::simulated::{Fault, SimulatedDisk};
+pub use self::simulated::{Fault, HeldSyncs, SimulatedDisk};
 
 /// One flat directory of files.
 ///

@@ -17,12 +17,12 @@ use oncelog::message::StoredMessage;
 use self::{scan::Found, segment_reader::SegmentReader};
 pub(super) use self::{segment_reader::message, view::SegmentView};
 use super::{
-    disk::{Disk, DiskFile},
-    segment,
+    disk::Disk,
+    writer::{ActiveSegment, Writer, WrittenFrame},
 };
-use crate::store::{Address, ReadError, Reader, ScanLimit};
+use crate::store::{Address, Damage, ReadError, Reader, ScanLimit};
 
-/// What the writer has published to the readers.
+/// What the writer has published, and how it is read.
 pub(super) struct Published {
     disk: Arc<dyn Disk>,
     open_segments_max: usize,
@@ -63,82 +63,51 @@ impl Published {
     }
 
     /// Lets readers see a frame that is durable now.
-    pub(super) fn publish(&self, frame: &DurableFrame<'_>) {
+    ///
+    /// `writer` wrote it last, and `distances` are from its start to each of its records.
+    pub(super) fn publish(&self, writer: &Writer, frame: WrittenFrame, distances: &[u32]) {
+        let ActiveSegment { name, header, file, end, .. } = &writer.segment;
         let last = self.segments().last().cloned();
-        let segment = match last.filter(|last| last.header == frame.segment_header) {
-            Some(segment) => segment,
-            None => {
-                let name = frame.segment_name.to_owned();
-                let segment = Arc::new(SegmentView::new(name, frame.segment_header));
-                segment.keep_open(Arc::clone(frame.file));
-                self.push(Arc::clone(&segment));
-                segment
-            }
-        };
-        segment.add_records(frame.offset, frame.first_sequence, frame.distances.iter().copied());
+        let segment = last.filter(|last| last.header == *header).unwrap_or_else(|| {
+            let segment = Arc::new(SegmentView::new(name.clone(), *header));
+            segment.keep_open(Arc::clone(file));
+            self.push(Arc::clone(&segment));
+            segment
+        });
+        segment.add_records(frame.offset, frame.first_sequence, distances.iter().copied());
         // The order of these two stores keeps readers right without a lock. A scan loads the last
         // sequence first and the ends of segments afterwards: one that sees the new sequence also
         // sees the new end, and finds the record. In the other order it could be told of a record
         // and not find it. A scan between the two stores sees the old sequence; what it may read
         // beyond that is durable as well.
-        segment.set_end(frame.end);
-        self.set_last_sequence(frame.last_sequence);
+        segment.set_end(*end);
+        self.set_last_sequence(writer.synced_upto);
     }
 }
 
-/// A frame that has become durable, with what readers need to know of its segment.
-pub(super) struct DurableFrame<'a> {
-    pub(super) segment_name: &'a str,
-    pub(super) segment_header: segment::Header,
-    /// The open file of the segment.
-    pub(super) file: &'a Arc<dyn DiskFile>,
-    /// Where in the file the frame begins.
-    pub(super) offset: u64,
-    /// Where in the file it ends.
-    pub(super) end: u64,
-    /// Sequence of its first record.
-    pub(super) first_sequence: u64,
-    /// From its start to each record.
-    pub(super) distances: &'a [u32],
-    /// Sequence of the last durable record of the log.
-    pub(super) last_sequence: u64,
-}
-
-/// Reads what is durable.
-pub(super) struct JournalReader {
-    published: Arc<Published>,
-}
-
-impl JournalReader {
-    pub(super) fn new(published: Arc<Published>) -> Self {
-        Self { published }
-    }
-}
-
-impl Reader for JournalReader {
+impl Reader for Published {
     fn get(&self, address: Address) -> Result<StoredMessage, ReadError> {
-        let segments = self.published.segments();
+        let segments = self.segments();
         let after = segments.partition_point(|segment| segment.header.base <= address.0);
         match after.checked_sub(1).and_then(|at| segments.get(at)) {
-            Some(segment) => SegmentReader::open(&*self.published.disk, segment)?.get(address),
-            None => Err(ReadError::Damaged {
-                file: "the journal".to_owned(),
-                offset: address.0,
-                problem: "no record is there".to_owned(),
-            }),
+            Some(segment) => SegmentReader::open(&*self.disk, segment)?.get(address),
+            None => {
+                let damage = Damage::new("the journal", address.0, "no record is there");
+                Err(ReadError::Damaged(damage))
+            }
         }
     }
 
     fn scan(&self, after: u64, limit: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
         let mut found = Found::new(after, limit);
-        if after >= self.published.last_sequence() {
+        if after >= self.last_sequence() {
             return Ok(found.messages);
         }
-        let segments = self.published.segments();
+        let segments = self.segments();
         let next = segments.partition_point(|segment| segment.header.first_sequence <= after + 1);
         assert!(next > 0, "the first segment does not begin with the first record");
         for segment in &segments[next - 1..] {
-            SegmentReader::open(&*self.published.disk, segment)?.scan(&mut found)?;
+            SegmentReader::open(&*self.disk, segment)?.scan(&mut found)?;
             if found.is_full() {
                 break;
             }
@@ -150,7 +119,7 @@ impl Reader for JournalReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::journal::disk::SimulatedDisk;
+    use crate::store::journal::{disk::SimulatedDisk, segment};
 
     #[test]
     fn a_scan_between_the_two_stores_of_a_publication_sees_nothing() {
@@ -163,8 +132,7 @@ mod tests {
         published.set_last_sequence(1);
         // Large enough for an anchor; where the segment ends is not told yet.
         view.add_records(100_000, 1, std::iter::once(64));
-        let reader = JournalReader::new(Arc::new(published));
-        let found = reader.scan(0, ScanLimit { messages: 1, bytes: 1 }).unwrap();
+        let found = published.scan(0, ScanLimit { messages: 1, bytes: 1 }).unwrap();
         assert!(found.is_empty());
     }
 }

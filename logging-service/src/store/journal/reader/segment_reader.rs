@@ -7,7 +7,7 @@ use oncelog::message::{Message, MessageId, Receipt, StoredMessage};
 
 use super::SegmentView;
 use crate::store::{
-    Address, ReadError,
+    Address, Damage, ReadError,
     journal::{
         bytes::{array_at, memory_len},
         disk::{Disk, DiskFile},
@@ -37,7 +37,7 @@ impl<'a> SegmentReader<'a> {
     }
 
     pub(super) fn damaged(&self, offset: u64, problem: &str) -> ReadError {
-        ReadError::Damaged { file: self.segment.name.clone(), offset, problem: problem.to_owned() }
+        ReadError::Damaged(Damage::new(&self.segment.name, offset, problem))
     }
 
     /// The `len` bytes at `offset`, which must be durable.
@@ -58,19 +58,18 @@ impl<'a> SegmentReader<'a> {
 
     /// Checks the frame header that begins `bytes` and should be at `offset`.
     pub(super) fn header(&self, offset: u64, bytes: &[u8]) -> Result<Header, ReadError> {
-        match Header::decode(&array_at(bytes, 0)) {
+        let expected = &self.segment.header;
+        let problem = match Header::decode(&array_at(bytes, 0)) {
             Ok((header, _))
-                if header.salt == self.segment.header.salt
-                    && header.address == self.segment.header.address(offset) =>
+                if (header.salt, header.address) == (expected.salt, expected.address(offset)) =>
             {
-                Ok(header)
+                return Ok(header);
             }
-            Ok(_) => Err(self.damaged(offset, "a frame that belongs to another place is here")),
-            Err(NoHeader::Invalid(problem)) => Err(self.damaged(offset, problem)),
-            Err(NoHeader::Version(_)) => {
-                Err(self.damaged(offset, "the format version of the frame is unknown"))
-            }
-        }
+            Ok(_) => "a frame that belongs to another place is here",
+            Err(NoHeader::Invalid(problem)) => problem,
+            Err(NoHeader::Version(_)) => "the format version of the frame is unknown",
+        };
+        Err(self.damaged(offset, problem))
     }
 
     /// The record at `address`, which is not in front of this segment.

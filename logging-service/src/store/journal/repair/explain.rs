@@ -5,12 +5,6 @@ use std::fmt;
 use super::{RepairPlan, Rewrite, Task};
 use crate::store::journal::{error::Damage, segment};
 
-impl fmt::Debug for RepairPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RepairPlan({self})")
-    }
-}
-
 impl fmt::Display for RepairPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.task {
@@ -50,18 +44,16 @@ impl Rewrite {
         if lost == 0 {
             f.write_str("No record is known to be lost.")?;
         } else {
-            write!(f, "{lost} records are lost, with sequences")?;
-            for (index, range) in self.lost.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                if range.start() == range.end() {
-                    write!(f, "{comma} {}", range.start())?;
-                } else {
-                    write!(f, "{comma} {} to {}", range.start(), range.end())?;
-                }
-            }
-            f.write_str(
-                ". These sequences are never used again. The ids of lost records are unknown: if a \
-                 client sends one of them again, it is stored as new.",
+            let ranges = self.lost.iter().map(|range| match (range.start(), range.end()) {
+                (first, last) if first == last => first.to_string(),
+                (first, last) => format!("{first} to {last}"),
+            });
+            write!(
+                f,
+                "{lost} records are lost, with sequences {}. These sequences are never used again. \
+                 The ids of lost records are unknown: if a client sends one of them again, it is \
+                 stored as new.",
+                ranges.collect::<Vec<_>>().join(", ")
             )?;
         }
         if self.approximate_times > 0 {

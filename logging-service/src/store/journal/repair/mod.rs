@@ -40,7 +40,7 @@ use oncelog::message::Message;
 pub(super) use self::renames::is_unfinished;
 use self::{
     renames::Renames,
-    salvage::{Salvage, Sink, Start},
+    salvage::{Loss, Salvage, Sink, Start},
 };
 use super::{
     disk::{Disk, DiskLock},
@@ -132,7 +132,7 @@ pub fn plan(
     };
     let end = scrub(&*disk, &segments, &mut listener, progress)?;
     salvage.finish(&end, &mut count);
-    let task = match salvage.rewrite_from() {
+    let task = match salvage.rewrite_from {
         None => Task::Nothing { foreign },
         Some(from) => Task::Rewrite(Rewrite {
             segments,
@@ -207,14 +207,13 @@ impl Sink for Count {
         self.kept += messages.len() as u64;
     }
 
-    fn lost(&mut self, sequences: RangeInclusive<u64>) {
-        match self.lost.last_mut() {
-            Some(last) if last.end() + 1 == *sequences.start() => {
+    fn lost(&mut self, sequences: RangeInclusive<u64>, loss: Loss) {
+        match (loss, self.lost.last_mut()) {
+            (Loss::Earlier, _) => {}
+            (Loss::New, Some(last)) if last.end() + 1 == *sequences.start() => {
                 *last = *last.start()..=*sequences.end();
             }
-            Some(_) | None => self.lost.push(sequences),
+            (Loss::New, _) => self.lost.push(sequences),
         }
     }
-
-    fn lost_earlier(&mut self, _: RangeInclusive<u64>) {}
 }

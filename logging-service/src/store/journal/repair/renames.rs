@@ -85,14 +85,9 @@ impl Renames {
             Ok(bytes)
         };
         let bytes = read().map_err(OpenError::io(format!("read {FILE}")))?;
-        match std::str::from_utf8(&bytes).ok().and_then(Self::parse) {
-            Some(renames) => Ok(Some(renames)),
-            None => Err(OpenError::Damaged(Damage {
-                file: FILE.to_owned(),
-                offset: 0,
-                problem: "it is not the list of renames it should be".to_owned(),
-            })),
-        }
+        let renames = std::str::from_utf8(&bytes).ok().and_then(Self::parse);
+        let damage = || Damage::new(FILE, 0, "it is not the list of renames it should be");
+        renames.map(Some).ok_or_else(|| OpenError::Damaged(damage()))
     }
 
     fn text(&self) -> String {

@@ -12,7 +12,7 @@ use oncelog::message::Message;
 use super::{
     RepairError, Repaired, Rewrite,
     renames::Renames,
-    salvage::{Salvage, Sink},
+    salvage::{Loss, Salvage, Sink},
 };
 use crate::store::{
     CommitError,
@@ -160,7 +160,7 @@ impl Sink for Rewriter {
         self.write();
     }
 
-    fn lost(&mut self, sequences: RangeInclusive<u64>) {
+    fn lost(&mut self, sequences: RangeInclusive<u64>, _: Loss) {
         let mut left = sequences.end() - sequences.start() + 1;
         while left > 0 {
             let count = u32::try_from(left).unwrap_or(u32::MAX);
@@ -168,9 +168,5 @@ impl Sink for Rewriter {
             self.write();
             left -= u64::from(count);
         }
-    }
-
-    fn lost_earlier(&mut self, sequences: RangeInclusive<u64>) {
-        self.lost(sequences);
     }
 }

@@ -23,10 +23,16 @@ pub(super) trait Sink {
     fn restart(&mut self) {}
     /// Records with dense sequences, out of the frame with this header.
     fn records(&mut self, header: &Header, messages: &[Message]);
-    /// Sequences whose records cannot be read.
-    fn lost(&mut self, sequences: RangeInclusive<u64>);
-    /// Sequences that an earlier repair gave up.
-    fn lost_earlier(&mut self, sequences: RangeInclusive<u64>);
+    /// Sequences whose records cannot be read, or were given up by an earlier repair.
+    fn lost(&mut self, sequences: RangeInclusive<u64>, loss: Loss);
+}
+
+/// When records were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    New,
+    /// Before an earlier repair.
+    Earlier,
 }
 
 /// Where a segment begins.
@@ -40,7 +46,7 @@ pub(super) struct Start {
 /// Turns the events of a scrub into records that are kept and sequences that are lost.
 pub(super) struct Salvage {
     /// The first segment that is written anew. `None` as long as there is no damage.
-    rewrite_from: Option<Start>,
+    pub(super) rewrite_from: Option<Start>,
     /// The segment that is read.
     current: Option<Start>,
     /// Whether the segment that is read is written anew, or might be.
@@ -72,11 +78,6 @@ impl Salvage {
         Self { rewrite_from: Some(start), is_active: false, ..Self::looking_for_damage() }
     }
 
-    /// The first segment that has to be written anew, if there is damage.
-    pub(super) fn rewrite_from(&self) -> Option<Start> {
-        self.rewrite_from
-    }
-
     pub(super) fn event(&mut self, event: Event<'_, '_>, sink: &mut dyn Sink) {
         match event {
             Event::Segment(segment) => {
@@ -104,7 +105,7 @@ impl Salvage {
 
     /// Gives up the sequences that something at the end proves, but whose records cannot be read.
     pub(super) fn finish(&mut self, end: &End, sink: &mut dyn Sink) {
-        self.give_up_to(end.chain.next_sequence, sink);
+        self.give_up_to(end.chain.next_sequence, Loss::New, sink);
     }
 
     fn first_damage(&mut self, file: &str, before: ChainTail, sink: &mut dyn Sink) {
@@ -128,9 +129,9 @@ impl Salvage {
     }
 
     /// Gives up the sequences in front of `sequence` that are not kept.
-    fn give_up_to(&mut self, sequence: u64, sink: &mut dyn Sink) {
+    fn give_up_to(&mut self, sequence: u64, loss: Loss, sink: &mut dyn Sink) {
         if self.is_active && self.next_sequence < sequence {
-            sink.lost(self.next_sequence..=sequence - 1);
+            sink.lost(self.next_sequence..=sequence - 1, loss);
             self.next_sequence = sequence;
         }
     }
@@ -140,16 +141,13 @@ impl Salvage {
         match header.kind {
             Kind::Mark => {}
             Kind::Lost => {
-                self.give_up_to(header.first_sequence, sink);
-                if self.is_active && self.next_sequence < header.next_sequence() {
-                    sink.lost_earlier(self.next_sequence..=header.next_sequence() - 1);
-                    self.next_sequence = header.next_sequence();
-                }
+                self.give_up_to(header.first_sequence, Loss::New, sink);
+                self.give_up_to(header.next_sequence(), Loss::Earlier, sink);
             }
             Kind::Data => {
                 self.last_stored_at = header.stored_at;
                 self.records(header, frame.payload, sink);
-                self.give_up_to(header.next_sequence(), sink);
+                self.give_up_to(header.next_sequence(), Loss::New, sink);
             }
         }
     }
@@ -179,7 +177,7 @@ impl Salvage {
         let Ok(bytes) = range.window.get(start, to.saturating_sub(start)) else { return };
         let kept = self.records(&header, bytes, sink);
         match trusted {
-            Some(header) => self.give_up_to(header.next_sequence(), sink),
+            Some(header) => self.give_up_to(header.next_sequence(), Loss::New, sink),
             None => self.approximate_times += kept,
         }
     }
@@ -205,7 +203,7 @@ impl Salvage {
             }
             if sequence > next {
                 self.keep(header, &mut run, sink);
-                self.give_up_to(sequence, sink);
+                self.give_up_to(sequence, Loss::New, sink);
             }
             run.push(message);
             kept += 1;

@@ -19,10 +19,8 @@ enum Step {
     Frame { header: Header, checksum: u32, problem: Option<&'static str> },
     /// The end of the log in this segment.
     End,
-    /// What an unfinished write may leave behind.
-    Bad { header: Option<Header>, problem: &'static str },
-    /// What no write leaves behind.
-    Misplaced(Header),
+    /// No frame. An unfinished write leaves it behind only where `may_be_torn`.
+    Bad { header: Option<Header>, problem: &'static str, may_be_torn: bool },
 }
 
 impl Scrub<'_> {
@@ -40,35 +38,23 @@ impl Scrub<'_> {
             if done_before + offset >= self.reported.done_bytes + PROGRESS_BYTES {
                 self.report(done_before + offset);
             }
-            match self.step(window, segment, offset)? {
-                Step::End => break,
+            let next = match self.step(window, segment, offset)? {
+                Step::End => None,
                 Step::Frame { header, checksum, problem } => {
                     if let Some(problem) = problem {
-                        self.damage(name, offset, problem.to_owned(), None)?;
+                        self.damage(name, offset, problem, None)?;
                     }
                     self.frame(window, segment, offset, &header, checksum)?;
-                    offset += header.frame_bytes();
+                    Some(offset + header.frame_bytes())
                 }
-                Step::Bad { header, problem } => {
-                    match self.unreadable_range(window, segment, offset, header, problem, last)? {
-                        Some(next) => offset = next,
-                        None => break,
-                    }
+                Step::Bad { header, problem, may_be_torn } => {
+                    let torn = last && may_be_torn;
+                    self.unreadable_range(window, segment, offset, header, problem, torn)?
                 }
-                Step::Misplaced(header) => {
-                    let problem = "a frame that belongs to another place is here";
-                    match self.unreadable_range(
-                        window,
-                        segment,
-                        offset,
-                        Some(header),
-                        problem,
-                        false,
-                    )? {
-                        Some(next) => offset = next,
-                        None => break,
-                    }
-                }
+            };
+            match next {
+                Some(next) => offset = next,
+                None => break,
             }
         }
         self.reported.done_bytes = done_before;
@@ -77,39 +63,42 @@ impl Scrub<'_> {
 
     fn step(&self, window: &mut Window<'_>, segment: &Segment, offset: u64) -> Result<Step, Stop> {
         let name = &segment.name;
+        let bad = |header, problem| Ok(Step::Bad { header, problem, may_be_torn: true });
         let bytes = window.get(offset, file_len(HEADER_BYTES)).map_err(unreadable(name))?;
         if are_zero(bytes) {
             let clean = window.is_zero_from(offset).map_err(unreadable(name))?;
-            let problem = "there is something after the end";
-            return Ok(if clean { Step::End } else { Step::Bad { header: None, problem } });
+            return if clean {
+                Ok(Step::End)
+            } else {
+                bad(None, "there is something after the end")
+            };
         }
         if bytes.len() < HEADER_BYTES {
-            return Ok(Step::Bad { header: None, problem: "the file ends inside a frame" });
+            return bad(None, "the file ends inside a frame");
         }
         let (header, header_checksum) = match Header::decode(&array_at(bytes, 0)) {
             Ok(decoded) => decoded,
             Err(NoHeader::Version(version)) => {
                 return Err(OpenError::UnsupportedVersion { file: name.clone(), version }.into());
             }
-            Err(NoHeader::Invalid(problem)) => return Ok(Step::Bad { header: None, problem }),
+            Err(NoHeader::Invalid(problem)) => return bad(None, problem),
         };
         if header.salt != segment.header.salt {
-            return Ok(Step::Bad { header: None, problem: "a frame of another segment is here" });
+            return bad(None, "a frame of another segment is here");
         }
         if header.address != segment.header.address(offset) {
-            return Ok(Step::Misplaced(header));
+            let problem = "a frame that belongs to another place is here";
+            return Ok(Step::Bad { header: Some(header), problem, may_be_torn: false });
         }
         let frame = window.get(offset, header.frame_bytes()).map_err(unreadable(name))?;
         if file_len(frame.len()) < header.frame_bytes() {
-            let problem = "the file ends inside a frame";
-            return Ok(Step::Bad { header: Some(header), problem });
+            return bad(Some(header), "the file ends inside a frame");
         }
         let (rest, trailer) = frame.split_at(frame.len() - TRAILER_BYTES);
         let payload = &rest[HEADER_BYTES..];
         let checksum = checksum(header_checksum, payload);
         if checksum != u32_at(trailer, 0) {
-            let problem = "the checksum of the frame is wrong";
-            return Ok(Step::Bad { header: Some(header), problem });
+            return bad(Some(header), "the checksum of the frame is wrong");
         }
         let problem = self.contradiction(&header, payload);
         Ok(Step::Frame { header, checksum, problem })
@@ -171,17 +160,16 @@ impl Scrub<'_> {
             })
             .map_err(unreadable(&segment.name))?;
         if may_be_torn && later.is_none() {
-            let (file, problem) = (segment.name.clone(), problem.to_owned());
-            self.tail = Tail::Torn(Damage { file, offset, problem });
+            self.tail = Tail::Torn(Damage::new(&segment.name, offset, problem));
             return Ok(None);
         }
-        let to = later.map_or(window.file_len(), |(at, _)| at);
+        let to = later.map_or(window.file_len, |(at, _)| at);
         self.chain_is_guess = true;
         let resumes_with = later.map(|(_, later)| later.first_sequence);
         let next_sequence = chain.next_sequence;
         let unreadable =
             UnreadableRange { window, from: offset, to, header, next_sequence, resumes_with };
-        self.damage(&segment.name, offset, problem.to_owned(), Some(unreadable))?;
+        self.damage(&segment.name, offset, problem, Some(unreadable))?;
         if let Some((_, later)) = later {
             self.chain = ChainTail {
                 next_sequence: later.first_sequence,

@@ -114,13 +114,12 @@ pub(super) fn segment_names(disk: &dyn Disk) -> Result<(Vec<u64>, Vec<Damage>), 
     for file in disk.list().map_err(OpenError::io("list the data directory"))? {
         match segment::parse_name(&file) {
             Named::Segment(sequence) => segments.push(sequence),
-            Named::Foreign => foreign.push(Damage {
+            Named::Foreign => foreign.push(Damage::new(
                 file,
-                offset: 0,
-                problem: "the name is not one the journal gives to a segment; move the file away \
-                          if it does not belong here"
-                    .to_owned(),
-            }),
+                0,
+                "the name is not one the journal gives to a segment; move the file away if it does \
+                 not belong here",
+            )),
             Named::Other => {}
         }
     }
@@ -197,7 +196,7 @@ impl Scrub<'_> {
         for (index, (sequence, name)) in files.iter().enumerate() {
             let file = self.disk.open(name).map_err(unreadable(name))?;
             let mut window = Window::new(&*file, &mut buffer).map_err(unreadable(name))?;
-            let len = window.file_len();
+            let len = window.file_len;
             self.before_file = self.chain;
             let done_before = self.reported.done_bytes;
             self.segment(&mut window, name, *sequence, index + 1 == files.len())?;
@@ -231,10 +230,8 @@ impl Scrub<'_> {
                     checksum,
                 };
                 self.chain_is_guess = false;
-                (
-                    Segment { name: name.to_owned(), header, before: self.before_file },
-                    first_frame_offset(),
-                )
+                let name = name.to_owned();
+                (Segment { name, header, before: self.before_file }, first_frame_offset())
             }
             Some(Err(NoHeader::Version(version))) => {
                 return Err(OpenError::UnsupportedVersion { file: name.to_owned(), version }.into());
@@ -304,7 +301,7 @@ impl Scrub<'_> {
             self.tail = Tail::IncompleteSegment(name.to_owned());
             return Ok(None);
         }
-        self.damage(name, 0, "the segment's header is not valid".to_owned(), None)?;
+        self.damage(name, 0, "the segment's header is not valid", None)?;
         self.chain_is_guess = true;
         // The name alone proves that everything before it was there once.
         self.chain.next_sequence = self.chain.next_sequence.max(sequence);
@@ -334,10 +331,10 @@ impl Scrub<'_> {
         &mut self,
         file: &str,
         offset: u64,
-        problem: String,
+        problem: impl Into<String>,
         unreadable: Option<UnreadableRange<'_, '_>>,
     ) -> Result<(), Stop> {
-        let damage = Damage { file: file.to_owned(), offset, problem };
+        let damage = Damage::new(file, offset, problem);
         self.tell(Event::Damage { damage, before_file: self.before_file, unreadable })
     }
 }

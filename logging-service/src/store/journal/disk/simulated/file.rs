@@ -53,16 +53,12 @@ impl DiskFile for SimulatedFile {
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         let len = index(len)?;
-        let mut state = self.disk.state();
-        let done = state.operation(self.start);
-        state.survive_or(done, |state| state.set_length(self.file, len))
+        self.disk.state().change(self.start, |state| state.set_length(self.file, len))
     }
 
     fn reserve(&self, len: u64) -> io::Result<()> {
         let len = index(len)?;
-        let mut state = self.disk.state();
-        let done = state.operation(self.start);
-        state.survive_or(done, |state| {
+        self.disk.state().change(self.start, |state| {
             if state.seen(self.file)?.len() < len {
                 state.set_length(self.file, len)
             } else {
@@ -72,7 +68,10 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.disk.state();
+        self.disk.state().syncs_waiting += 1;
+        self.disk.0.syncs_changed.notify_all();
+        let mut state = self.disk.wait_while(|state| state.syncs_are_held);
+        state.syncs_waiting -= 1;
         match state.operation(self.start) {
             Ok(()) => state.sync(self.file),
             Err(Interrupted::Fails(error)) => {

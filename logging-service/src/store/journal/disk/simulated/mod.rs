@@ -9,7 +9,7 @@ mod state;
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use self::{
@@ -20,7 +20,17 @@ use super::{Disk, DiskFile, DiskLock, LockError};
 
 /// A disk in memory. A clone is the same disk; [`SimulatedDisk::snapshot`] makes another one.
 #[derive(Debug, Clone, Default)]
-pub struct SimulatedDisk(Arc<Mutex<State>>);
+pub struct SimulatedDisk(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// A sync begins to wait, or syncs are no longer held up.
+    syncs_changed: Condvar,
+}
+
+/// Holds syncs up until it is dropped.
+pub struct HeldSyncs(SimulatedDisk);
 
 /// What happens at an operation chosen with [`SimulatedDisk::inject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +57,8 @@ impl SimulatedDisk {
 
     /// A new, independent disk with what is surely durable on this one.
     pub fn snapshot(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.state().snapshot())))
+        let state = Mutex::new(self.state().snapshot());
+        Self(Arc::new(Shared { state, syncs_changed: Condvar::new() }))
     }
 
     /// Lets `fault` happen at the `n`th operation from now, counted from zero. Any call of a file
@@ -63,11 +74,6 @@ impl SimulatedDisk {
         self.state().fault.is_some()
     }
 
-    /// Operations so far.
-    pub fn operations(&self) -> u64 {
-        self.state().operations
-    }
-
     /// Limits the bytes all files may have together; `None` is no limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity = bytes;
@@ -80,7 +86,9 @@ impl SimulatedDisk {
 
     /// Everything a reader sees now: names and contents, in order of the names.
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
-        self.state().contents()
+        let state = self.state();
+        let seen = |file| state.seen(file).map(<[u8]>::to_vec).unwrap_or_default();
+        state.names.iter().map(|(name, file)| (name.clone(), seen(*file))).collect()
     }
 
     /// What a reader of `name` sees now; `None` if there is no such file.
@@ -109,8 +117,47 @@ impl SimulatedDisk {
         self.put(name, &bytes);
     }
 
+    /// Lets every sync wait in front of the disk until the guard is dropped.
+    pub fn hold_syncs(&self) -> HeldSyncs {
+        self.state().syncs_are_held = true;
+        HeldSyncs(self.clone())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the name of a file that must be there.
+    fn change_name(&self, name: &str, change: DirChange) -> io::Result<()> {
+        let mut state = self.state();
+        let start = state.starts;
+        state.change(start, |state| {
+            if !state.names.contains_key(name) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            state.change_dir(change);
+            Ok(())
+        })
+    }
+
+    /// Waits while `condition` holds.
+    fn wait_while(&self, condition: impl FnMut(&mut State) -> bool) -> MutexGuard<'_, State> {
+        let waited = self.0.syncs_changed.wait_while(self.state(), condition);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldSyncs {
+    /// Waits until a sync is held up. Everything it is to make durable is written.
+    pub fn wait_for_one(&self) {
+        drop(self.0.wait_while(|state| state.syncs_waiting == 0));
+    }
+}
+
+impl Drop for HeldSyncs {
+    fn drop(&mut self) {
+        self.0.state().syncs_are_held = false;
+        self.0.0.syncs_changed.notify_all();
     }
 }
 
@@ -131,43 +178,23 @@ impl Disk for SimulatedDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
         let start = state.starts;
-        let done = state.operation(start);
-        state
-            .survive_or(done, |state| {
-                if state.names.contains_key(name) {
-                    return Err(io::ErrorKind::AlreadyExists.into());
-                }
-                let file = state.new_file();
-                state.change_dir(DirChange::Add(name.to_owned(), file));
-                Ok(file)
-            })
-            .map(|file| -> Arc<dyn DiskFile> {
-                Arc::new(SimulatedFile { disk: self.clone(), file, start })
-            })
+        let file = state.change(start, |state| {
+            if state.names.contains_key(name) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            let file = state.new_file();
+            state.change_dir(DirChange::Add(name.to_owned(), file));
+            Ok(file)
+        })?;
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), file, start }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.state();
-        let done = state.disk_operation();
-        state.survive_or(done, |state| {
-            if !state.names.contains_key(from) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            state.change_dir(DirChange::Rename(from.to_owned(), to.to_owned()));
-            Ok(())
-        })
+        self.change_name(from, DirChange::Rename(from.to_owned(), to.to_owned()))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.state();
-        let done = state.disk_operation();
-        state.survive_or(done, |state| {
-            if !state.names.contains_key(name) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            state.change_dir(DirChange::Remove(name.to_owned()));
-            Ok(())
-        })
+        self.change_name(name, DirChange::Remove(name.to_owned()))
     }
 
     fn sync_dir(&self) -> io::Result<()> {
@@ -179,7 +206,7 @@ impl Disk for SimulatedDisk {
 
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
         let mut state = self.state();
-        state.disk_operation()?;
+        state.disk_operation().map_err(io::Error::from)?;
         if state.locked {
             return Err(LockError::Held { pid: None });
         }

@@ -49,6 +49,9 @@ pub(super) struct State {
     pub(super) operations: u64,
     pub(super) fault: Option<(u64, Fault)>,
     pub(super) capacity: Option<u64>,
+    pub(super) syncs_are_held: bool,
+    /// Syncs that wait because they are held up.
+    pub(super) syncs_waiting: usize,
 }
 
 /// How an operation ends that does not simply succeed.
@@ -66,12 +69,6 @@ impl From<Interrupted> for io::Error {
             Interrupted::Fails(error) => error,
             Interrupted::Stops => stopped(),
         }
-    }
-}
-
-impl From<Interrupted> for super::LockError {
-    fn from(interrupted: Interrupted) -> Self {
-        Self::Io(interrupted.into())
     }
 }
 
@@ -110,6 +107,16 @@ impl State {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Counts one operation on a handle from machine start `start`, and does its `effect`.
+    pub(super) fn change<T>(
+        &mut self,
+        start: u64,
+        effect: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let done = self.operation(start);
+        self.survive_or(done, effect)
     }
 
     /// Does `effect` if the operation succeeds, and also if the machine stops during it: then it
@@ -151,11 +158,8 @@ impl State {
     }
 
     pub(super) fn used(&self) -> u64 {
-        self.names
-            .values()
-            .filter_map(|file| self.files.get(file))
-            .map(|c| c.seen.len() as u64)
-            .sum()
+        let files = self.names.values().filter_map(|file| self.files.get(file));
+        files.map(|content| content.seen.len() as u64).sum()
     }
 
     fn free(&self) -> usize {
@@ -233,11 +237,6 @@ impl State {
             }
         }
         copy
-    }
-
-    pub(super) fn contents(&self) -> Vec<(String, Vec<u8>)> {
-        let content = |file| self.files.get(file).map(|c| c.seen.clone()).unwrap_or_default();
-        self.names.iter().map(|(name, file)| (name.clone(), content(file))).collect()
     }
 
     pub(super) fn put(&mut self, name: &str, bytes: &[u8]) {
