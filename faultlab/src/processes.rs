@@ -220,7 +220,7 @@ impl Process {
     /// # Errors
     /// The operating system does not tell.
     pub fn peak_memory(&self) -> io::Result<u64> {
-        let usage = Usage::of(self.id()).map(|usage| usage.of_resource(Resource::Memory));
+        let usage = Usage::of(self.id()).map(|usage| usage.get(Resource::Memory));
         usage.ok_or_else(|| io::Error::other("the system tells no peak of the memory"))
     }
 

@@ -9,7 +9,7 @@ use faultlab::{
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
     report::{Parameters, Report},
-    resources::Caps,
+    resources::Usage,
 };
 use futures_util::future::join_all;
 use oncelog::process::exit::Exit;
@@ -85,7 +85,7 @@ impl Experiment {
             unresolved.extend(settled.unresolved);
         }
         let log = self.audit(&mut cluster, &run, &mut history).await?;
-        history.peaks = watch.peaks(&Caps::of_a_service(self.parameters.clients, log.len()));
+        history.peaks = watch.peaks(&Usage::cap(self.parameters.clients, log.len()));
         let seed = self.parameters.seed;
         let report = Report::new(self.parameters, &history, &log, faults.clone(), unresolved);
         Ok(Outcome { report, seed, history, log, faults, part: false })

@@ -109,7 +109,7 @@ pub fn first_checker(dir: &Path) -> io::Result<(Verdict, Cost)> {
     let verdict = verdict_of_kept(&Kept::new(dir))?;
     let (time, cpu) = (started.elapsed(), on_core("thread-self").saturating_sub(before));
     let usage = Usage::of(std::process::id()).unwrap_or_default();
-    Ok((verdict, Cost { time, cpu, memory: usage.of_resource(Resource::Memory) }))
+    Ok((verdict, Cost { time, cpu, memory: usage.get(Resource::Memory) }))
 }
 
 /// What the second checker says of the run kept in `dir`, and what that took.
@@ -121,7 +121,7 @@ pub fn second_checker(dir: &Path) -> io::Result<(SecondVerdict, Cost)> {
     let started = Instant::now();
     let verdict = checker.verdict(dir)?;
     let (time, cpu) = (started.elapsed(), on_core(&checker.pid().to_string()));
-    Ok((verdict, Cost { time, cpu, memory: checker.usage().of_resource(Resource::Memory) }))
+    Ok((verdict, Cost { time, cpu, memory: checker.usage().get(Resource::Memory) }))
 }
 
 /// Writes a good run of that many attempts into `dir`.

@@ -31,7 +31,7 @@ impl Latencies {
         Self(Histogram::new(digits).ok())
     }
 
-    pub(super) fn note(&mut self, latency: Duration) {
+    pub(crate) fn note(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.min(LONGEST).as_micros()).unwrap_or_default();
         if let Some(histogram) = &mut self.0 {
             // It resizes itself, so no value is too large.

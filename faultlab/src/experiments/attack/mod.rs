@@ -5,7 +5,6 @@
 //!
 //! - [`abuse`]: how an attack is made; [`http`] and [`grpc`]: all of them
 //! - [`clients`]: the well-behaved clients
-//! - [`services`]: the services, and what they use
 //! - [`scenario`]: one or more attacks at once, measured
 
 pub mod abuse;
@@ -13,7 +12,6 @@ pub mod clients;
 pub mod grpc;
 pub mod http;
 pub mod scenario;
-pub mod services;
 mod table;
 
 use std::{io, process::ExitCode, time::Duration};
