@@ -84,6 +84,14 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether it is a receipt.
+    #[must_use]
+    pub const fn is_receipt(&self) -> bool {
+        matches!(self, Self::Acknowledged { .. })
+    }
+}
+
 /// A read of the log from its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ReadLine")]

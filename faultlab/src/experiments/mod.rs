@@ -25,7 +25,7 @@ pub mod sweep;
 use std::{fmt, process::ExitCode};
 
 pub use self::common::NotRun;
-pub(crate) use self::common::{Scratch, conclude, say, show};
+pub(crate) use self::common::{Scratch, say, show};
 
 /// The experiments of `faultlab`.
 #[derive(Debug, clap::Subcommand)]
@@ -54,16 +54,26 @@ impl Experiment {
     /// Runs it. The exit code says whether all goals were reached (0), one was missed (1), or it could
     /// not run here (2).
     pub async fn run(self) -> ExitCode {
-        match self {
-            Self::Check(args) => check::run(&args),
+        let goals = match self {
+            Self::Check(args) => return check::run(&args),
             Self::Scale(args) => scale::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
             Self::Clock(args) => clock::run(&args).await,
-            Self::Limits(args) => limits::run(&args).await,
+            Self::Limits(_) => limits::run().await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
-            Self::Overload(args) => overload::run(args).await,
+            Self::Overload(args) => overload::run(&args).await,
             Self::Attack(args) => attack::run(&args).await,
-            Self::Storm(args) => storm::run(args).await,
+            Self::Storm(args) => storm::run(&args).await,
+        };
+        match goals {
+            Ok(goals) => {
+                show(&goals);
+                u8::from(!goals.reached()).into()
+            }
+            Err(error) => {
+                say(&error.to_string());
+                2.into()
+            }
         }
     }
 }

@@ -7,11 +7,10 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     path::Path,
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
-use super::{Goals, NotRun, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, say};
 use crate::{
     checker::{SecondChecker, SecondVerdict, Verdict, verdict_of_kept},
     history::{
@@ -71,11 +70,7 @@ fn on_core(of: &str) -> Duration {
 }
 
 /// Makes up a run, checks it, and says whether that took no more than it may.
-pub fn run(args: &Args) -> ExitCode {
-    conclude(measure_all(args))
-}
-
-fn measure_all(args: &Args) -> Result<Goals, NotRun> {
+pub(super) fn run(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("scale")?;
     make_up(args.attempts, dir.path())?;
     say("the run is made up; checking it");

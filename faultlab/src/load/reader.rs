@@ -49,6 +49,12 @@ pub async fn read_records(client: &Client, run: &Run) -> Option<(Read, Vec<Recor
     Some((read, records))
 }
 
+/// All records of the log. `None` if it could not be read to its end.
+pub async fn read_whole(client: &Client, run: &Run) -> Option<Vec<Record>> {
+    let (read, records) = read_records(client, run).await?;
+    read.complete.then_some(records)
+}
+
 async fn read_each(client: &Client, run: &Run, mut each: impl FnMut(Record)) -> Option<Read> {
     let began = run.now();
     let response = client.list("").await?;

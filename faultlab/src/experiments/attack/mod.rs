@@ -14,7 +14,7 @@ pub mod http;
 pub mod scenario;
 mod table;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -23,7 +23,7 @@ use self::{
     scenario::Scenario,
     table::Table,
 };
-use super::{Goals, NotRun, conclude, show};
+use super::{Goals, NotRun, show};
 use crate::cluster::Programs;
 
 /// How many files the services may have open when open files are scarce.
@@ -47,13 +47,8 @@ pub struct Args {
     seconds: u64,
 }
 
-/// Runs the attacks, a line each, and then the goals. 0: all reached, 1: one missed, 2: it could not
-/// run here.
-pub async fn run(args: &Args) -> ExitCode {
-    conclude(measure(args).await)
-}
-
-async fn measure(args: &Args) -> Result<Goals, NotRun> {
+/// Runs the attacks, and shows a line for each.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     raise_open_files()?;
     let programs = Programs::built()?;
     let time = Duration::from_secs(args.seconds);

@@ -90,8 +90,9 @@ impl Table {
     pub(super) fn goals(&self) -> Goals {
         let mut goals = Goals::default();
         let all = self.findings.len();
-        let in_time = self
-            .count(|finding| finding.steady.latencies.quantile(PART) <= bound(finding.alone.latencies.quantile(PART)));
+        let in_time = self.count(|finding| {
+            finding.steady.latencies.quantile(PART) <= bound(finding.alone.latencies.quantile(PART))
+        });
         let mut all_of = |figure, found: usize| {
             goals.note(figure, format!("{all} of {all}"), found, found == all && all > 0);
         };

@@ -13,11 +13,10 @@ use crate::{
     checker::broken,
     cluster::{Cluster, Programs},
     experiments::{NotRun, Scratch},
-    history::Outcome,
-    load::{Ledger, read_records},
+    load::{Ledger, read_whole},
     mount_namespace::MountNamespace,
     processes::ProcessError,
-    programs::{ToolError, tool},
+    programs::{ToolError, traced},
 };
 
 /// The real size of the device. The file system assumes more.
@@ -66,7 +65,10 @@ pub async fn thin() -> Result<Thin, NotRun> {
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "3s"];
     programs.facade.extend(timeouts.map(OsString::from));
     let program = device.namespace.inside(&programs.logging);
-    programs.logging = device.namespace.inside(&watched(&programs.logging, scratch.path())?);
+    // Its writes and syncs are noted.
+    let flags = ["-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"].map(OsString::from);
+    let flags = flags.into_iter().chain([scratch.path().join("trace").into()]);
+    programs.logging = device.namespace.inside(&traced(flags, &programs.logging)?);
     let mut cluster = Cluster::start(programs, &device.live).await?;
 
     let mut thin = Thin::default();
@@ -74,8 +76,7 @@ pub async fn thin() -> Result<Thin, NotRun> {
     let client = cluster.client();
     for number in 0..POSTS_MAX {
         let message = format!("{number} {}", "x".repeat(POST_BYTES));
-        let outcome = ledger.post(&client, &message, Some(&number.to_string())).await;
-        if !matches!(outcome, Outcome::Acknowledged { .. }) {
+        if !ledger.post(&client, &message, Some(&number.to_string())).await.is_receipt() {
             break;
         }
     }
@@ -135,22 +136,11 @@ async fn recover(
         return Ok(vec![format!("{at}: {error}")]);
     }
     cluster.ready().await?;
-    let read = read_records(&cluster.client(), ledger.run()).await;
-    let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
+    let Some(log) = read_whole(&cluster.client(), ledger.run()).await else {
         return Ok(vec![format!("{at}: it cannot be read")]);
     };
     let violations = broken(&ledger.history(), &log);
     Ok(violations.iter().map(|violation| format!("{at}: {violation:.100?}")).collect())
-}
-
-/// `program`, with its writes and syncs noted in the file `trace` in `dir`.
-fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, NotRun> {
-    let mut command: Vec<OsString> = vec![tool("strace")?.into()];
-    let flags = ["-D", "-f", "-qq", "-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"];
-    command.extend(flags.map(OsString::from));
-    command.push(dir.join("trace").into());
-    command.extend_from_slice(program);
-    Ok(command)
 }
 
 /// How many syncs failed, and whether anything was written or synced after the first of them.

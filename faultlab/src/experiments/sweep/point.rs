@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, fmt, path::Path};
 
+use crate::programs::{ToolError, traced};
+
 /// Sequences that a segment of the workload may begin with.
 const SEQUENCES_MAX: u64 = 64;
 
@@ -106,36 +108,34 @@ impl Injection {
         }
     }
 
-    /// `program` as a child of its own, with the `when`th call harmed in each thread, and every call
-    /// noted in `trace`.
+    /// `program` with the `when`th call harmed in each thread, and every call noted in the file `trace`
+    /// in `dir`.
+    ///
+    /// # Errors
+    /// There is no strace.
     pub(super) fn command(
         &self,
-        strace: &Path,
         program: &[OsString],
         dir: &Path,
-        trace: &Path,
         when: u32,
-    ) -> Vec<OsString> {
+    ) -> Result<Vec<OsString>, ToolError> {
         let harm = match self.effect {
             Effect::Kill => "signal=SIGKILL".to_owned(),
             Effect::Error(error) => format!("error={error}"),
             Effect::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
         };
         let syscall = self.syscall;
-        // The tracer is the grandchild, so that signals and exit codes are those of the service.
-        let mut command: Vec<OsString> = vec![strace.into()];
-        command.extend(["-D", "-f", "-qq", "-ttt", "-e", "signal=none", "-o"].map(OsString::from));
-        command.push(trace.into());
-        command.push(format!("-etrace={syscall}").into());
-        command.push(format!("-einject={syscall}:{harm}:when={when}").into());
+        let mut flags = ["-ttt", "-e", "signal=none", "-o"].map(OsString::from).to_vec();
+        flags.push(dir.join("trace").into());
+        flags.push(format!("-etrace={syscall}").into());
+        flags.push(format!("-einject={syscall}:{harm}:when={when}").into());
         if !self.is_anywhere() {
             let data = dir.join("logging");
             let segments = (1..=SEQUENCES_MAX).map(|n| data.join(format!("{n:020}.segment")));
             for path in [data.clone()].into_iter().chain(segments) {
-                command.extend([OsString::from("-P"), path.into()]);
+                flags.extend([OsString::from("-P"), path.into()]);
             }
         }
-        command.extend_from_slice(program);
-        command
+        traced(flags, program)
     }
 }
