@@ -165,52 +165,45 @@ impl Violation {
     /// The promise it breaks.
     #[must_use]
     pub const fn promise(&self) -> Promise {
-        match self {
-            Self::Lost { .. } | Self::Altered { .. } => Promise::NothingLost,
-            Self::StoredTwice { .. } | Self::ReceiptsDiffer { .. } | Self::KeySharedBy { .. } => {
-                Promise::NothingDoubled
-            }
-            Self::Gap { .. }
-            | Self::OutOfOrder { .. }
-            | Self::NotAPrefix { .. }
-            | Self::Shrunk { .. }
-            | Self::Vanished { .. } => Promise::NothingReordered,
-            Self::Phantom { .. }
-            | Self::ReplayOfNothing { .. }
-            | Self::ConflictAccepted { .. }
-            | Self::FalseConflict { .. }
-            | Self::FalseRefusal { .. }
-            | Self::Nonsense { .. }
-            | Self::Unaccounted { .. }
-            | Self::Stalled { .. }
-            | Self::Unresolved { .. } => Promise::HonestAnswers,
-            Self::Unbounded(_) => Promise::Bounded,
-            Self::Vacuous { .. } => Promise::NotVacuous,
-        }
+        self.breaks().0
     }
 
     /// What did not hold. `None`: nothing was tested.
     #[must_use]
     pub const fn invariant(&self) -> Option<Invariant> {
-        let invariant = match self {
-            Self::Lost { .. } => Invariant::I1,
-            Self::StoredTwice { .. } => Invariant::I2,
-            Self::Altered { .. } => Invariant::I3,
-            Self::Phantom { .. } => Invariant::I4,
-            Self::ReceiptsDiffer { .. } | Self::ReplayOfNothing { .. } => Invariant::I5,
-            Self::Gap { .. } => Invariant::I6,
-            Self::OutOfOrder { .. } => Invariant::I7,
-            Self::NotAPrefix { .. } | Self::Shrunk { .. } | Self::Vanished { .. } => Invariant::I8,
-            Self::KeySharedBy { .. }
-            | Self::ConflictAccepted { .. }
-            | Self::FalseConflict { .. } => Invariant::I9,
-            Self::FalseRefusal { .. } | Self::Nonsense { .. } => Invariant::I10,
-            Self::Stalled { .. } | Self::Unresolved { .. } => Invariant::I11,
-            Self::Unaccounted { .. } => Invariant::I12,
-            Self::Unbounded(_) => Invariant::I14,
-            Self::Vacuous { .. } => return None,
+        self.breaks().1
+    }
+
+    /// Whether it only says that the run tested nothing.
+    #[must_use]
+    pub fn is_vacuous(&self) -> bool {
+        self.promise() == Promise::NotVacuous
+    }
+
+    const fn breaks(&self) -> (Promise, Option<Invariant>) {
+        use Invariant::*;
+        use Promise::*;
+        let (promise, invariant) = match self {
+            Self::Lost { .. } => (NothingLost, I1),
+            Self::StoredTwice { .. } => (NothingDoubled, I2),
+            Self::Altered { .. } => (NothingLost, I3),
+            Self::Phantom { .. } => (HonestAnswers, I4),
+            Self::ReceiptsDiffer { .. } => (NothingDoubled, I5),
+            Self::ReplayOfNothing { .. } => (HonestAnswers, I5),
+            Self::Gap { .. } => (NothingReordered, I6),
+            Self::OutOfOrder { .. } => (NothingReordered, I7),
+            Self::NotAPrefix { .. } | Self::Shrunk { .. } | Self::Vanished { .. } => {
+                (NothingReordered, I8)
+            }
+            Self::KeySharedBy { .. } => (NothingDoubled, I9),
+            Self::ConflictAccepted { .. } | Self::FalseConflict { .. } => (HonestAnswers, I9),
+            Self::FalseRefusal { .. } | Self::Nonsense { .. } => (HonestAnswers, I10),
+            Self::Stalled { .. } | Self::Unresolved { .. } => (HonestAnswers, I11),
+            Self::Unaccounted { .. } => (HonestAnswers, I12),
+            Self::Unbounded(_) => (Bounded, I14),
+            Self::Vacuous { .. } => return (NotVacuous, None),
         };
-        Some(invariant)
+        (promise, Some(invariant))
     }
 }
 

@@ -207,25 +207,18 @@ fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {
 
 fn lasts(fault: Fault, run: Duration, rng: &mut fastrand::Rng) -> Duration {
     let lasts = PACE.lasts(rng);
-    match fault {
-        Fault::Cut | Fault::HalfClose | Fault::Reset => Duration::ZERO,
-        // A supervisor starts a service again at once.
-        Fault::Kill if rng.bool() => Duration::ZERO,
-        Fault::Freeze if run >= VERY_LONG_RUN && rng.u32(0..VERY_LONG_EVERY) == 0 => {
-            millis(rng, VERY_LONG_MILLIS)
-        }
-        Fault::Kill
-        | Fault::KillMessages
-        | Fault::Freeze
-        | Fault::Delay
-        | Fault::Scatter
-        | Fault::Throttle
-        | Fault::Hold
-        | Fault::DropRequests
-        | Fault::DropReplies
-        | Fault::BlackHole
-        | Fault::Flap
-        | Fault::Machine(_) => lasts,
+    let is_very_long = |rng: &mut fastrand::Rng| {
+        fault == Fault::Freeze && run >= VERY_LONG_RUN && rng.u32(0..VERY_LONG_EVERY) == 0
+    };
+    // A supervisor starts a killed service again at once.
+    if matches!(fault, Fault::Cut | Fault::HalfClose | Fault::Reset)
+        || fault == Fault::Kill && rng.bool()
+    {
+        Duration::ZERO
+    } else if is_very_long(rng) {
+        millis(rng, VERY_LONG_MILLIS)
+    } else {
+        lasts
     }
 }
 

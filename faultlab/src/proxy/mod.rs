@@ -62,16 +62,12 @@ pub enum Mode {
 
 impl Mode {
     const fn drops(self, direction: Direction) -> bool {
-        match self {
-            Self::Pass
-            | Self::Delay(_)
-            | Self::Scatter { .. }
-            | Self::Throttle { .. }
-            | Self::Hold => false,
-            Self::BlackHole => true,
-            Self::DropRequests => matches!(direction, Direction::Requests),
-            Self::DropReplies => matches!(direction, Direction::Replies),
-        }
+        matches!(
+            (self, direction),
+            (Self::BlackHole, _)
+                | (Self::DropRequests, Direction::Requests)
+                | (Self::DropReplies, Direction::Replies)
+        )
     }
 }
 

@@ -116,8 +116,7 @@ impl Report {
     /// The conclusion from the run.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
-        if self.violations.iter().any(|violation| !vacuous(violation)) {
+        if self.violations.iter().any(|violation| !violation.is_vacuous()) {
             Conclusion::Broken
         } else if self.lacks_faults() || !self.violations.is_empty() {
             Conclusion::Vacuous
