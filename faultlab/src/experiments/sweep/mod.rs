@@ -1,7 +1,7 @@
 //! `faultlab sweep`: the logging service harmed at its first, second, third … system call of each
 //! kind, until a run comes to its end without harm. After each, it is started again without.
 //!
-//! - [`Injection`], [`ALL`]: the calls, and what happens at them
+//! - [`Injection`], [`all`]: the calls, and what happens at them
 //! - [`measure`]: the sweep; [`Results::goals`]: the goals
 
 mod point;
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::point::{ALL, Effect, Injection};
+pub use self::point::{Effect, Injection, all};
 use self::trial::{End, Trial, workload};
 use super::{Goals, NotRun, Scratch, say};
 use crate::{
@@ -71,7 +71,7 @@ pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     let chosen = |injection: &Injection| {
         args.syscall.as_deref().is_none_or(|call| call == injection.syscall)
     };
-    let injections: Vec<Injection> = ALL.into_iter().filter(chosen).collect();
+    let injections: Vec<Injection> = all().filter(chosen).collect();
     Ok(measure(&injections, args.every, 1, &mut say).await?.goals())
 }
 

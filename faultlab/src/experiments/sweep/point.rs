@@ -50,45 +50,29 @@ pub(super) enum Expected {
     GoesOn,
 }
 
-const fn kill(syscall: &'static str) -> Injection {
-    Injection { syscall, effect: Effect::Kill }
-}
+/// Each call the journal makes, and the ones that carry its answers.
+const KILLED: [&str; 8] =
+    ["pwrite64", "fdatasync", "fsync", "fallocate", "ftruncate", "openat", "write", "writev"];
 
-const fn error(syscall: &'static str, error: &'static str) -> Injection {
-    Injection { syscall, effect: Effect::Error(error) }
-}
-
-/// Everything that is swept: each call the journal makes, and the ones that carry its answers.
-pub const ALL: [Injection; 28] = [
-    kill("pwrite64"),
-    kill("fdatasync"),
-    kill("fsync"),
-    kill("fallocate"),
-    kill("ftruncate"),
-    kill("openat"),
-    kill("write"),
-    kill("writev"),
-    error("pwrite64", "EIO"),
-    error("pwrite64", "ENOSPC"),
-    error("pwrite64", "EDQUOT"),
-    error("fdatasync", "EIO"),
-    error("fdatasync", "ENOSPC"),
-    error("fdatasync", "EDQUOT"),
-    error("fsync", "EIO"),
-    error("fsync", "ENOSPC"),
-    error("fsync", "EDQUOT"),
-    error("fallocate", "EIO"),
-    error("fallocate", "ENOSPC"),
-    error("fallocate", "EDQUOT"),
-    error("fallocate", "EFBIG"),
-    error("ftruncate", "EIO"),
-    error("openat", "EIO"),
-    error("openat", "EMFILE"),
-    error("openat", "ENFILE"),
-    error("openat", "ENOSPC"),
-    error("openat", "EACCES"),
-    Injection { syscall: "fdatasync", effect: Effect::Delay(1200) },
+/// Calls, and what they fail with.
+const FAILING: [(&str, &[&str]); 6] = [
+    ("pwrite64", &["EIO", "ENOSPC", "EDQUOT"]),
+    ("fdatasync", &["EIO", "ENOSPC", "EDQUOT"]),
+    ("fsync", &["EIO", "ENOSPC", "EDQUOT"]),
+    ("fallocate", &["EIO", "ENOSPC", "EDQUOT", "EFBIG"]),
+    ("ftruncate", &["EIO"]),
+    ("openat", &["EIO", "EMFILE", "ENFILE", "ENOSPC", "EACCES"]),
 ];
+
+/// Everything that is swept.
+pub fn all() -> impl Iterator<Item = Injection> {
+    let killed = KILLED.into_iter().map(|syscall| (syscall, Effect::Kill));
+    let failing = FAILING.into_iter().flat_map(|(syscall, errors)| {
+        errors.iter().map(move |error| (syscall, Effect::Error(error)))
+    });
+    let all = killed.chain(failing).chain([("fdatasync", Effect::Delay(1200))]);
+    all.map(|(syscall, effect)| Injection { syscall, effect })
+}
 
 impl Injection {
     /// Calls of other threads than those of the journal, on other files than its own.
