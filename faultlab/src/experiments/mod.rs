@@ -26,6 +26,7 @@ use std::{fmt, process::ExitCode};
 
 pub use self::common::NotRun;
 pub(crate) use self::common::{Scratch, say, show};
+use crate::open_loop::Audit;
 
 /// The experiments of `faultlab`.
 #[derive(Debug, clap::Subcommand)]
@@ -102,6 +103,17 @@ impl Goals {
     ) {
         let (goal, found) = (goal.to_string(), found.to_string());
         self.0.push(Goal { figure, goal, found, reached });
+    }
+
+    /// Notes that no message should be lost, stored against a refusal, doubled or foreign.
+    fn note_audit(&mut self, audit: &Audit) {
+        for (figure, found) in [
+            ("acknowledged and lost", audit.lost),
+            ("refused and stored", audit.phantom),
+            ("stored twice, or never sent", audit.doubled + audit.foreign),
+        ] {
+            self.note(figure, "none", found, found == 0);
+        }
     }
 
     /// Whether all were reached, and there was one at all.

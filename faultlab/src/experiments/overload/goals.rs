@@ -77,9 +77,7 @@ impl Results {
             format!("{:.2} %", after * 100.0),
             after >= 0.99,
         );
-        none(&mut goals, "acknowledged and lost", self.audit.lost);
-        none(&mut goals, "refused and stored", self.audit.phantom);
-        none(&mut goals, "stored twice, or never sent", self.audit.doubled + self.audit.foreign);
+        goals.note_audit(&self.audit);
         let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
         goals.note(
             "memory of the facade",

@@ -184,11 +184,7 @@ fn verified(store: &ImageStore, dir: &Path, found: ImageResult) -> Result<ImageR
     let mut command: Vec<OsString> = vec![Program::Cli.path()?.into()];
     command.extend(["journal", "verify", "--data-dir"].map(OsString::from));
     command.push(dir.join("logging").into());
-    let command = store.namespace.inside(&command);
-    let Some((program, args)) = command.split_first() else {
-        return Ok(ImageResult::Served(wrong));
-    };
-    let output = std::process::Command::new(program).args(args).output()?;
+    let output = store.namespace.output(&command)?;
     if output.status.success() {
         return Ok(ImageResult::Served(wrong));
     }

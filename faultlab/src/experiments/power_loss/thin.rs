@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::image::{Fs, format, mount};
+use super::image::{Fs, format, mount, mount_memory};
 use crate::{
     checker::broken,
     cluster::{Cluster, Programs},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The real size of the device. The file system assumes more.
-const REAL_SIZE: &str = "16m";
+const REAL_SIZE: &str = "size=16m";
 
 /// Bytes of a post: some hundred fill the device.
 const POST_BYTES: usize = 100_000;
@@ -147,8 +147,7 @@ async fn recover(
 fn failures(trace: &str, mut wrong: Vec<String>) -> (usize, Vec<String>) {
     let failed = |line: &&str| line.contains("sync") && line.contains("= -1 ");
     let failures = trace.lines().filter(failed).count();
-    let after = trace.lines().skip_while(|line| !failed(line)).skip(1);
-    if let Some(line) = after.into_iter().next() {
+    if let Some(line) = trace.lines().skip_while(|line| !failed(line)).nth(1) {
         wrong.push(format!("the journal went on after a failed sync: {line:.80}"));
     }
     (failures, wrong)
@@ -168,22 +167,16 @@ impl Device {
         let (memory, live) = (dir.join("memory"), dir.join("live"));
         fs::create_dir_all(&memory)?;
         fs::create_dir_all(&live)?;
+        mount_memory(&namespace, REAL_SIZE, &memory)?;
         let device = Self { namespace, dir: dir.to_path_buf(), memory, live };
-        device.mount_memory(&format!("size={REAL_SIZE}"))?;
         let image = device.memory.join("image");
         format(&device.namespace, Fs::Ext4, &image)?;
         device.mount_live()?;
         Ok(device)
     }
 
-    fn mount_memory(&self, options: &str) -> Result<(), ToolError> {
-        let tmpfs = ["-t", "tmpfs", "-o", options, "faultlab"].map(OsString::from);
-        self.namespace.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
-    }
-
     fn grow(&self) -> Result<(), ToolError> {
-        let remount = ["-o", "remount,size=512m"].map(OsString::from);
-        self.namespace.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
+        self.namespace.run("mount", &[&"-o", &"remount,size=512m", &self.memory])
     }
 
     fn mount_again(&self) -> Result<(), ToolError> {
@@ -197,16 +190,14 @@ impl Device {
         mount(&self.namespace, Fs::Ext4, &self.memory.join("image"), &self.live)?;
         let in_pages = "device=$(findmnt -no SOURCE \"$1\") && \
              echo 4 > \"/sys/block/${device#/dev/}/queue/max_sectors_kb\"";
-        let args = ["-c".as_ref(), in_pages.as_ref(), "sh".as_ref(), self.live.as_os_str()];
-        self.namespace.run("sh", &args)
+        self.namespace.run("sh", &[&"-c", &in_pages, &"sh", &self.live])
     }
 
     /// Mounts a copy of the device that has room. Returns where.
     fn copy(&self, name: &str) -> Result<PathBuf, ToolError> {
         let (copy, at) = (self.dir.join(format!("{name}.image")), self.dir.join(name));
         let image = self.memory.join("image");
-        self.namespace
-            .run("cp", &["--sparse=always".as_ref(), image.as_os_str(), copy.as_os_str()])?;
+        self.namespace.run("cp", &[&"--sparse=always", &image, &copy])?;
         fs::create_dir_all(&at)?;
         mount(&self.namespace, Fs::Ext4, &copy, &at)?;
         Ok(at)
