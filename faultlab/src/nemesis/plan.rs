@@ -62,6 +62,7 @@ impl Planned {
 
 /// What is done to a victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Harm {
     /// The service is ended with SIGKILL.
     Kill,
@@ -71,16 +72,10 @@ pub enum Harm {
     Cut(Cut),
     /// Its bytes are treated like this.
     Bytes(Mode),
-    /// They are thrown away and let through, in turn.
-    Flap {
-        /// How long each lasts.
-        each: Duration,
-    },
-    /// The simulated machine has the fault.
-    Machine {
-        /// What its details follow from.
-        seed: u64,
-    },
+    /// They are thrown away and let through, in turn, for `each` at a time.
+    Flap { each: Duration },
+    /// The simulated machine has the fault, whose details follow from `seed`.
+    Machine { seed: u64 },
 }
 
 /// How long the faults of a victim last, and how soon the next one comes, in milliseconds.

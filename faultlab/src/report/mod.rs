@@ -41,17 +41,12 @@ pub struct Parameters {
 
 /// The services whose promises a run checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Subject {
-    /// Those of services that were started for it, and could be harmed.
-    Private {
-        /// What kept the messages.
-        store: String,
-    },
+    /// Those of services that were started for it, and could be harmed. `store` kept the messages.
+    Private { store: String },
     /// Those of a deployment that others use, too. Only messages of the run are checked.
-    Running {
-        /// Where it is.
-        url: String,
-    },
+    Running { url: String },
 }
 
 /// The conclusion from a run.
@@ -286,14 +281,8 @@ fn seconds(duration: Duration) -> String {
 /// `1234567` as `1,234,567`.
 fn number(number: usize) -> String {
     let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
