@@ -31,23 +31,13 @@ impl Resource {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Files, Self::Threads];
 
-    /// Its name in a history, with its unit.
+    /// Its name in a history, with its unit, and in a table.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Memory => "memory bytes",
-            Self::Files => "open files",
-            Self::Threads => "threads",
-        }
-    }
-
-    /// Its name in a table.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Memory => "most memory",
-            Self::Files => "most open files",
-            Self::Threads => "most threads",
+            Self::Memory => ("memory bytes", "most memory"),
+            Self::Files => ("open files", "most open files"),
+            Self::Threads => ("threads", "most threads"),
         }
     }
 
@@ -159,7 +149,7 @@ impl Watch {
         for ((service, _), usage) in self.services.iter().zip(most.iter()) {
             peaks.extend(Resource::ALL.map(|resource| Peak {
                 service: (*service).to_owned(),
-                what: resource.name().to_owned(),
+                what: resource.names().0.to_owned(),
                 found: usage.get(resource),
                 cap: cap.get(resource),
             }));

@@ -172,11 +172,12 @@ impl Report {
     fn uses(&self) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         for resource in Resource::ALL {
-            let of = self.peaks.iter().filter(|peak| peak.what == resource.name());
+            let (name, title) = resource.names();
+            let of = self.peaks.iter().filter(|peak| peak.what == name);
             let uses: Vec<String> =
                 of.map(|peak| format!("{} {}", peak.service, resource.show(peak.found))).collect();
             if !uses.is_empty() {
-                rows.push((resource.title(), uses.join(", ")));
+                rows.push((title, uses.join(", ")));
             }
         }
         if !self.peaks.is_empty() {
