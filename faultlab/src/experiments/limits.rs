@@ -19,10 +19,6 @@ use crate::{
 /// Times a post is repeated in the end.
 const SETTLE_TRIES: usize = 5;
 
-/// It has no options.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
-
 /// One limit, and what is done under it.
 #[derive(Debug, Clone, Copy)]
 struct Case {

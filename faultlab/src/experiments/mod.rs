@@ -40,7 +40,7 @@ pub enum Experiment {
     /// Let the wall clock of the services jump by hours and by years
     Clock(clock::Args),
     /// Run the logging service with too few open files, too small files, too little memory
-    Limits(limits::Args),
+    Limits,
     /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
     PowerLoss(power_loss::Args),
     /// Send five times as many messages as can be stored, and see what is accepted
@@ -60,7 +60,7 @@ impl Experiment {
             Self::Scale(args) => scale::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
             Self::Clock(args) => clock::run(&args).await,
-            Self::Limits(_) => limits::run().await,
+            Self::Limits => limits::run().await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
             Self::Overload(args) => overload::run(&args).await,
             Self::Attack(args) => attack::run(&args).await,
