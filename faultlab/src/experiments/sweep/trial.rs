@@ -133,7 +133,9 @@ impl Trial<'_> {
             None => wrong.push("the log could not be read after the restart".to_owned()),
             Some(log) => {
                 let violations = broken(&ledger.history(), &log);
-                wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
+                wrong.extend(violations.iter().map(|violation| {
+                    format!("{violation:?}").chars().take(60).collect::<String>()
+                }));
                 if let Some(failed) = harmed.failed
                     && harmed.end == Some(End { code: Some(DISK_FAILED) })
                 {
@@ -225,11 +227,6 @@ fn injected(dir: &Path) -> io::Result<Option<SystemTime>> {
 fn micros_since(began: SystemTime, at: SystemTime) -> Micros {
     let passed = at.duration_since(began).unwrap_or_default();
     Micros::try_from(passed.as_micros()).unwrap_or(Micros::MAX)
-}
-
-/// The beginning of `text`.
-fn head(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 #[cfg(test)]
