@@ -7,14 +7,14 @@ mod support;
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    process::{Output, Stdio},
+    process::Output,
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use self::support::{cluster::Cluster, interrupt, oncelog, run, stderr, stdout, unused_url};
+use self::support::{cluster::Cluster, interrupt, oncelog, run, spawn, stderr, stdout, unused_url};
 
 /// Time limit for something that must happen soon.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -129,9 +129,7 @@ fn a_person_gets_a_table_and_is_told_that_it_stays_in_the_log() {
 
 /// A run that is ended by Ctrl-C once something is stored.
 fn interrupted(cluster: &Cluster, args: &[&str]) -> Output {
-    let mut command = oncelog();
-    command.args(["bench", &cluster.facade, "--json"]).args(args);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = spawn(&[&["bench", &cluster.facade, "--json"], args].concat());
     let (before, deadline) = (stored(cluster).len(), Instant::now() + TIMEOUT);
     while stored(cluster).len() <= before {
         assert!(Instant::now() < deadline, "nothing is posted");

@@ -6,14 +6,13 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    process::Stdio,
     time::{Duration, Instant},
 };
 
 use self::support::{
     interrupt,
     logging::{self, End},
-    oncelog, run, stderr, stdout, unused_url,
+    run, spawn, stderr, stdout, unused_url,
 };
 
 fn bodies(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -49,12 +48,7 @@ async fn ndjson_has_everything_of_a_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_enough_ends_it_quietly() {
     let url = logging::start(vec![vec![b'x'; 100_000]; 100], End::Well).await;
-    let mut child = oncelog()
-        .args(["read", "--logging-url", &url])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn(&["read", "--logging-url", &url]);
     child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
@@ -63,12 +57,7 @@ async fn a_reader_that_has_enough_ends_it_quietly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
     let url = logging::start(bodies(&["a", "b"]), End::Well).await;
-    let mut child = oncelog()
-        .args(["read", "--follow", "--logging-url", &url])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawn(&["read", "--follow", "--logging-url", &url]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "a");
     assert_eq!(lines.next().unwrap().unwrap(), "b");
@@ -81,8 +70,7 @@ async fn following_shows_each_message_at_once_and_ends_with_ctrl_c() {
 async fn ctrl_c_ends_it_while_its_output_pipe_is_full() {
     let longer_than_a_pipe: &str = "x".repeat(1_000_000).leak();
     let url = logging::start(bodies(&[longer_than_a_pipe]), End::Well).await;
-    let mut child =
-        oncelog().args(["read", "--logging-url", &url]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = spawn(&["read", "--logging-url", &url]);
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     interrupt(&child);
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -8,11 +8,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Output},
     time::{Duration, Instant},
 };
 
-use self::support::{facade::Facade, interrupt, oncelog, run, stderr, stdout, unused_url};
+use self::support::{facade::Facade, interrupt, oncelog, run, spawn, stderr, stdout, unused_url};
 
 fn send(facade: &Facade, args: &[&str]) -> Output {
     run(&[&["send", "--url", &facade.url], args].concat())
@@ -25,11 +25,8 @@ fn send_input(facade: &Facade, args: &[&str], input: &[u8]) -> Output {
     oncelog().args(["send", "--url", &facade.url]).args(args).stdin(file).output().unwrap()
 }
 
-/// Starts `oncelog send` with pipes.
 fn spawn_send(url: &str, args: &[&str]) -> Child {
-    let mut command = oncelog();
-    command.args(["send", "--url", url]).args(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    spawn(&[&["send", "--url", url], args].concat())
 }
 
 #[tokio::test(flavor = "multi_thread")]

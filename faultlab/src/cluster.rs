@@ -218,8 +218,7 @@ impl Cluster {
     /// # Errors
     /// It does not come up again.
     pub async fn restart_logging(&mut self) -> Result<(), ProcessError> {
-        let address = self.logging.restart().await?;
-        self.links.logging.retarget(address);
+        self.links.logging.retarget(self.logging.restart().await?);
         Ok(())
     }
 
@@ -260,8 +259,7 @@ impl Cluster {
     /// # Errors
     /// It does not come up again.
     pub async fn restart_messages(&mut self) -> Result<(), ProcessError> {
-        let address = self.messages.restart().await?;
-        self.links.messages.retarget(address);
+        self.links.messages.retarget(self.messages.restart().await?);
         Ok(())
     }
 
@@ -305,13 +303,8 @@ impl Cluster {
 /// # Errors
 /// There is no such port.
 pub fn free_address() -> io::Result<SocketAddr> {
-    let mut found = Err(io::ErrorKind::AddrInUse.into());
-    for _ in 0..1000 {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(PORTS)));
-        found = TcpListener::bind(address).map(|_| address);
-        if found.is_ok() {
-            break;
-        }
-    }
-    found
+    let mut tries =
+        (0..1000).map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(PORTS))));
+    let free = tries.find(|address| TcpListener::bind(address).is_ok());
+    free.ok_or_else(|| io::ErrorKind::AddrInUse.into())
 }

@@ -59,16 +59,11 @@ pub struct Attempt {
 /// How an attempt ended, as its client understood it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Outcome {
-    /// Success, with a receipt.
-    Acknowledged {
-        /// The id of the message.
-        uuid: String,
-        /// Its place in the log.
-        sequence: u64,
-        /// Whether the answer says that it was stored before.
-        replayed: bool,
-    },
+    /// Success, with a receipt: the id of the message, its place in the log, and whether the answer says
+    /// that it was stored before.
+    Acknowledged { uuid: String, sequence: u64, replayed: bool },
     /// Surely not stored by this attempt.
     NotStored,
     /// Not known: a timeout, a broken connection, a server error.
@@ -78,10 +73,15 @@ pub enum Outcome {
     /// The request itself is wrong.
     Refused,
     /// An answer that no client can make sense of.
-    Nonsense {
-        /// What it was.
-        answer: String,
-    },
+    Nonsense { answer: String },
+}
+
+impl Outcome {
+    /// Whether it is a receipt.
+    #[must_use]
+    pub const fn is_receipt(&self) -> bool {
+        matches!(self, Self::Acknowledged { .. })
+    }
 }
 
 /// A read of the log from its start.
@@ -113,7 +113,7 @@ struct ReadLine {
 impl From<ReadLine> for Read {
     fn from(line: ReadLine) -> Self {
         let ReadLine { began, ended, complete, shown, records } = line;
-        let shown = if records.is_empty() { shown } else { records.iter().collect() };
+        let shown = if records.is_empty() { shown } else { records[..].into() };
         Self { began, ended, complete, shown }
     }
 }

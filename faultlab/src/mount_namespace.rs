@@ -4,10 +4,10 @@ use std::{
     ffi::{OsStr, OsString},
     io::{self, Read as _, Write as _},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
-use crate::programs::{ToolError, tool};
+use crate::programs::{ToolError, tool, under};
 
 /// A mount namespace of its own, kept by a process that ends when this program does, however it ends.
 #[derive(Debug)]
@@ -46,24 +46,28 @@ impl MountNamespace {
     /// `command` as it is called from outside to run inside.
     #[must_use]
     pub fn inside(&self, command: &[OsString]) -> Vec<OsString> {
-        let mut wrapped: Vec<OsString> = vec![self.nsenter.clone().into()];
-        wrapped.push(format!("--mount=/proc/{}/ns/mnt", self.holder.id()).into());
-        wrapped.push("--".into());
-        wrapped.extend_from_slice(command);
-        wrapped
+        let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder.id());
+        let nsenter = [self.nsenter.clone().into(), namespace.into(), "--".into()];
+        [&nsenter[..], command].concat()
     }
 
-    /// Runs a program inside, to its end.
+    /// Runs `command` inside, to its end.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn output(&self, command: &[OsString]) -> io::Result<Output> {
+        let wrapped = self.inside(command);
+        Command::new(&self.nsenter).args(&wrapped[1..]).output()
+    }
+
+    /// Runs a program of the operating system inside, to its end.
     ///
     /// # Errors
     /// It fails; what it said is in the error.
-    pub fn run<A: AsRef<OsStr>>(&self, program: &str, args: &[A]) -> Result<(), ToolError> {
-        let mut command: Vec<OsString> = vec![tool(program)?.into()];
-        command.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
-        let wrapped = self.inside(&command);
-        let (program, args) =
-            wrapped.split_first().ok_or_else(|| io::Error::other("nothing to run"))?;
-        let output = Command::new(program).args(args).output()?;
+    pub fn run(&self, program: &str, args: &[&dyn AsRef<OsStr>]) -> Result<(), ToolError> {
+        let args = args.iter().map(|arg| arg.as_ref());
+        let command = under(program, args, &[])?;
+        let output = self.output(&command)?;
         if output.status.success() {
             return Ok(());
         }

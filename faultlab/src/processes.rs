@@ -39,25 +39,14 @@ const LINES_KEPT: usize = 60;
 
 /// Why a program does not run.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum ProcessError {
     /// It could not be started, signalled or waited for.
     #[error("{name}: {error}")]
-    System {
-        /// The program.
-        name: &'static str,
-        /// What the operating system said.
-        error: io::Error,
-    },
-    /// It ended before it accepted work, or took too long.
+    System { name: &'static str, error: io::Error },
+    /// It ended before it accepted work, with the exit code `ended`, or took too long.
     #[error("{name} did not come up{}; its log is {}", ended.map_or(String::new(), |code| format!(": it exited with {code}")), log.display())]
-    NotUp {
-        /// The program.
-        name: &'static str,
-        /// Its exit code, if it ended.
-        ended: Option<i32>,
-        /// Where its log lines are.
-        log: PathBuf,
-    },
+    NotUp { name: &'static str, ended: Option<i32>, log: PathBuf },
 }
 
 /// The process group of a started program.
@@ -220,7 +209,7 @@ impl Process {
     /// # Errors
     /// The operating system does not tell.
     pub fn peak_memory(&self) -> io::Result<u64> {
-        let usage = Usage::of(self.id()).map(|usage| usage.of_resource(Resource::Memory));
+        let usage = Usage::of(self.id()).map(|usage| usage.get(Resource::Memory));
         usage.ok_or_else(|| io::Error::other("the system tells no peak of the memory"))
     }
 

@@ -5,7 +5,9 @@
 //! are fresh.
 
 use std::{
-    env, io,
+    env,
+    ffi::OsString,
+    io,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -114,6 +116,34 @@ pub fn tool(name: &str) -> Result<PathBuf, ToolError> {
     let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut found = directories.map(|directory| directory.join(name));
     found.find(|path| path.is_file()).ok_or_else(|| ToolError::Missing(format!("`{name}`")))
+}
+
+/// `program` as it is called by `wrapper`, a program of the operating system that starts or becomes it.
+///
+/// # Errors
+/// [`ToolError::Missing`].
+pub(crate) fn under(
+    wrapper: &str,
+    flags: impl IntoIterator<Item: Into<OsString>>,
+    program: &[OsString],
+) -> Result<Vec<OsString>, ToolError> {
+    let mut command: Vec<OsString> = vec![tool(wrapper)?.into()];
+    command.extend(flags.into_iter().map(Into::into));
+    command.extend_from_slice(program);
+    Ok(command)
+}
+
+/// `program` under strace with `flags`. The tracer is the grandchild, so that signals and exit codes are
+/// those of the service.
+///
+/// # Errors
+/// [`ToolError::Missing`].
+pub(crate) fn traced(
+    flags: impl IntoIterator<Item: Into<OsString>>,
+    program: &[OsString],
+) -> Result<Vec<OsString>, ToolError> {
+    let follow = ["-D", "-f", "-qq"].map(OsString::from);
+    under("strace", follow.into_iter().chain(flags.into_iter().map(Into::into)), program)
 }
 
 fn build() -> io::Result<PathBuf> {

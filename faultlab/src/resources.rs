@@ -1,7 +1,7 @@
 //! What services use of memory, files and threads, as the operating system counts it.
 
 use std::{
-    fs,
+    array, fs,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Something that must have an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
-    /// Memory that is really there for it.
+    /// Memory that is really there for it, in bytes.
     Memory,
     /// Open files and sockets.
     Files,
@@ -31,23 +31,13 @@ impl Resource {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Files, Self::Threads];
 
-    /// Its name in a history, with its unit.
+    /// Its name in a history, with its unit, and in a table.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Memory => "memory bytes",
-            Self::Files => "open files",
-            Self::Threads => "threads",
-        }
-    }
-
-    /// Its name in a table.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Memory => "most memory",
-            Self::Files => "most open files",
-            Self::Threads => "most threads",
+            Self::Memory => ("memory bytes", "most memory"),
+            Self::Files => ("open files", "most open files"),
+            Self::Threads => ("threads", "most threads"),
         }
     }
 
@@ -61,22 +51,28 @@ impl Resource {
     }
 }
 
-/// How much one service may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caps {
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Open files and sockets.
-    pub files: u64,
-    /// Threads.
-    pub threads: u64,
-}
+/// How much of each [`Resource`] a process uses, or may use, in the order of [`Resource::ALL`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage([u64; Resource::ALL.len()]);
 
-impl Caps {
+impl Usage {
+    /// What a process uses now. `None`: there is no such process, or it may not be looked at.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let figure = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
+        // The most memory it ever had is kept for us; what we sample could miss it.
+        Some(Self([figure("VmHWM:")? * 1024, files, figure("Threads:")?]))
+    }
+
     /// What a service may use for `clients` that post at the same time and `messages` that are kept in
     /// the end: a fixed amount, and a little for each of them.
     #[must_use]
-    pub fn of_a_service(clients: usize, messages: usize) -> Self {
+    pub fn cap(clients: usize, messages: usize) -> Self {
         const FIXED_BYTES: u64 = 128 * 1024 * 1024;
         // Its request, its answer and their connection.
         const BYTES_A_CLIENT: u64 = 256 * 1024;
@@ -89,63 +85,21 @@ impl Caps {
         const THREADS_A_CORE: u64 = 4;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
         let (clients, messages) = (clients as u64, messages as u64);
-        Self {
-            memory: FIXED_BYTES + clients * BYTES_A_CLIENT + messages * BYTES_A_MESSAGE,
-            files: FIXED_FILES + clients * FILES_A_CLIENT,
-            threads: FIXED_THREADS + cores * THREADS_A_CORE,
-        }
-    }
-
-    const fn of(&self, resource: Resource) -> u64 {
-        match resource {
-            Resource::Memory => self.memory,
-            Resource::Files => self.files,
-            Resource::Threads => self.threads,
-        }
-    }
-}
-
-/// What a process uses now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    memory: u64,
-    files: u64,
-    threads: u64,
-}
-
-impl Usage {
-    /// That of a process. `None`: there is no such process, or it may not be looked at.
-    #[must_use]
-    pub fn of(pid: u32) -> Option<Self> {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let figure = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        };
-        Some(Self {
-            // The most it ever had is kept for us; what we sample could miss it.
-            memory: figure("VmHWM:")? * 1024,
-            files: fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64,
-            threads: figure("Threads:")?,
-        })
+        Self([
+            FIXED_BYTES + clients * BYTES_A_CLIENT + messages * BYTES_A_MESSAGE,
+            FIXED_FILES + clients * FILES_A_CLIENT,
+            FIXED_THREADS + cores * THREADS_A_CORE,
+        ])
     }
 
     /// How much of `resource`.
     #[must_use]
-    pub const fn of_resource(&self, resource: Resource) -> u64 {
-        match resource {
-            Resource::Memory => self.memory,
-            Resource::Files => self.files,
-            Resource::Threads => self.threads,
-        }
+    pub const fn get(&self, resource: Resource) -> u64 {
+        self.0[resource as usize]
     }
 
     fn most(self, other: Self) -> Self {
-        Self {
-            memory: self.memory.max(other.memory),
-            files: self.files.max(other.files),
-            threads: self.threads.max(other.threads),
-        }
+        Self(array::from_fn(|at| self.0[at].max(other.0[at])))
     }
 }
 
@@ -180,17 +134,24 @@ impl Watch {
         Self { services, most, task }
     }
 
+    /// The most of each resource that any one service was seen to use.
+    #[must_use]
+    pub fn most(&self) -> Usage {
+        let most = self.most.lock().unwrap_or_else(PoisonError::into_inner);
+        most.iter().copied().fold(Usage::default(), Usage::most)
+    }
+
     /// The most of everything that each service was seen to use, beside what it may.
     #[must_use]
-    pub fn peaks(&self, caps: &Caps) -> Vec<Peak> {
+    pub fn peaks(&self, cap: &Usage) -> Vec<Peak> {
         let most = self.most.lock().unwrap_or_else(PoisonError::into_inner);
         let mut peaks = Vec::new();
         for ((service, _), usage) in self.services.iter().zip(most.iter()) {
             peaks.extend(Resource::ALL.map(|resource| Peak {
                 service: (*service).to_owned(),
-                what: resource.name().to_owned(),
-                found: usage.of_resource(resource),
-                cap: caps.of(resource),
+                what: resource.names().0.to_owned(),
+                found: usage.get(resource),
+                cap: cap.get(resource),
             }));
         }
         peaks
@@ -215,16 +176,17 @@ mod tests {
             ("none", Arc::new(AtomicU32::new(u32::MAX))),
         ];
         let watch = Watch::start(services);
-        let caps = Caps { memory: u64::MAX, files: 0, threads: u64::MAX };
+        let cap = Usage([u64::MAX, 0, u64::MAX]);
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while watch.peaks(&caps)[0].found == 0 {
+        while watch.peaks(&cap)[0].found == 0 {
             assert!(std::time::Instant::now() < deadline, "nothing was seen");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let peaks = watch.peaks(&caps);
+        let peaks = watch.peaks(&cap);
         assert_eq!(peaks.len(), 6);
         assert!(peaks[0].found > 1024 * 1024 && peaks[1].found > 2 && peaks[2].found > 0);
         assert!(peaks[1].found > peaks[1].cap, "its cap stands beside it");
+        assert_eq!(watch.most().get(Resource::Threads), peaks[2].found);
         assert!(peaks[3..].iter().all(|peak| peak.found == 0), "{peaks:?}");
     }
 }

@@ -43,9 +43,8 @@ fn a_good_run_of_each_format_is_still_found_good() {
         refused: 1,
         uncertain: 1,
         resolved: 1,
-        unknown_stored: 0,
-        unknown_absent: 0,
         stored: 44,
+        ..Account::default()
     };
     for format in ["format-0/kept", "format-1/kept"] {
         let verdict = agreed(format);
@@ -69,9 +68,7 @@ fn a_run_of_a_store_that_forgot_is_still_found_broken() {
         refused: 2,
         uncertain: 1,
         resolved: 1,
-        unknown_stored: 0,
-        unknown_absent: 0,
-        stored: 0,
+        ..Account::default()
     };
     assert_eq!(verdict.account, expected);
 }

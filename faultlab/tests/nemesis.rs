@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use faultlab::{
-    checker::check,
+    checker::{Violation, check},
     cluster::{Cluster, Programs},
     load::{Client, Poster, Run, read, read_records},
     nemesis::{Fault, Link, Planned, Victim, harm, schedule},
@@ -132,8 +132,5 @@ async fn posts_go_on_without_the_messages_service() {
     assert!(shown.contains("not implemented yet"), "{}", &shown[shown.len() - 100..]);
     // It has no fault to show, so that is all that may be wrong.
     let violations = check(&history, &log);
-    let vacuous = |violation: &faultlab::checker::Violation| {
-        violation.promise() == faultlab::checker::Promise::NotVacuous
-    };
-    assert!(violations.iter().all(vacuous), "{violations:?}");
+    assert!(violations.iter().all(Violation::is_vacuous), "{violations:?}");
 }

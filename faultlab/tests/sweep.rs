@@ -4,10 +4,7 @@
 
 mod support;
 
-use faultlab::experiments::{
-    NotRun,
-    sweep::{ALL, Effect, Injection, measure},
-};
+use faultlab::experiments::sweep::{Effect, Injection, Results, all, measure};
 
 /// Of each kind of harm, the injections that say most.
 fn sampled(injection: &Injection) -> bool {
@@ -22,12 +19,9 @@ fn sampled(injection: &Injection) -> bool {
 
 #[tokio::test]
 async fn a_crash_or_a_failure_at_sampled_system_calls_loses_nothing() {
-    let injections: Vec<Injection> = ALL.into_iter().filter(sampled).collect();
-    let results = match measure(&injections, 8, 4, &mut |_| {}).await {
-        Ok(results) => results,
-        Err(error @ NotRun::Missing(_)) => return support::not_run(&error),
-        Err(error) => panic!("{error}"),
-    };
+    let injections: Vec<Injection> = all().filter(sampled).collect();
+    let results = measure(&injections, 8, 4, &mut |_| {}).await;
+    let Some(results) = support::unless_not_run(results) else { return };
     assert_eq!(results.wrong, Vec::<String>::new());
     assert_eq!((results.recovered, results.acks_after_error), (results.tried, 0));
     assert!(results.tried >= 10, "only {} points", results.tried);
@@ -36,14 +30,10 @@ async fn a_crash_or_a_failure_at_sampled_system_calls_loses_nothing() {
 /// The table of the big run, and what would be a miss.
 #[tokio::test]
 async fn a_point_that_did_not_recover_is_a_miss() {
-    let results = faultlab::experiments::sweep::Results {
-        tried: 5,
-        recovered: 5,
-        ..faultlab::experiments::sweep::Results::default()
-    };
+    let results = Results { tried: 5, recovered: 5, ..Results::default() };
     assert!(results.goals().reached());
-    let lost = faultlab::experiments::sweep::Results { recovered: 4, ..results.clone() };
+    let lost = Results { recovered: 4, ..results.clone() };
     assert!(!lost.goals().reached());
-    let lied = faultlab::experiments::sweep::Results { acks_after_error: 1, ..results };
+    let lied = Results { acks_after_error: 1, ..results };
     assert!(!lied.goals().reached());
 }

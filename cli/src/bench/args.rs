@@ -100,17 +100,12 @@ impl TryFrom<Args> for Settings {
             Plan::TEXT_BYTES_MIN as u64..=limits::HTTP_BODY_BYTES_MAX as u64 - JSON_AROUND_BYTES;
         let size = checks.byte_size("--size", &args.size, sizes);
         let size = size.and_then(|size| usize::try_from(size).ok());
-        match (url, connections, duration, warmup, rate, size) {
-            (
-                Some(url),
-                Some(connections),
-                Some(duration),
-                Some(warmup),
-                Some(rate),
-                Some(size),
-            ) => Ok(Self { url, connections, duration, warmup, rate, size, json: args.json }),
-            _ => Err(checks.wrong()),
-        }
+        let settings = || {
+            let (url, connections, duration) = (url?, connections?, duration?);
+            let (warmup, rate, size, json) = (warmup?, rate?, size?, args.json);
+            Some(Self { url, connections, duration, warmup, rate, size, json })
+        };
+        settings().ok_or_else(|| checks.wrong())
     }
 }
 

@@ -64,20 +64,14 @@ pub fn run(command: Command) -> Result<(), Exit> {
 
 fn verify_journal(args: JournalArgs) -> Result<(), Exit> {
     let disk = open(args)?;
-    let bar = Bar::new();
-    let report = verify(&disk, &mut |progress| bar.show(progress));
-    bar.finish();
-    let report = report.map_err(failed)?;
+    let report = with_bar(|progress| verify(&disk, progress)).map_err(failed)?;
     print(&report)?;
     if report.is_sound() { Ok(()) } else { Err(Exit::Damaged) }
 }
 
 fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
     let disk = open(args.journal)?;
-    let bar = Bar::new();
-    let plan = repair::plan(Arc::new(disk), &mut |progress| bar.show(progress));
-    bar.finish();
-    let plan = plan.map_err(failed)?;
+    let plan = with_bar(|progress| repair::plan(Arc::new(disk), progress)).map_err(failed)?;
     print(&plan)?;
     if !plan.is_needed() {
         return Ok(());
@@ -97,12 +91,10 @@ fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
 }
 
 fn apply(plan: RepairPlan) -> Result<(), Exit> {
-    let bar = Bar::new();
     // The second of the repair: two repairs of one journal cannot be that close together.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let backup_name = now.as_secs().to_string();
-    let repaired = plan.apply(&backup_name, Options::default(), &mut |progress| bar.show(progress));
-    bar.finish();
+    let repaired = with_bar(|progress| plan.apply(&backup_name, Options::default(), progress));
     let repaired = repaired.map_err(|error| {
         let exit = match &error {
             RepairError::BackupName(_) => Exit::Usage,
@@ -127,26 +119,18 @@ fn failed(error: OpenError) -> Exit {
     error.exit().because(error)
 }
 
-/// A progress bar on standard error, if that is a terminal.
-struct Bar(ProgressBar);
-
-impl Bar {
-    fn new() -> Self {
-        let bar =
-            if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = "{bar:40} {binary_bytes} of {binary_total_bytes}, {eta} left";
-        Self(match ProgressStyle::with_template(style) {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        })
-    }
-
-    fn show(&self, progress: Progress) {
-        self.0.set_length(progress.total_bytes);
-        self.0.set_position(progress.done_bytes);
-    }
-
-    fn finish(self) {
-        self.0.finish_and_clear();
-    }
+/// Does `work`, with a progress bar on standard error if that is a terminal.
+fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(Progress)) -> T) -> T {
+    let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let style = "{bar:40} {binary_bytes} of {binary_total_bytes}, {eta} left";
+    let bar = match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    let done = work(&mut |progress: Progress| {
+        bar.set_length(progress.total_bytes);
+        bar.set_position(progress.done_bytes);
+    });
+    bar.finish_and_clear();
+    done
 }

@@ -12,6 +12,7 @@ use faultlab::{
     nemesis::Done,
     report::Report,
 };
+use oncelog::process::exit::Exit;
 use tempfile::TempDir;
 
 /// The faults of a run, a line each.
@@ -31,8 +32,14 @@ pub(super) enum RunDir {
 impl RunDir {
     /// Creates `keep`, which must not exist: the files of two runs must not be mixed. Without it, a new
     /// directory in `parent`, or among the temporary files.
-    pub(super) fn new(parent: Option<PathBuf>, keep: Option<PathBuf>) -> io::Result<Self> {
-        let said = |dir: &Path, error| io::Error::other(format!("{}: {error}", dir.display()));
+    ///
+    /// # Errors
+    /// [`Exit::Disk`]: there is no such directory.
+    pub(super) fn new(parent: Option<PathBuf>, keep: Option<PathBuf>) -> Result<Self, Exit> {
+        let said = |dir: &Path, error: io::Error| {
+            let dir = dir.display();
+            Exit::Disk.because(format_args!("no directory for the run: {dir}: {error}"))
+        };
         if let Some(dir) = keep {
             fs::create_dir(&dir).map_err(|error| said(&dir, error))?;
             return Ok(Self::Asked(dir));

@@ -9,16 +9,13 @@ use faultlab::{
     nemesis::{Done, Fault, harm, schedule},
     processes::ProcessError,
     report::{Parameters, Report},
-    resources::Caps,
+    resources::Usage,
 };
 use futures_util::future::join_all;
 use oncelog::process::exit::Exit;
 use tokio_util::sync::CancellationToken;
 
-use super::{evidence::Outcome, show_progress};
-
-/// From the end of the faults to receipts for all that was unknown.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+use super::{evidence::Outcome, settle, show_progress};
 
 /// From the end of the faults to a receipt for a new post.
 const RECOVERY_MICROS_MAX: Micros = 20_000_000;
@@ -78,14 +75,9 @@ impl Experiment {
         self.parameters.duration = self.parameters.duration.min(run.origin().elapsed());
         cluster.restore().await.map_err(failed)?;
 
-        let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
-        let mut unresolved = Vec::new();
-        for settled in join_all(settled).await {
-            history.merge(settled.history);
-            unresolved.extend(settled.unresolved);
-        }
+        let unresolved = settle(posters, &mut history).await;
         let log = self.audit(&mut cluster, &run, &mut history).await?;
-        history.peaks = watch.peaks(&Caps::of_a_service(self.parameters.clients, log.len()));
+        history.peaks = watch.peaks(&Usage::cap(self.parameters.clients, log.len()));
         let seed = self.parameters.seed;
         let report = Report::new(self.parameters, &history, &log, faults.clone(), unresolved);
         Ok(Outcome { report, seed, history, log, faults, part: false })

@@ -13,11 +13,14 @@ mod target;
 use std::{env, fs, io, path::Path, time::Duration};
 
 use faultlab::{
+    checker::Violation,
     cluster::Programs,
-    load::Run,
+    history::History,
+    load::{Poster, Run},
     processes::Group,
     report::{Conclusion, Subject},
 };
+use futures_util::future::join_all;
 use oncelog::process::{self, exit::Exit};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +36,9 @@ use crate::terminal::{INTERVAL, ProgressLine, print};
 /// The facade's time limits for one attempt and for a message: short, so that some outages last longer
 /// and outcomes remain unknown.
 const TIMEOUTS: [&str; 2] = ["500ms", "2s"];
+
+/// From the end of the load to receipts for all that was unknown.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Checks the promises, and writes a report. Ctrl-C ends the faults early; what happened until then is
 /// checked.
@@ -52,8 +58,7 @@ pub async fn run(args: Args) -> Result<(), Exit> {
 
 async fn prove(settings: Settings, store: &str, stop: &CancellationToken) -> Result<(), Exit> {
     let programs = programs(store).map_err(|error| Exit::Failure.because(error))?;
-    let dir = RunDir::new(settings.dir, settings.keep)
-        .map_err(|error| Exit::Disk.because(format_args!("no directory for the run: {error}")))?;
+    let dir = RunDir::new(settings.dir, settings.keep)?;
     print(format_args!("data in {}", dir.path().display()))?;
     if is_in_memory(dir.path()) {
         print("which is in memory, where a sync costs nothing: --dir takes a directory on a disk")?;
@@ -78,9 +83,7 @@ async fn audit(settings: Settings, url: &str, stop: &CancellationToken) -> Resul
     let outcome = outcome.map_err(|reason| {
         Exit::Unavailable.because(format_args!("cannot audit {url}: {reason}"))
     })?;
-    let dir = RunDir::new(None, settings.keep)
-        .map_err(|error| Exit::Disk.because(format_args!("no directory for the run: {error}")))?;
-    conclude(&outcome, &settings.report, dir)
+    conclude(&outcome, &settings.report, RunDir::new(None, settings.keep)?)
 }
 
 /// Shows the report, and keeps in `dir` what was asked for, or the evidence of a broken promise.
@@ -129,6 +132,18 @@ fn programs(store: &str) -> io::Result<Programs> {
         messages: serve(&["messages"]),
         group: Group::Own,
     })
+}
+
+/// Lets every poster settle what is unknown. Adds what they saw to `history`, and returns what they could
+/// not settle in time.
+async fn settle(posters: Vec<Poster<'_>>, history: &mut History) -> Vec<Violation> {
+    let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
+    let mut unresolved = Vec::new();
+    for settled in join_all(settled).await {
+        history.merge(settled.history);
+        unresolved.extend(settled.unresolved);
+    }
+    unresolved
 }
 
 /// Shows how far the run is. Never returns.

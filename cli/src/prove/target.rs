@@ -11,13 +11,10 @@ use faultlab::{
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{evidence::Outcome, show_progress};
+use super::{evidence::Outcome, settle, show_progress};
 
 /// From the first request to the first receipt.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// From the end of the load to receipts for all that was unknown.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Reads of its part of the log during a run, about.
 const READS: u32 = 10;
@@ -80,11 +77,7 @@ impl Audit {
         // Ctrl-C may have ended it early.
         self.parameters.duration = duration.min(run.origin().elapsed());
 
-        let settled = posters.into_iter().map(|poster| poster.settle(SETTLE_TIMEOUT, 1));
-        for settled in join_all(settled).await {
-            history.merge(settled.history);
-            disorder.extend(settled.unresolved);
-        }
+        disorder.extend(settle(posters, &mut history).await);
         let Part { read, records: log, violations } =
             log_part.read_last().await.ok_or("the log could not be read")?;
         history.reads.push(read);
@@ -125,9 +118,8 @@ impl LogPart<'_> {
 
     async fn read_last(&self) -> Option<Part> {
         for _ in 1..LAST_READS {
-            let read = self.read().await;
-            if read.is_some() {
-                return read;
+            if let Some(part) = self.read().await {
+                return Some(part);
             }
             tokio::time::sleep(LAST_READ_PAUSE).await;
         }

@@ -67,13 +67,12 @@ impl TryFrom<Args> for Settings {
         };
         let format = checks.parse("--format", &args.format);
         let logging_url = checks.service_url("--logging-url", &args.logging_url);
-        match (after, limit, stream, format, logging_url) {
-            (Some(after), Some(limit), Some(stream), Some(format), Some(logging_url)) => {
-                let query = Query { stream, after, limit, follow: args.follow };
-                Ok(Self { query, format, logging_url })
-            }
-            _ => Err(checks.wrong()),
-        }
+        let settings = || {
+            let (stream, after, limit, follow) = (stream?, after?, limit?, args.follow);
+            let query = Query { stream, after, limit, follow };
+            Some(Self { query, format: format?, logging_url: logging_url? })
+        };
+        settings().ok_or_else(|| checks.wrong())
     }
 }
 

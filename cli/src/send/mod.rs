@@ -31,7 +31,7 @@ use self::{
     client::{FacadeClient, NoAnswer},
     input::Line,
     key::{Key, KeyPrefix},
-    report::{ReceiptFormat, Repeat, Report},
+    report::{Repeat, Report},
     upload::Ended,
 };
 
@@ -67,7 +67,7 @@ pub struct Args {
 struct Settings {
     what: What,
     url: Uri,
-    format: ReceiptFormat,
+    json: bool,
 }
 
 enum What {
@@ -119,8 +119,7 @@ impl TryFrom<Args> for Settings {
         let wrong = checks.wrong();
         match (url, what) {
             (Some(url), Some(what)) if wrong.0.is_empty() => {
-                let format = if args.json { ReceiptFormat::Json } else { ReceiptFormat::Short };
-                Ok(Self { what, url, format })
+                Ok(Self { what, url, json: args.json })
             }
             _ => Err(wrong),
         }
@@ -133,11 +132,11 @@ impl TryFrom<Args> for Settings {
 /// The code to exit with: [`Exit::Failure`] if any message is not known to be stored,
 /// [`Exit::Unavailable`] if there is no facade.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    let Settings { what, url, format } =
+    let Settings { what, url, json } =
         Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let client = FacadeClient::new(url.clone())
         .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
-    let mut report = Report::new(url, what.repeat(), format);
+    let mut report = Report::new(url, what.repeat(), json);
     let interrupted = interruption();
     match what {
         What::Message(message) => {

@@ -31,15 +31,6 @@ pub(super) enum Repeat {
     Input,
 }
 
-/// How the answers of the facade are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReceiptFormat {
-    /// `<sequence> <uuid>` of stored messages.
-    Short,
-    /// Each answer as it came.
-    Json,
-}
-
 #[derive(Debug, Default)]
 struct Totals {
     stored: u64,
@@ -52,7 +43,8 @@ struct Totals {
 pub(super) struct Report {
     url: Uri,
     repeat: Repeat,
-    format: ReceiptFormat,
+    /// Each answer is printed as it came, instead of `<sequence> <uuid>` of stored messages.
+    json: bool,
     // `None` once the pipe is closed.
     receipts: Option<io::Stdout>,
     totals: Totals,
@@ -62,11 +54,11 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(url: Uri, repeat: Repeat, format: ReceiptFormat) -> Self {
+    pub(super) fn new(url: Uri, repeat: Repeat, json: bool) -> Self {
         Self {
             url,
             repeat,
-            format,
+            json,
             receipts: Some(io::stdout()),
             totals: Totals::default(),
             exit: Exit::Success,
@@ -77,7 +69,7 @@ impl Report {
 
     /// The facade answered `answer` to `line`.
     pub(super) fn answer(&mut self, line: &Line, answer: &Answer) {
-        if self.format == ReceiptFormat::Json {
+        if self.json {
             self.receipt(&answer.json);
         }
         match &answer.outcome {
@@ -87,18 +79,17 @@ impl Report {
                 } else {
                     self.totals.stored += 1;
                 }
-                if self.format == ReceiptFormat::Short {
+                if !self.json {
                     self.receipt(format_args!("{sequence} {uuid}"));
                 }
             }
             Outcome::NotStored { message } => {
-                self.failed();
                 self.note(format_args!("{}{message}", self.prefix(line)));
+                self.failed();
             }
             Outcome::Unknown { message } => {
-                self.unknown();
                 self.note(format_args!("{}{message}", self.prefix(line)));
-                self.tell_how_to_repeat(line);
+                self.unknown(line);
             }
         }
         self.show_progress();
@@ -111,8 +102,7 @@ impl Report {
             if error.is_not_stored() {
                 self.failed();
             } else {
-                self.unknown();
-                self.tell_how_to_repeat(line);
+                self.unknown(line);
             }
         }
         if matches!(error, NoAnswer::Unreachable { .. }) {
@@ -193,41 +183,31 @@ impl Report {
         self.exit = Exit::Failure;
     }
 
-    fn unknown(&mut self) {
+    /// Counts `line`, and tells how to repeat it.
+    fn unknown(&mut self, line: &Line) {
         self.totals.unknown += 1;
         self.exit = Exit::Failure;
+        let what = match self.repeat {
+            Repeat::Message => "it".to_owned(),
+            Repeat::Line | Repeat::Input => format!("line {}", line.number),
+        };
+        if self.repeat == Repeat::Input {
+            // One sentence for all of them follows at the end.
+            return self.note(format_args!("{what} is stored once or not at all"));
+        }
+        self.note(format_args!(
+            "{what} is stored once or not at all; to be sure, repeat it with its key:\n\
+             oncelog send --key {}{} -- {}",
+            shell_word(line.key.as_str()),
+            self.url_flag(),
+            shell_word(&line.text)
+        ));
     }
 
     fn prefix(&self, line: &Line) -> String {
         match self.repeat {
             Repeat::Message => String::new(),
             Repeat::Line | Repeat::Input => format!("line {}: ", line.number),
-        }
-    }
-
-    fn tell_how_to_repeat(&self, line: &Line) {
-        let command = || {
-            format!(
-                "oncelog send --key {}{} -- {}",
-                shell_word(line.key.as_str()),
-                self.url_flag(),
-                shell_word(&line.text)
-            )
-        };
-        match self.repeat {
-            Repeat::Message => self.note(format_args!(
-                "it is stored once or not at all; to be sure, repeat it with its key:\n{}",
-                command()
-            )),
-            Repeat::Line => self.note(format_args!(
-                "line {} is stored once or not at all; to be sure, repeat it with its key:\n{}",
-                line.number,
-                command()
-            )),
-            // One sentence for all of them, at the end.
-            Repeat::Input => {
-                self.note(format_args!("line {} is stored once or not at all", line.number))
-            }
         }
     }
 

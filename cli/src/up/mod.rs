@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> Result<(), Exit> {
     let settings = Settings::new(&args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let stop = process::stop_on_signal()?;
     let services = Services::bind(settings).await?;
-    let addrs = services.addrs();
+    let addrs = services.addrs;
     services.run(stop, move || announce(&addrs)).await.map_err(|failure| {
         let Failure { service, exit, source } = failure;
         exit.because(format_args!("{service}: {source}"))

@@ -99,7 +99,7 @@ pub(super) struct Services {
     facade: (TcpListener, facade_settings::Settings),
     logging: (TcpListener, logging_settings::Settings),
     messages: TcpListener,
-    addrs: [(&'static str, SocketAddr); 3],
+    pub(super) addrs: [(&'static str, SocketAddr); 3],
 }
 
 impl Services {
@@ -125,10 +125,6 @@ impl Services {
             messages,
             addrs: [(FACADE, facade_addr), (LOGGING, logging_addr), (MESSAGES, messages_addr)],
         })
-    }
-
-    pub(super) const fn addrs(&self) -> [(&'static str, SocketAddr); 3] {
-        self.addrs
     }
 
     /// Runs them until `stop` or a failure. Calls `ready` once all accept work.

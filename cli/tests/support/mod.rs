@@ -7,7 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod facade;
 pub(crate) mod logging;
 
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::net::TcpListener;
@@ -21,6 +21,13 @@ pub(crate) fn oncelog() -> Command {
 
 pub(crate) fn run(args: &[&str]) -> Output {
     oncelog().args(args).output().unwrap()
+}
+
+/// Starts the binary with pipes for its output.
+pub(crate) fn spawn(args: &[&str]) -> Child {
+    let mut command = oncelog();
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 pub(crate) fn stdout(output: &Output) -> String {

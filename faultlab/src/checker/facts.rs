@@ -247,8 +247,10 @@ impl Checker {
         }
         for recovery in &mut self.recoveries {
             let Healed { at, within } = recovery.healed;
-            let receipt = matches!(attempt.outcome, Outcome::Acknowledged { .. });
-            if receipt && attempt.invoked >= at && attempt.ended <= at.saturating_add(within) {
+            if attempt.outcome.is_receipt()
+                && attempt.invoked >= at
+                && attempt.ended <= at.saturating_add(within)
+            {
                 recovery.acknowledged.push(number);
             }
         }

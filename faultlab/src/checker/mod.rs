@@ -75,7 +75,7 @@ impl Verdict {
     /// Whether the run had no unknown outcome, or absorbed no repeat, and so shows nothing.
     #[must_use]
     pub fn vacuous(&self) -> bool {
-        self.violations.iter().any(|violation| violation.promise() == Promise::NotVacuous)
+        self.violations.iter().any(Violation::is_vacuous)
     }
 }
 
@@ -125,7 +125,7 @@ pub fn check(history: &History, log: &[Record]) -> Vec<Violation> {
 #[must_use]
 pub fn broken(history: &History, log: &[Record]) -> Vec<Violation> {
     let mut violations = check(history, log);
-    violations.retain(|violation| violation.promise() != Promise::NotVacuous);
+    violations.retain(|violation| !violation.is_vacuous());
     violations
 }
 

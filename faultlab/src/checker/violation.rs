@@ -5,143 +5,56 @@ use std::fmt;
 use super::Invariant;
 use crate::history::{Micros, Peak};
 
-/// A broken promise. It names enough to find the place in the kept history.
+/// A broken promise. It names enough to find the place in the kept history: messages by their text, places
+/// by their sequence, times in microseconds from the start of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Violation {
-    /// Acknowledged, and not where the receipt says.
-    Lost {
-        /// The text.
-        message: String,
-        /// Where the receipt says it is.
-        sequence: u64,
-        /// Where it was missed.
-        seen_in: &'static str,
-    },
+    /// Acknowledged with `sequence`, and missed in `seen_in`.
+    Lost { message: String, sequence: u64, seen_in: &'static str },
     /// One message or one id has two records.
-    StoredTwice {
-        /// The text or the id.
-        what: String,
-        /// Where it is.
-        sequences: [u64; 2],
-    },
+    StoredTwice { what: String, sequences: [u64; 2] },
     /// Stored, but it was never sent, or every answer said that it was not taken.
-    Phantom {
-        /// The text.
-        message: String,
-        /// Where it is.
-        sequence: u64,
-    },
+    Phantom { message: String, sequence: u64 },
     /// An id has another content than was acknowledged with it.
-    Altered {
-        /// The id.
-        uuid: String,
-        /// The text with that receipt.
-        acknowledged: String,
-        /// The text in the log.
-        stored: String,
-    },
+    Altered { uuid: String, acknowledged: String, stored: String },
     /// Two receipts of one message differ.
-    ReceiptsDiffer {
-        /// The text.
-        message: String,
-    },
+    ReceiptsDiffer { message: String },
     /// "Stored before" was said of a message that was not sent before.
-    ReplayOfNothing {
-        /// The text.
-        message: String,
-    },
-    /// The record at this place of the log has another number.
-    Gap {
-        /// The number of the place.
-        expected: u64,
-        /// That of the record.
-        found: u64,
-    },
+    ReplayOfNothing { message: String },
+    /// The record at the place `expected` of the log has the number `found`.
+    Gap { expected: u64, found: u64 },
     /// The second was sent after the first was acknowledged, and comes before it in the log.
-    OutOfOrder {
-        /// The text of the first.
-        acknowledged: String,
-        /// The text of the second.
-        sent_later: String,
-    },
-    /// What was read is not the beginning of the log.
-    NotAPrefix {
-        /// The first record that is not there. Of a whole read: it, or one of those between it and the
-        /// mark before, as `Shown` has them.
-        sequence: u64,
-    },
-    /// A later read shows less than an earlier one had shown.
-    Shrunk {
-        /// Records of the earlier one.
-        before: u64,
-        /// Records of the later one.
-        after: u64,
-    },
+    OutOfOrder { acknowledged: String, sent_later: String },
+    /// What was read is not the beginning of the log, and `sequence` the first record that is not there. Of
+    /// a whole read: it, or one of those between it and the mark before, as `Shown` has them.
+    NotAPrefix { sequence: u64 },
+    /// A later read shows `after` records, less than the `before` that an earlier one had shown.
+    Shrunk { before: u64, after: u64 },
     /// A record that a read or a lookup had found is missing in a later one.
-    Vanished {
-        /// Its id.
-        uuid: String,
-    },
+    Vanished { uuid: String },
     /// Two different messages with one key are stored.
-    KeySharedBy {
-        /// The key.
-        key: String,
-        /// Their texts.
-        messages: [String; 2],
-    },
+    KeySharedBy { key: String, messages: [String; 2] },
     /// Two different messages with one key have receipts.
-    ConflictAccepted {
-        /// The key.
-        key: String,
-        /// Their texts.
-        messages: [String; 2],
-    },
+    ConflictAccepted { key: String, messages: [String; 2] },
     /// A repeat of the very message that is stored under this key was called another message, or
     /// nothing can be stored under it.
-    FalseConflict {
-        /// The text.
-        message: String,
-    },
+    FalseConflict { message: String },
     /// What has a receipt was refused as wrong at another time: what is wrong stays so.
-    FalseRefusal {
-        /// The text.
-        message: String,
-    },
+    FalseRefusal { message: String },
     /// An answer is none of success, surely not stored and unknown.
-    Nonsense {
-        /// The text.
-        message: String,
-        /// The answer.
-        answer: String,
-    },
-    /// The log has more or fewer records than receipts and unknown outcomes explain.
-    Unaccounted {
-        /// Records in the log.
-        stored: usize,
-        /// Messages with a receipt, and those of unknown outcome that are there.
-        explained: usize,
-    },
+    Nonsense { message: String, answer: String },
+    /// The log has `stored` records. Receipts, and unknown outcomes that are there, explain another number.
+    Unaccounted { stored: usize, explained: usize },
     /// After the faults were over, no new post got a receipt in time.
-    Stalled {
-        /// When they were over.
-        healed: Micros,
-        /// How long it might have taken.
-        within: Micros,
-    },
+    Stalled { healed: Micros, within: Micros },
     /// After the faults were over, a repeat did not get a receipt in time.
-    Unresolved {
-        /// The text.
-        message: String,
-    },
+    Unresolved { message: String },
     /// A service used more of something than it may.
     Unbounded(Peak),
-    /// The run had no unknown outcome, or absorbed no repeat: it proves nothing.
-    Vacuous {
-        /// Attempts of unknown outcome.
-        unknown: usize,
-        /// Repeats that got the receipt of the first record.
-        absorbed: usize,
-    },
+    /// The run had no attempt of unknown outcome, or no repeat that got the receipt of the first record: it
+    /// proves nothing.
+    Vacuous { unknown: usize, absorbed: usize },
 }
 
 /// What was promised, in the words of a report.
@@ -165,52 +78,45 @@ impl Violation {
     /// The promise it breaks.
     #[must_use]
     pub const fn promise(&self) -> Promise {
-        match self {
-            Self::Lost { .. } | Self::Altered { .. } => Promise::NothingLost,
-            Self::StoredTwice { .. } | Self::ReceiptsDiffer { .. } | Self::KeySharedBy { .. } => {
-                Promise::NothingDoubled
-            }
-            Self::Gap { .. }
-            | Self::OutOfOrder { .. }
-            | Self::NotAPrefix { .. }
-            | Self::Shrunk { .. }
-            | Self::Vanished { .. } => Promise::NothingReordered,
-            Self::Phantom { .. }
-            | Self::ReplayOfNothing { .. }
-            | Self::ConflictAccepted { .. }
-            | Self::FalseConflict { .. }
-            | Self::FalseRefusal { .. }
-            | Self::Nonsense { .. }
-            | Self::Unaccounted { .. }
-            | Self::Stalled { .. }
-            | Self::Unresolved { .. } => Promise::HonestAnswers,
-            Self::Unbounded(_) => Promise::Bounded,
-            Self::Vacuous { .. } => Promise::NotVacuous,
-        }
+        self.breaks().0
     }
 
     /// What did not hold. `None`: nothing was tested.
     #[must_use]
     pub const fn invariant(&self) -> Option<Invariant> {
-        let invariant = match self {
-            Self::Lost { .. } => Invariant::I1,
-            Self::StoredTwice { .. } => Invariant::I2,
-            Self::Altered { .. } => Invariant::I3,
-            Self::Phantom { .. } => Invariant::I4,
-            Self::ReceiptsDiffer { .. } | Self::ReplayOfNothing { .. } => Invariant::I5,
-            Self::Gap { .. } => Invariant::I6,
-            Self::OutOfOrder { .. } => Invariant::I7,
-            Self::NotAPrefix { .. } | Self::Shrunk { .. } | Self::Vanished { .. } => Invariant::I8,
-            Self::KeySharedBy { .. }
-            | Self::ConflictAccepted { .. }
-            | Self::FalseConflict { .. } => Invariant::I9,
-            Self::FalseRefusal { .. } | Self::Nonsense { .. } => Invariant::I10,
-            Self::Stalled { .. } | Self::Unresolved { .. } => Invariant::I11,
-            Self::Unaccounted { .. } => Invariant::I12,
-            Self::Unbounded(_) => Invariant::I14,
-            Self::Vacuous { .. } => return None,
+        self.breaks().1
+    }
+
+    /// Whether it only says that the run tested nothing.
+    #[must_use]
+    pub fn is_vacuous(&self) -> bool {
+        self.promise() == Promise::NotVacuous
+    }
+
+    const fn breaks(&self) -> (Promise, Option<Invariant>) {
+        use Invariant::*;
+        use Promise::*;
+        let (promise, invariant) = match self {
+            Self::Lost { .. } => (NothingLost, I1),
+            Self::StoredTwice { .. } => (NothingDoubled, I2),
+            Self::Altered { .. } => (NothingLost, I3),
+            Self::Phantom { .. } => (HonestAnswers, I4),
+            Self::ReceiptsDiffer { .. } => (NothingDoubled, I5),
+            Self::ReplayOfNothing { .. } => (HonestAnswers, I5),
+            Self::Gap { .. } => (NothingReordered, I6),
+            Self::OutOfOrder { .. } => (NothingReordered, I7),
+            Self::NotAPrefix { .. } | Self::Shrunk { .. } | Self::Vanished { .. } => {
+                (NothingReordered, I8)
+            }
+            Self::KeySharedBy { .. } => (NothingDoubled, I9),
+            Self::ConflictAccepted { .. } | Self::FalseConflict { .. } => (HonestAnswers, I9),
+            Self::FalseRefusal { .. } | Self::Nonsense { .. } => (HonestAnswers, I10),
+            Self::Stalled { .. } | Self::Unresolved { .. } => (HonestAnswers, I11),
+            Self::Unaccounted { .. } => (HonestAnswers, I12),
+            Self::Unbounded(_) => (Bounded, I14),
+            Self::Vacuous { .. } => return (NotVacuous, None),
         };
-        Some(invariant)
+        (promise, Some(invariant))
     }
 }
 

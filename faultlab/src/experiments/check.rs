@@ -6,7 +6,7 @@ use super::{say, show};
 
 pub use crate::history::{HISTORY_FILE, LOG_FILE};
 use crate::{
-    checker::{Account, Promise, Verdict, Violation, verdict_of_kept},
+    checker::{Account, Verdict, Violation, verdict_of_kept},
     history::Kept,
 };
 
@@ -32,8 +32,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     show(&text(&verdict));
-    let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
-    match verdict.violations.iter().all(vacuous) {
+    match verdict.violations.iter().all(Violation::is_vacuous) {
         _ if verdict.violations.is_empty() => 0.into(),
         true => 2.into(),
         false => 1.into(),

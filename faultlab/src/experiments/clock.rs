@@ -6,17 +6,16 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
-    process::ExitCode,
     time::Duration,
 };
 
-use super::{Goals, NotRun, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, say};
 use crate::{
     checker::{Account, account, broken},
     cluster::{Cluster, Programs},
     history::Attempt,
-    load::{Client, Ledger, read_records},
-    programs::tool,
+    load::{Client, Ledger, read_whole},
+    programs::{ToolError, under},
 };
 
 /// Where the clock stands after each jump, from where it should.
@@ -77,13 +76,11 @@ impl Results {
     }
 }
 
-/// Lets the clock jump, and prints the goals.
-pub async fn run(args: &Args) -> ExitCode {
-    let results = measure(Duration::from_millis(args.stay)).await;
-    if let Ok(results) = &results {
-        results.wrong.iter().for_each(|wrong| say(wrong));
-    }
-    conclude(results.map(|results| results.goals()))
+/// Lets the clock jump.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
+    let results = measure(Duration::from_millis(args.stay)).await?;
+    results.wrong.iter().for_each(|wrong| say(wrong));
+    Ok(results.goals())
 }
 
 /// Lets the clock jump from place to place, and stand at each for `stay`.
@@ -129,9 +126,9 @@ pub async fn measure(stay: Duration) -> Result<Results, NotRun> {
     results.slowest = Duration::from_micros(slowest);
     let years = years(&cluster).await;
     results.seen = years.len() > 2;
-    match read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete) {
+    match read_whole(&client, ledger.run()).await {
         None => results.wrong.push("the log cannot be read".to_owned()),
-        Some((_, log)) => {
+        Some(log) => {
             results.account = account(&history, &log);
             let violations = broken(&history, &log);
             results.wrong.extend(violations.iter().map(|violation| format!("{violation:.200?}")));
@@ -156,19 +153,20 @@ fn set(clock: &Path, place: &str) -> io::Result<()> {
 }
 
 /// `program` with a wall clock that follows the file `clock`.
-fn shifted(library: &Path, clock: &Path, program: &[OsString]) -> Result<Vec<OsString>, NotRun> {
+fn shifted(library: &Path, clock: &Path, program: &[OsString]) -> Result<Vec<OsString>, ToolError> {
     let setting = |name: &str, value: &Path| {
         let mut setting = OsString::from(name);
         setting.push("=");
         setting.push(value);
         setting
     };
-    let mut command: Vec<OsString> = vec![tool("env")?.into()];
-    command.push(setting("LD_PRELOAD", library));
-    command.push(setting("FAKETIME_TIMESTAMP_FILE", clock));
-    command.extend(["FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_NO_CACHE=1"].map(OsString::from));
-    command.extend_from_slice(program);
-    Ok(command)
+    let settings = [
+        setting("LD_PRELOAD", library),
+        setting("FAKETIME_TIMESTAMP_FILE", clock),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".into(),
+        "FAKETIME_NO_CACHE=1".into(),
+    ];
+    under("env", settings, program)
 }
 
 /// Posts until the run stops, and every third message twice.

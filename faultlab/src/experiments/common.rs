@@ -4,12 +4,10 @@ use std::{
     fmt, io,
     io::Write as _,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use tempfile::TempDir;
 
-use super::Goals;
 use crate::{
     cluster::ClusterError, open_loop::Unreadable, processes::ProcessError, programs::ToolError,
 };
@@ -76,18 +74,4 @@ pub(crate) fn say(what: &str) {
 pub(crate) fn show(result: &impl fmt::Display) {
     // As above.
     let _ = writeln!(io::stdout(), "{result}");
-}
-
-/// Shows the goals, or why there are none, and says how it ended.
-pub(crate) fn conclude<E: fmt::Display>(goals: Result<Goals, E>) -> ExitCode {
-    match goals {
-        Ok(goals) => {
-            show(&goals);
-            u8::from(!goals.reached()).into()
-        }
-        Err(error) => {
-            say(&error.to_string());
-            2.into()
-        }
-    }
 }

@@ -1,37 +1,30 @@
 //! `faultlab limits`: the logging service under limits of the operating system: size of a file, open files,
 //! memory. It may refuse, and it may end. It must not break a promise.
 
-use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
+use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use tokio::net::TcpStream;
 
-use super::{Goals, NotRun, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, say};
 use crate::{
     checker::broken,
     cluster::{Cluster, Programs},
     history::Outcome,
-    load::{Client, Ledger, read_records},
+    load::{Client, Ledger, read_whole},
     nemesis::Link,
     processes::ProcessError,
-    programs::tool,
+    programs::under,
 };
-
-/// How often the service is looked at.
-const POLL: Duration = Duration::from_millis(5);
 
 /// Times a post is repeated in the end.
 const SETTLE_TRIES: usize = 5;
-
-/// It has no options.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
 
 /// One limit, and what is done under it.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     name: &'static str,
-    /// What comes before the program: tools that set the limit and become the program.
-    before: &'static [&'static str],
+    /// Tools that set the limit and become the program, each with its flag.
+    before: &'static [(&'static str, &'static str)],
     /// Connections that are held open beside the posts.
     flood: usize,
     /// Bytes of one post after another.
@@ -45,25 +38,25 @@ struct Case {
 const CASES: [Case; 8] = [
     Case {
         name: "file size, as an error",
-        before: &["env", "--ignore-signal=XFSZ", "prlimit", "--fsize=98304"],
+        before: &[("env", "--ignore-signal=XFSZ"), ("prlimit", "--fsize=98304")],
         ..FILE_SIZE
     },
-    Case { name: "file size, as a signal", before: &["prlimit", "--fsize=98304"], ..FILE_SIZE },
+    Case { name: "file size, as a signal", before: &[("prlimit", "--fsize=98304")], ..FILE_SIZE },
     Case {
         name: "1024 open files and a flood",
-        before: &["prlimit", "--nofile=1024"],
+        before: &[("prlimit", "--nofile=1024")],
         ..OPEN_FILES
     },
-    Case { name: "64 open files and a flood", before: &["prlimit", "--nofile=64"], ..OPEN_FILES },
+    Case { name: "64 open files and a flood", before: &[("prlimit", "--nofile=64")], ..OPEN_FILES },
     Case {
         name: "24 open files and a flood",
-        before: &["prlimit", "--nofile=24"],
+        before: &[("prlimit", "--nofile=24")],
         must_store: false,
         ..OPEN_FILES
     },
-    Case { name: "40 MiB of memory", before: &["prlimit", "--as=41943040"], ..MEMORY },
-    Case { name: "34 MiB of memory", before: &["prlimit", "--as=35651584"], ..MEMORY },
-    Case { name: "32 MiB of memory", before: &["prlimit", "--as=33554432"], ..MEMORY },
+    Case { name: "40 MiB of memory", before: &[("prlimit", "--as=41943040")], ..MEMORY },
+    Case { name: "34 MiB of memory", before: &[("prlimit", "--as=35651584")], ..MEMORY },
+    Case { name: "32 MiB of memory", before: &[("prlimit", "--as=33554432")], ..MEMORY },
 ];
 
 const FILE_SIZE: Case = Case {
@@ -125,9 +118,9 @@ impl Results {
     }
 }
 
-/// Tries all limits, and prints the goals.
-pub async fn run(_: &Args) -> ExitCode {
-    conclude(measure(Cases::All, &mut say).await.map(|results| results.goals()))
+/// Tries all limits.
+pub(super) async fn run() -> Result<Goals, NotRun> {
+    Ok(measure(Cases::All, &mut say).await?.goals())
 }
 
 /// Tries the limits in `cases`.
@@ -151,9 +144,7 @@ pub async fn measure(cases: Cases, progress: &mut dyn FnMut(&str)) -> Result<Res
         fs::create_dir_all(&dir)?;
         let before = results.wrong.len();
         case.run(&mut cluster, &program, &dir, &mut results).await?;
-        for wrong in results.wrong.iter().skip(before) {
-            progress(wrong);
-        }
+        results.wrong.iter().skip(before).for_each(|wrong| progress(wrong));
         progress(&format!("{}: ended {} times so far", case.name, results.ended));
     }
     Ok(results)
@@ -167,12 +158,10 @@ impl Case {
         dir: &Path,
         results: &mut Results,
     ) -> Result<(), NotRun> {
-        let mut command = Vec::new();
-        for (place, word) in self.before.iter().enumerate() {
-            let is_tool = place == 0 || *word == "prlimit";
-            command.push(if is_tool { tool(word)?.into() } else { OsString::from(word) });
+        let mut command = program.to_vec();
+        for (tool, flag) in self.before.iter().rev() {
+            command = under(tool, [*flag], &command)?;
         }
-        command.extend_from_slice(program);
         let started = match cluster.replace_logging(command, dir).await {
             Ok(()) => true,
             Err(ProcessError::NotUp { .. }) => false,
@@ -192,7 +181,7 @@ impl Case {
             let over = started
                 && tokio::select! {
                     () = &mut work => true,
-                    ended = ended(cluster) => { ended?; false }
+                    ended = cluster.logging.ended(Duration::MAX) => { ended?; false }
                 };
             results.ended += usize::from(!over);
             if self.must_store && (!over || ledger.acknowledged() < self.sizes.len()) {
@@ -213,8 +202,7 @@ impl Case {
         ledger.repeat(&client).await;
         results.tried += 1;
         results.acknowledged += ledger.acknowledged();
-        let read = read_records(&client, ledger.run()).await;
-        let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
+        let Some(log) = read_whole(&client, ledger.run()).await else {
             results.wrong.push(format!("{}: the log cannot be read", self.name));
             return Ok(());
         };
@@ -247,10 +235,4 @@ async fn flood(cluster: &Cluster, connections: usize) -> Vec<TcpStream> {
         flood.extend(TcpStream::connect(cluster.link(Link::Logging).address()).await.ok());
     }
     flood
-}
-
-/// Returns once the logging service is gone.
-async fn ended(cluster: &mut Cluster) -> Result<(), NotRun> {
-    while cluster.logging.ended(POLL).await?.is_none() {}
-    Ok(())
 }

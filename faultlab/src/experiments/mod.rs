@@ -25,7 +25,8 @@ pub mod sweep;
 use std::{fmt, process::ExitCode};
 
 pub use self::common::NotRun;
-pub(crate) use self::common::{Scratch, conclude, say, show};
+pub(crate) use self::common::{Scratch, say, show};
+use crate::open_loop::Audit;
 
 /// The experiments of `faultlab`.
 #[derive(Debug, clap::Subcommand)]
@@ -39,7 +40,7 @@ pub enum Experiment {
     /// Let the wall clock of the services jump by hours and by years
     Clock(clock::Args),
     /// Run the logging service with too few open files, too small files, too little memory
-    Limits(limits::Args),
+    Limits,
     /// Cut the power of the disk, on copies of it, and let a real sync fail (root only)
     PowerLoss(power_loss::Args),
     /// Send five times as many messages as can be stored, and see what is accepted
@@ -54,16 +55,26 @@ impl Experiment {
     /// Runs it. The exit code says whether all goals were reached (0), one was missed (1), or it could
     /// not run here (2).
     pub async fn run(self) -> ExitCode {
-        match self {
-            Self::Check(args) => check::run(&args),
+        let goals = match self {
+            Self::Check(args) => return check::run(&args),
             Self::Scale(args) => scale::run(&args),
             Self::Sweep(args) => sweep::run(&args).await,
             Self::Clock(args) => clock::run(&args).await,
-            Self::Limits(args) => limits::run(&args).await,
+            Self::Limits => limits::run().await,
             Self::PowerLoss(args) => power_loss::run(&args).await,
-            Self::Overload(args) => overload::run(args).await,
+            Self::Overload(args) => overload::run(&args).await,
             Self::Attack(args) => attack::run(&args).await,
-            Self::Storm(args) => storm::run(args).await,
+            Self::Storm(args) => storm::run(&args).await,
+        };
+        match goals {
+            Ok(goals) => {
+                show(&goals);
+                u8::from(!goals.reached()).into()
+            }
+            Err(error) => {
+                say(&error.to_string());
+                2.into()
+            }
         }
     }
 }
@@ -92,6 +103,17 @@ impl Goals {
     ) {
         let (goal, found) = (goal.to_string(), found.to_string());
         self.0.push(Goal { figure, goal, found, reached });
+    }
+
+    /// Notes that no message should be lost, stored against a refusal, doubled or foreign.
+    fn note_audit(&mut self, audit: &Audit) {
+        for (figure, found) in [
+            ("acknowledged and lost", audit.lost),
+            ("refused and stored", audit.phantom),
+            ("stored twice, or never sent", audit.doubled + audit.foreign),
+        ] {
+            self.note(figure, "none", found, found == 0);
+        }
     }
 
     /// Whether all were reached, and there was one at all.

@@ -7,11 +7,10 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     path::Path,
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
-use super::{Goals, NotRun, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, say};
 use crate::{
     checker::{SecondChecker, SecondVerdict, Verdict, verdict_of_kept},
     history::{
@@ -71,11 +70,7 @@ fn on_core(of: &str) -> Duration {
 }
 
 /// Makes up a run, checks it, and says whether that took no more than it may.
-pub fn run(args: &Args) -> ExitCode {
-    conclude(measure_all(args))
-}
-
-fn measure_all(args: &Args) -> Result<Goals, NotRun> {
+pub(super) fn run(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("scale")?;
     make_up(args.attempts, dir.path())?;
     say("the run is made up; checking it");
@@ -109,7 +104,7 @@ pub fn first_checker(dir: &Path) -> io::Result<(Verdict, Cost)> {
     let verdict = verdict_of_kept(&Kept::new(dir))?;
     let (time, cpu) = (started.elapsed(), on_core("thread-self").saturating_sub(before));
     let usage = Usage::of(std::process::id()).unwrap_or_default();
-    Ok((verdict, Cost { time, cpu, memory: usage.of_resource(Resource::Memory) }))
+    Ok((verdict, Cost { time, cpu, memory: usage.get(Resource::Memory) }))
 }
 
 /// What the second checker says of the run kept in `dir`, and what that took.
@@ -121,7 +116,7 @@ pub fn second_checker(dir: &Path) -> io::Result<(SecondVerdict, Cost)> {
     let started = Instant::now();
     let verdict = checker.verdict(dir)?;
     let (time, cpu) = (started.elapsed(), on_core(&checker.pid().to_string()));
-    Ok((verdict, Cost { time, cpu, memory: checker.usage().of_resource(Resource::Memory) }))
+    Ok((verdict, Cost { time, cpu, memory: checker.usage().get(Resource::Memory) }))
 }
 
 /// Writes a good run of that many attempts into `dir`.

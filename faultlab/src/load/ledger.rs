@@ -1,6 +1,9 @@
 //! What is known of all posts at any moment.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::{Calls as _, Client, Run};
 use crate::history::{Attempt, History, Micros, Outcome};
@@ -56,16 +59,16 @@ impl Ledger {
     /// tried `tries` times.
     pub async fn settle(&self, client: &Client, tries: usize) {
         let mut open = self.attempts().clone();
-        let acknowledged: std::collections::HashSet<String> = open
+        let acknowledged: HashSet<String> = open
             .iter()
-            .filter(|attempt| matches!(attempt.outcome, Outcome::Acknowledged { .. }))
+            .filter(|attempt| attempt.outcome.is_receipt())
             .map(|attempt| attempt.message.clone())
             .collect();
         open.retain(|attempt| !acknowledged.contains(&attempt.message));
         for attempt in open {
             for _ in 0..tries {
                 let outcome = self.post(client, &attempt.message, attempt.key.as_deref()).await;
-                if attempt.key.is_none() || matches!(outcome, Outcome::Acknowledged { .. }) {
+                if attempt.key.is_none() || outcome.is_receipt() {
                     break;
                 }
             }
@@ -74,7 +77,7 @@ impl Ledger {
 
     /// Posts every message with a key once more, acknowledged or not.
     pub async fn repeat(&self, client: &Client) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut all = self.attempts().clone();
         all.retain(|attempt| attempt.key.is_some() && seen.insert(attempt.message.clone()));
         for attempt in all {
@@ -105,8 +108,7 @@ impl Ledger {
     /// Messages with a receipt.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
-        let receipt = |attempt: &&Attempt| matches!(attempt.outcome, Outcome::Acknowledged { .. });
-        self.attempts().iter().filter(receipt).count()
+        self.attempts().iter().filter(|attempt| attempt.outcome.is_receipt()).count()
     }
 
     fn attempts(&self) -> MutexGuard<'_, Vec<Attempt>> {

@@ -24,12 +24,10 @@ pub(super) struct Memory {
     open: usize,
 }
 
-/// One of them. It is valid until the next one is remembered.
+/// One of them: its place among the older ones and, behind them, the latest. It is valid until the next
+/// one is remembered.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum At {
-    Latest(usize),
-    Older(usize),
-}
+pub(super) struct At(usize);
 
 impl Memory {
     /// Remembers one more, and forgets another one if there are too many.
@@ -52,19 +50,14 @@ impl Memory {
         }
     }
 
-    pub(super) fn get(&self, at: At) -> &Sent {
-        match at {
-            At::Latest(place) => &self.latest[place],
-            At::Older(place) => &self.older[place],
-        }
+    pub(super) fn get(&self, At(place): At) -> &Sent {
+        self.older.get(place).unwrap_or_else(|| &self.latest[place - self.older.len()])
     }
 
     /// Notes what has become of it.
-    pub(super) fn set(&mut self, at: At, sent: Sent) {
-        let place = match at {
-            At::Latest(place) => &mut self.latest[place],
-            At::Older(place) => &mut self.older[place],
-        };
+    pub(super) fn set(&mut self, At(place): At, sent: Sent) {
+        let older = self.older.len();
+        let place = self.older.get_mut(place).unwrap_or_else(|| &mut self.latest[place - older]);
         self.open -= usize::from(place.is_open());
         self.open += usize::from(sent.is_open());
         *place = sent;
@@ -76,15 +69,11 @@ impl Memory {
         rng: &mut fastrand::Rng,
         wanted: impl Fn(&Sent) -> bool,
     ) -> Option<At> {
-        let wanted = |sent: &Sent| sent.key.is_some() && wanted(sent);
-        let places: Vec<At> = if self.older.is_empty() || rng.bool() {
-            let latest = self.latest.iter().enumerate().filter(|(_, sent)| wanted(sent));
-            latest.map(|(place, _)| At::Latest(place)).collect()
-        } else {
-            let older = self.older.iter().enumerate().filter(|(_, sent)| wanted(sent));
-            older.map(|(place, _)| At::Older(place)).collect()
-        };
-        rng.choice(places)
+        let older = self.older.len();
+        let places =
+            if older == 0 || rng.bool() { older..older + self.latest.len() } else { 0..older };
+        let is_wanted = |at: &At| self.get(*at).key.is_some() && wanted(self.get(*at));
+        rng.choice(places.map(At).filter(is_wanted).collect::<Vec<_>>())
     }
 
     /// How many have no receipt and can be repeated.

@@ -4,7 +4,7 @@
 //! - [`Poster`]: posts, repeats, reuses keys, looks up
 //! - [`Ledger`]: what is known of all posts at any moment, for experiments that stop the world
 //! - [`Sent`]: one message of it; `memory`: which messages it may still repeat
-//! - [`read_on`], [`read`], [`read_records`]: read the whole log
+//! - [`read_on`], [`read`], [`read_records`], [`read_whole`]: read the whole log
 //! - [`read_pages`]: reads the part of it after a place, page by page
 //! - [`Calls`], [`Client`], [`Posted`]: one request, one answer
 
@@ -26,7 +26,7 @@ pub use self::{
     client::{Calls, Client, Posted, record},
     ledger::Ledger,
     poster::{Poster, Settled},
-    reader::{Part, read, read_on, read_pages, read_records},
+    reader::{Part, read, read_on, read_pages, read_records, read_whole},
     sent::{Exchange, Sent},
 };
 use crate::history::Micros;

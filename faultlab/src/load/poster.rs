@@ -246,9 +246,8 @@ impl<'a, C: Calls> Poster<'a, C> {
     fn note(&mut self, sent: &mut Sent, exchange: Exchange) -> Outcome {
         let attempt = sent.note(exchange);
         let outcome = attempt.outcome.clone();
-        let acknowledged = matches!(outcome, Outcome::Acknowledged { .. });
         self.run.attempts.fetch_add(1, Ordering::Relaxed);
-        self.run.acknowledged.fetch_add(u64::from(acknowledged), Ordering::Relaxed);
+        self.run.acknowledged.fetch_add(u64::from(outcome.is_receipt()), Ordering::Relaxed);
         self.setback |= matches!(outcome, Outcome::NotStored | Outcome::Unknown);
         self.history.attempts.push(attempt);
         outcome

@@ -49,6 +49,12 @@ pub async fn read_records(client: &Client, run: &Run) -> Option<(Read, Vec<Recor
     Some((read, records))
 }
 
+/// All records of the log. `None` if it could not be read to its end.
+pub async fn read_whole(client: &Client, run: &Run) -> Option<Vec<Record>> {
+    let (read, records) = read_records(client, run).await?;
+    read.complete.then_some(records)
+}
+
 async fn read_each(client: &Client, run: &Run, mut each: impl FnMut(Record)) -> Option<Read> {
     let began = run.now();
     let response = client.list("").await?;
@@ -99,9 +105,7 @@ pub async fn read_pages(client: &Client, run: &Run, after: u64, tag: &str) -> Op
             break;
         }
     }
-    let mut shown = Shown::default();
-    records.iter().for_each(|record| shown.push(record));
-    let read = Read { began, ended: run.now(), complete: true, shown };
+    let read = Read { began, ended: run.now(), complete: true, shown: records[..].into() };
     Some(Part { read, records, violations })
 }
 
@@ -125,10 +129,11 @@ async fn lines(mut response: Response, mut each: impl FnMut(&[u8])) -> bool {
                     rest.extend_from_slice(piece);
                 }
             }
-            Ok(None) if rest.is_empty() => return true,
             Ok(None) => {
-                // An answer that calls itself complete has whole lines only: the checker shall see it.
-                each(&rest);
+                if !rest.is_empty() {
+                    // An answer that calls itself complete has whole lines only: the checker shall see it.
+                    each(&rest);
+                }
                 return true;
             }
             Err(_) => return false,

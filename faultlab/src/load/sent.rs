@@ -51,7 +51,7 @@ impl Sent {
     pub fn note(&mut self, (invoked, posted, ended): Exchange) -> Attempt {
         let Posted { outcome, uuid } = posted;
         let (message, key) = (self.message.clone(), self.key.clone());
-        self.settled |= matches!(outcome, Outcome::Acknowledged { .. });
+        self.settled |= outcome.is_receipt();
         self.uncertain |= outcome == Outcome::Unknown;
         // The id in a failed answer is the key to repeat it with.
         self.key = self.key.take().or_else(|| uuid.clone());

@@ -56,22 +56,25 @@ pub enum MachineFault {
 
 impl Fault {
     /// All kinds that real processes can take.
-    pub const ALL: [Self; 14] = [
-        Self::Kill,
-        Self::KillMessages,
-        Self::Freeze,
-        Self::Cut,
-        Self::HalfClose,
-        Self::Reset,
-        Self::Delay,
-        Self::Scatter,
-        Self::Throttle,
-        Self::Hold,
-        Self::DropRequests,
-        Self::DropReplies,
-        Self::BlackHole,
-        Self::Flap,
-    ];
+    pub const ALL: [Self; 14] = {
+        use Fault::*;
+        [
+            Kill,
+            KillMessages,
+            Freeze,
+            Cut,
+            HalfClose,
+            Reset,
+            Delay,
+            Scatter,
+            Throttle,
+            Hold,
+            DropRequests,
+            DropReplies,
+            BlackHole,
+            Flap,
+        ]
+    };
 
     /// Its name on the command line and in reports.
     #[must_use]

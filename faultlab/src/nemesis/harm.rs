@@ -8,7 +8,7 @@ use crate::{
     history::Micros,
     load::Run,
     processes::{Process, ProcessError},
-    proxy::{Mode, Proxy},
+    proxy::Mode,
 };
 
 /// A fault that has happened. Shown as a line of a log.
@@ -76,12 +76,10 @@ pub async fn harm(
 fn begin(cluster: &mut Cluster, planned: &Planned) -> Result<(), ProcessError> {
     match planned.harm {
         Harm::Kill => process(cluster, planned.victim).map_or(Ok(()), Process::kill)?,
-        Harm::Freeze => {
-            process(cluster, planned.victim).map_or(Ok(()), |process| process.freeze())?
-        }
+        Harm::Freeze => process(cluster, planned.victim).map_or(Ok(()), |it| it.freeze())?,
         Harm::Cut(cut) => {
-            if let Some(proxy) = proxy(cluster, planned.victim) {
-                proxy.cut(cut);
+            if let Victim::Link(link) = planned.victim {
+                cluster.link(link).cut(cut);
             }
         }
         Harm::Bytes(mode) => set_mode(cluster, planned.victim, mode),
@@ -95,12 +93,11 @@ fn begin(cluster: &mut Cluster, planned: &Planned) -> Result<(), ProcessError> {
 async fn go_on(cluster: &Cluster, planned: &Planned) {
     let end = tokio::time::Instant::now() + planned.lasts;
     if let Harm::Flap { each } = planned.harm {
-        let modes = [Mode::Pass, Mode::BlackHole].into_iter().cycle();
         let mut next = tokio::time::Instant::now() + each;
-        for mode in modes {
-            if next >= end {
-                break;
-            }
+        let mut modes = [Mode::Pass, Mode::BlackHole].into_iter().cycle();
+        while next < end
+            && let Some(mode) = modes.next()
+        {
             tokio::time::sleep_until(next).await;
             set_mode(cluster, planned.victim, mode);
             next += each;
@@ -114,9 +111,7 @@ async fn undo(cluster: &mut Cluster, planned: &Planned) -> Result<(), ProcessErr
         (Harm::Kill, Victim::Facade) => cluster.restart_facade().await,
         (Harm::Kill, Victim::Logging) => cluster.restart_logging().await,
         (Harm::Kill, Victim::Messages) => cluster.restart_messages().await,
-        (Harm::Freeze, victim) => {
-            process(cluster, victim).map_or(Ok(()), |process| process.resume())
-        }
+        (Harm::Freeze, victim) => process(cluster, victim).map_or(Ok(()), |it| it.resume()),
         (Harm::Bytes(_) | Harm::Flap { .. }, victim) => {
             set_mode(cluster, victim, Mode::Pass);
             Ok(())
@@ -136,15 +131,8 @@ const fn process(cluster: &mut Cluster, victim: Victim) -> Option<&mut Process> 
     }
 }
 
-fn proxy(cluster: &Cluster, victim: Victim) -> Option<&Proxy> {
-    match victim {
-        Victim::Link(link) => Some(cluster.link(link)),
-        Victim::Facade | Victim::Logging | Victim::Messages | Victim::Disk => None,
-    }
-}
-
 fn set_mode(cluster: &Cluster, victim: Victim, mode: Mode) {
-    if let Some(proxy) = proxy(cluster, victim) {
-        proxy.set_mode(mode);
+    if let Victim::Link(link) = victim {
+        cluster.link(link).set_mode(mode);
     }
 }

@@ -62,6 +62,7 @@ impl Planned {
 
 /// What is done to a victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Harm {
     /// The service is ended with SIGKILL.
     Kill,
@@ -71,16 +72,10 @@ pub enum Harm {
     Cut(Cut),
     /// Its bytes are treated like this.
     Bytes(Mode),
-    /// They are thrown away and let through, in turn.
-    Flap {
-        /// How long each lasts.
-        each: Duration,
-    },
-    /// The simulated machine has the fault.
-    Machine {
-        /// What its details follow from.
-        seed: u64,
-    },
+    /// They are thrown away and let through, in turn, for `each` at a time.
+    Flap { each: Duration },
+    /// The simulated machine has the fault, whose details follow from `seed`.
+    Machine { seed: u64 },
 }
 
 /// How long the faults of a victim last, and how soon the next one comes, in milliseconds.
@@ -207,25 +202,18 @@ fn victim(fault: Fault, kills: usize, rng: &mut fastrand::Rng) -> Victim {
 
 fn lasts(fault: Fault, run: Duration, rng: &mut fastrand::Rng) -> Duration {
     let lasts = PACE.lasts(rng);
-    match fault {
-        Fault::Cut | Fault::HalfClose | Fault::Reset => Duration::ZERO,
-        // A supervisor starts a service again at once.
-        Fault::Kill if rng.bool() => Duration::ZERO,
-        Fault::Freeze if run >= VERY_LONG_RUN && rng.u32(0..VERY_LONG_EVERY) == 0 => {
-            millis(rng, VERY_LONG_MILLIS)
-        }
-        Fault::Kill
-        | Fault::KillMessages
-        | Fault::Freeze
-        | Fault::Delay
-        | Fault::Scatter
-        | Fault::Throttle
-        | Fault::Hold
-        | Fault::DropRequests
-        | Fault::DropReplies
-        | Fault::BlackHole
-        | Fault::Flap
-        | Fault::Machine(_) => lasts,
+    let is_very_long = |rng: &mut fastrand::Rng| {
+        fault == Fault::Freeze && run >= VERY_LONG_RUN && rng.u32(0..VERY_LONG_EVERY) == 0
+    };
+    // A supervisor starts a killed service again at once.
+    if matches!(fault, Fault::Cut | Fault::HalfClose | Fault::Reset)
+        || fault == Fault::Kill && rng.bool()
+    {
+        Duration::ZERO
+    } else if is_very_long(rng) {
+        millis(rng, VERY_LONG_MILLIS)
+    } else {
+        lasts
     }
 }
 

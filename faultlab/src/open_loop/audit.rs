@@ -98,21 +98,13 @@ fn number(line: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn each_way_to_break_a_promise_is_counted() {
-        let mut run = Measured::empty(2, 6, Duration::from_secs(1), Duration::from_secs(1));
-        run.fates = vec![
-            Fate::Accepted,
-            Fate::Accepted,
-            Fate::Accepted,
-            Fate::Refused,
-            Fate::Refused,
-            Fate::Unknown,
-        ];
+        use Fate::{Accepted, Refused, Unknown};
+        let fates = vec![Accepted, Accepted, Accepted, Refused, Refused, Unknown];
+        let run = Measured { first: 2, fates, ..Measured::default() };
         let mut audit = Audit::default();
         audit.compare(&run, &[9, 9, 1, 0, 2, 0, 1, 1]);
         let found =

@@ -8,7 +8,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Answer, recorder::Recorder, request::Request, schedule::Schedule};
+use super::{
+    Answer,
+    recorder::{NoAnswer, Recorder},
+    request::Request,
+    schedule::Schedule,
+};
 
 /// Room for one answer, which usually arrives in one piece.
 const ANSWER_BYTES: usize = 1024;
@@ -41,7 +46,7 @@ impl Connection {
         while let Some(due) = schedule.next().await {
             let at = schedule.offset(due.at);
             if due.too_late || !self.is_open().await {
-                recorder.not_sent(due.index, at);
+                recorder.unanswered(due.index, at, NoAnswer::NotSent);
                 continue;
             }
             let sent = Instant::now();
@@ -54,13 +59,15 @@ impl Connection {
                     }
                     recorder.answered(due.index, at, sent - due.at, due.at.elapsed(), answer);
                 }
-                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                failed => {
                     self.stream = None;
-                    recorder.not_understood(due.index, at);
-                }
-                Ok(Err(_)) | Err(_) => {
-                    self.stream = None;
-                    recorder.unanswered(due.index, at);
+                    let why = match failed {
+                        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                            NoAnswer::NotUnderstood
+                        }
+                        _ => NoAnswer::Silence,
+                    };
+                    recorder.unanswered(due.index, at, why);
                 }
             }
         }

@@ -31,7 +31,7 @@ impl Latencies {
         Self(Histogram::new(digits).ok())
     }
 
-    pub(super) fn note(&mut self, latency: Duration) {
+    pub(crate) fn note(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.min(LONGEST).as_micros()).unwrap_or_default();
         if let Some(histogram) = &mut self.0 {
             // It resizes itself, so no value is too large.
@@ -94,7 +94,7 @@ impl Default for Slice {
 }
 
 /// The figures of one run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Measured {
     /// The number of the first message.
     pub first: u64,
@@ -123,29 +123,21 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub(super) fn empty(first: u64, messages: u64, took: Duration, slice: Duration) -> Self {
-        let messages = usize::try_from(messages).unwrap_or_default();
-        Self {
-            first,
-            fates: vec![Fate::NotSent; messages],
-            counts: Counts::default(),
-            took,
-            accepted: Latencies::default(),
-            refused: Latencies::default(),
-            lateness: Latencies::default(),
-            statuses: BTreeMap::new(),
-            errors: 0,
-            without_retry_after: 0,
-            slice,
-            slices: Vec::new(),
+    /// Adds all figures of `other` but the fates.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.counts.add(&other.counts);
+        self.accepted.add(&other.accepted);
+        self.refused.add(&other.refused);
+        self.lateness.add(&other.lateness);
+        self.errors += other.errors;
+        self.without_retry_after += other.without_retry_after;
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += count;
         }
-    }
-
-    pub(super) fn add_slices(&mut self, slices: &[Slice]) {
-        if slices.len() > self.slices.len() {
-            self.slices.resize_with(slices.len(), Slice::default);
+        if other.slices.len() > self.slices.len() {
+            self.slices.resize_with(other.slices.len(), Slice::default);
         }
-        for (sum, slice) in self.slices.iter_mut().zip(slices) {
+        for (sum, slice) in self.slices.iter_mut().zip(&other.slices) {
             sum.accepted.add(&slice.accepted);
             sum.refused += slice.refused;
             sum.other += slice.other;

@@ -40,12 +40,10 @@ use self::{connection::Connection, request::Request};
 
 /// When messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Arrivals {
-    /// At a constant rate, whatever the answers do.
-    Open {
-        /// Messages a second, above 0.
-        per_second: f64,
-    },
+    /// At a constant rate above 0, whatever the answers do.
+    Open { per_second: f64 },
     /// On each connection as soon as the answer before is there.
     Closed,
 }

@@ -1,12 +1,12 @@
 //! Takes down what became of each message, from many connections at once.
 
 use std::{
-    collections::BTreeMap,
+    array,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::{Answer, Latencies, Measured, Says, Slice};
+use super::{Answer, Measured, Says, Slice};
 
 /// Parts that are locked by themselves, so that connections rarely wait for each other.
 const SHARDS: usize = 8;
@@ -41,7 +41,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.accepted += other.accepted;
         self.refused += other.refused;
         self.unknown += other.unknown;
@@ -56,31 +56,29 @@ impl Counts {
     }
 }
 
+/// Why there is no answer to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// It was not sent.
+    NotSent,
+    /// It was sent, and nothing came.
+    Silence,
+    /// It was sent, and what came is no answer.
+    NotUnderstood,
+}
+
 /// All that is known so far.
 #[derive(Debug)]
 pub(super) struct Recorder {
     first: u64,
     slice: Duration,
-    shards: [Mutex<Shard>; SHARDS],
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    /// Of every message whose index leaves the same remainder.
-    fates: Vec<Fate>,
-    counts: Counts,
-    accepted: Latencies,
-    refused: Latencies,
-    lateness: Latencies,
-    statuses: BTreeMap<u16, u64>,
-    errors: u64,
-    without_retry_after: u64,
-    slices: Vec<Slice>,
+    /// Each has the messages whose index leaves the same remainder.
+    shards: [Mutex<Measured>; SHARDS],
 }
 
 impl Recorder {
     pub(super) fn new(first: u64, slice: Duration) -> Self {
-        Self { first, slice, shards: std::array::from_fn(|_| Mutex::default()) }
+        Self { first, slice, shards: array::from_fn(|_| Mutex::default()) }
     }
 
     /// Message `index` was answered `latency` after it was due, `at` into the run, and had been sent
@@ -101,51 +99,38 @@ impl Recorder {
         let mut shard = self.shard(index);
         *shard.statuses.entry(answer.status).or_default() += 1;
         shard.lateness.note(late);
-        let slice = shard.settle(index, fate, slice_of(at, self.slice));
+        let slice = self.settle(&mut shard, index, at, fate);
+        match fate {
+            Fate::Accepted => slice.accepted.note(latency),
+            Fate::Refused => slice.refused += 1,
+            Fate::Unknown | Fate::NotSent => slice.other += 1,
+        }
         match answer.says {
             Says::Stored => {
-                slice.accepted.note(latency);
                 shard.accepted.note(latency);
                 shard.counts.accepted += 1;
             }
             Says::NotStored => {
-                slice.refused += 1;
                 shard.refused.note(latency);
                 shard.counts.refused += 1;
                 shard.without_retry_after += u64::from(answer.retry_after.is_none());
             }
-            Says::Unknown => {
-                slice.other += 1;
-                shard.counts.unknown += 1;
-            }
-            Says::Nothing => {
-                slice.other += 1;
-                shard.counts.not_understood += 1;
-            }
+            Says::Unknown => shard.counts.unknown += 1,
+            Says::Nothing => shard.counts.not_understood += 1,
         }
     }
 
-    /// Message `index` was sent, and no answer came.
-    pub(super) fn unanswered(&self, index: u64, at: Duration) {
+    /// There is no answer to message `index`, which was due `at` into the run.
+    pub(super) fn unanswered(&self, index: u64, at: Duration, why: NoAnswer) {
         let mut shard = self.shard(index);
-        shard.errors += 1;
-        shard.counts.unknown += 1;
-        shard.settle(index, Fate::Unknown, slice_of(at, self.slice)).other += 1;
-    }
-
-    /// Message `index` was sent, and what came is no answer.
-    pub(super) fn not_understood(&self, index: u64, at: Duration) {
-        let mut shard = self.shard(index);
-        shard.errors += 1;
-        shard.counts.not_understood += 1;
-        shard.settle(index, Fate::Unknown, slice_of(at, self.slice)).other += 1;
-    }
-
-    /// Message `index` was not sent.
-    pub(super) fn not_sent(&self, index: u64, at: Duration) {
-        let mut shard = self.shard(index);
-        shard.counts.not_sent += 1;
-        shard.settle(index, Fate::NotSent, slice_of(at, self.slice)).other += 1;
+        let (fate, count) = match why {
+            NoAnswer::NotSent => (Fate::NotSent, &mut shard.counts.not_sent),
+            NoAnswer::Silence => (Fate::Unknown, &mut shard.counts.unknown),
+            NoAnswer::NotUnderstood => (Fate::Unknown, &mut shard.counts.not_understood),
+        };
+        *count += 1;
+        shard.errors += u64::from(why != NoAnswer::NotSent);
+        self.settle(&mut shard, index, at, fate).other += 1;
     }
 
     /// What is settled so far.
@@ -157,48 +142,41 @@ impl Recorder {
 
     /// Everything together, for a run with `messages` that took `took`.
     pub(super) fn measured(&self, messages: u64, took: Duration) -> Measured {
-        let mut measured = Measured::empty(self.first, messages, took, self.slice);
+        let fates = vec![Fate::NotSent; usize::try_from(messages).unwrap_or_default()];
+        let (first, slice) = (self.first, self.slice);
+        let mut measured = Measured { first, fates, took, slice, ..Measured::default() };
         for number in 0..SHARDS {
             let shard = self.shard(number as u64);
-            for (row, fate) in shard.fates.iter().enumerate() {
-                if let Some(place) = measured.fates.get_mut(row * SHARDS + number) {
-                    *place = *fate;
-                }
-            }
-            measured.counts.add(&shard.counts);
-            measured.accepted.add(&shard.accepted);
-            measured.refused.add(&shard.refused);
-            measured.lateness.add(&shard.lateness);
-            measured.errors += shard.errors;
-            measured.without_retry_after += shard.without_retry_after;
-            for (status, count) in &shard.statuses {
-                *measured.statuses.entry(*status).or_default() += count;
-            }
-            measured.add_slices(&shard.slices);
+            let places = measured.fates.iter_mut().skip(number).step_by(SHARDS);
+            places.zip(&shard.fates).for_each(|(place, fate)| *place = *fate);
+            measured.add(&shard);
         }
         measured
     }
 
-    fn shard(&self, index: u64) -> MutexGuard<'_, Shard> {
+    fn shard(&self, index: u64) -> MutexGuard<'_, Measured> {
         let shard = usize::try_from(index).unwrap_or_default() % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Shard {
-    fn settle(&mut self, index: u64, fate: Fate, slice: usize) -> &mut Slice {
+    /// Notes the fate of message `index`, and returns the slice that it was due in.
+    fn settle<'a>(
+        &self,
+        shard: &'a mut Measured,
+        index: u64,
+        at: Duration,
+        fate: Fate,
+    ) -> &'a mut Slice {
         let row = usize::try_from(index).unwrap_or_default() / SHARDS;
-        if row >= self.fates.len() {
-            self.fates.resize(row + 1, Fate::NotSent);
+        if row >= shard.fates.len() {
+            shard.fates.resize(row + 1, Fate::NotSent);
         }
-        self.fates[row] = fate;
-        if slice >= self.slices.len() {
-            self.slices.resize_with(slice + 1, Slice::default);
+        shard.fates[row] = fate;
+        let slice = at.as_micros() / self.slice.as_micros().max(1);
+        let slice = usize::try_from(slice).unwrap_or_default();
+        if slice >= shard.slices.len() {
+            shard.slices.resize_with(slice + 1, Slice::default);
         }
-        &mut self.slices[slice]
+        &mut shard.slices[slice]
     }
-}
-
-fn slice_of(at: Duration, slice: Duration) -> usize {
-    usize::try_from(at.as_micros() / slice.as_micros().max(1)).unwrap_or_default()
 }

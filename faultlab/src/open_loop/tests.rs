@@ -16,9 +16,11 @@ const STRANGE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 const REFUSED: &str =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 15\r\n\r\n{\"stored\":\"no\"}";
 
-/// Serves one connection: the answer to the `n`-th request is `answer(n)`, late by that long. No
-/// answer is the end of it.
-async fn serve(mut stream: TcpStream, answer: fn(u64) -> (Duration, Option<&'static str>)) {
+/// How late the answer to the `n`-th request of a connection is, and what it is. No answer is the end of
+/// the connection.
+type Answering = fn(u64) -> (Duration, Option<&'static str>);
+
+async fn serve(mut stream: TcpStream, answer: Answering) {
     let mut piece = [0; 4096];
     let mut number = 0;
     while matches!(stream.read(&mut piece).await, Ok(1..)) {
@@ -33,9 +35,7 @@ async fn serve(mut stream: TcpStream, answer: fn(u64) -> (Duration, Option<&'sta
 }
 
 /// A server, and where it is.
-async fn start(
-    answer: fn(u64) -> (Duration, Option<&'static str>),
-) -> (SocketAddr, JoinHandle<()>) {
+async fn start(answer: Answering) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = listener.local_addr().unwrap();
     let accepting = tokio::spawn(async move {
@@ -46,11 +46,7 @@ async fn start(
     (target, accepting)
 }
 
-async fn run(
-    arrivals: Arrivals,
-    connections: usize,
-    answer: fn(u64) -> (Duration, Option<&'static str>),
-) -> Measured {
+async fn run(arrivals: Arrivals, connections: usize, answer: Answering) -> Measured {
     let (target, accepting) = start(answer).await;
     let plan = Plan::new(target, arrivals, Duration::from_millis(500), connections);
     let measured = plan.run().await.unwrap();

@@ -83,19 +83,16 @@ impl Fate {
             return Ok(());
         }
         match cut {
-            Cut::End => Err(Ending::InOrder),
+            Cut::End => return Err(Ending::InOrder),
             Cut::Half(direction) => {
                 let way = self.way(direction);
                 way.closed.store(true, Ordering::Relaxed);
                 way.close.notify_one();
-                Ok(())
             }
-            Cut::Reset { after_bytes: 0 } => Err(Ending::Reset),
-            Cut::Reset { after_bytes } => {
-                self.bytes_left.store(after_bytes, Ordering::Relaxed);
-                Ok(())
-            }
+            Cut::Reset { after_bytes: 0 } => return Err(Ending::Reset),
+            Cut::Reset { after_bytes } => self.bytes_left.store(after_bytes, Ordering::Relaxed),
         }
+        Ok(())
     }
 
     /// Returns once what was read may go through, or shall be dropped.

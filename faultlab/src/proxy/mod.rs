@@ -30,25 +30,19 @@ pub enum Direction {
 
 /// What happens to bytes, and to the end of a stream, which travels like a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Mode {
     /// They go through.
     #[default]
     Pass,
     /// They go through later, in both directions: each piece waits this long.
     Delay(Duration),
-    /// As [`Mode::Delay`], but each connection has a wait of its own, up to `max`: what was sent first
-    /// on one arrives after what was sent later on another.
-    Scatter {
-        /// The longest wait.
-        max: Duration,
-        /// What the waits follow from, together with the number of the connection.
-        seed: u64,
-    },
+    /// As [`Mode::Delay`], but each connection has a wait of its own, up to `max`, which follows from `seed`
+    /// and the number of the connection: what was sent first on one arrives after what was sent later on
+    /// another.
+    Scatter { max: Duration, seed: u64 },
     /// They go through slowly, in each direction of each connection.
-    Throttle {
-        /// How many do in a second.
-        bytes_per_second: u64,
-    },
+    Throttle { bytes_per_second: u64 },
     /// They wait, in both directions, and all of them go through once the mode is another. Connections
     /// are accepted.
     Hold,
@@ -62,21 +56,18 @@ pub enum Mode {
 
 impl Mode {
     const fn drops(self, direction: Direction) -> bool {
-        match self {
-            Self::Pass
-            | Self::Delay(_)
-            | Self::Scatter { .. }
-            | Self::Throttle { .. }
-            | Self::Hold => false,
-            Self::BlackHole => true,
-            Self::DropRequests => matches!(direction, Direction::Requests),
-            Self::DropReplies => matches!(direction, Direction::Replies),
-        }
+        matches!(
+            (self, direction),
+            (Self::BlackHole, _)
+                | (Self::DropRequests, Direction::Requests)
+                | (Self::DropReplies, Direction::Replies)
+        )
     }
 }
 
 /// How a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Cut {
     /// In good order, at once: both sides see the end of the stream (FIN).
     End,
@@ -84,10 +75,7 @@ pub enum Cut {
     /// other direction goes on. A peer that still sends into the closed one gets a reset.
     Half(Direction),
     /// Hard, after this many more bytes from either side: both sides see a reset (RST).
-    Reset {
-        /// Bytes that still go through.
-        after_bytes: u64,
-    },
+    Reset { after_bytes: u64 },
 }
 
 /// What the connections are told.

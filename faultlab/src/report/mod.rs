@@ -41,17 +41,12 @@ pub struct Parameters {
 
 /// The services whose promises a run checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // The line before a variant says what its fields are.
 pub enum Subject {
-    /// Those of services that were started for it, and could be harmed.
-    Private {
-        /// What kept the messages.
-        store: String,
-    },
+    /// Those of services that were started for it, and could be harmed. `store` kept the messages.
+    Private { store: String },
     /// Those of a deployment that others use, too. Only messages of the run are checked.
-    Running {
-        /// Where it is.
-        url: String,
-    },
+    Running { url: String },
 }
 
 /// The conclusion from a run.
@@ -116,8 +111,7 @@ impl Report {
     /// The conclusion from the run.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        let vacuous = |violation: &Violation| violation.promise() == Promise::NotVacuous;
-        if self.violations.iter().any(|violation| !vacuous(violation)) {
+        if self.violations.iter().any(|violation| !violation.is_vacuous()) {
             Conclusion::Broken
         } else if self.lacks_faults() || !self.violations.is_empty() {
             Conclusion::Vacuous
@@ -178,11 +172,12 @@ impl Report {
     fn uses(&self) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         for resource in Resource::ALL {
-            let of = self.peaks.iter().filter(|peak| peak.what == resource.name());
+            let (name, title) = resource.names();
+            let of = self.peaks.iter().filter(|peak| peak.what == name);
             let uses: Vec<String> =
                 of.map(|peak| format!("{} {}", peak.service, resource.show(peak.found))).collect();
             if !uses.is_empty() {
-                rows.push((resource.title(), uses.join(", ")));
+                rows.push((title, uses.join(", ")));
             }
         }
         if !self.peaks.is_empty() {
@@ -287,14 +282,8 @@ fn seconds(duration: Duration) -> String {
 /// `1234567` as `1,234,567`.
 fn number(number: usize) -> String {
     let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

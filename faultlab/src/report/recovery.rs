@@ -73,21 +73,8 @@ pub(super) fn is_freeze(done: &Done) -> bool {
 
 /// Whether it let nothing be stored while it lasted.
 pub(super) fn is_partition(done: &Done) -> bool {
-    match done.fault {
-        Fault::Hold | Fault::DropRequests | Fault::DropReplies | Fault::BlackHole | Fault::Flap => {
-            true
-        }
-        Fault::Kill
-        | Fault::KillMessages
-        | Fault::Freeze
-        | Fault::Cut
-        | Fault::HalfClose
-        | Fault::Reset
-        | Fault::Delay
-        | Fault::Scatter
-        | Fault::Throttle
-        | Fault::Machine(_) => false,
-    }
+    use Fault::{BlackHole, DropReplies, DropRequests, Flap, Hold};
+    matches!(done.fault, Hold | DropRequests | DropReplies | BlackHole | Flap)
 }
 
 #[cfg(test)]

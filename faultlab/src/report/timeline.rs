@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::history::{History, Micros, Outcome};
+use crate::history::{History, Micros};
 
 /// What one bar of the timeline stands for, at least.
 const BAR_MIN: Duration = Duration::from_millis(200);
@@ -30,8 +30,7 @@ pub(super) struct Timeline {
 impl Timeline {
     pub(super) fn new(history: &History, duration: Duration) -> Self {
         let end = Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX);
-        let acknowledged = |outcome: &Outcome| matches!(outcome, Outcome::Acknowledged { .. });
-        let receipts = history.attempts.iter().filter(|attempt| acknowledged(&attempt.outcome));
+        let receipts = history.attempts.iter().filter(|attempt| attempt.outcome.is_receipt());
         let mut receipts: Vec<Micros> = receipts.map(|attempt| attempt.ended).collect();
         receipts.sort_unstable();
         let under_load = &receipts[..receipts.partition_point(|ended| *ended <= end)];

@@ -13,6 +13,8 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
+use crate::open_loop::Latencies;
+
 /// Posts a second, whatever the answers take.
 const RATE: u32 = 100;
 
@@ -25,34 +27,19 @@ const NEW_CLIENT_PAUSE: Duration = Duration::from_millis(250);
 /// A post that takes longer has failed.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Latencies of acknowledged posts, and the failures of the others.
+/// The posts of well-behaved clients.
 #[derive(Debug, Clone, Default)]
-pub struct Latencies {
+pub struct Posts {
     /// Of each acknowledged post, from the moment it was due.
-    times: Vec<Duration>,
+    pub latencies: Latencies,
     /// Of each other post, the reason.
     pub failures: Vec<String>,
 }
 
-impl Latencies {
-    /// How many were acknowledged.
-    #[must_use]
-    pub fn acknowledged(&self) -> usize {
-        self.times.len()
-    }
-
-    /// The latency at this quantile.
-    #[must_use]
-    pub fn quantile(&self, part: f64) -> Duration {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        let index = (times.len() as f64 * part) as usize;
-        times.get(index.min(times.len().saturating_sub(1))).copied().unwrap_or_default()
-    }
-
+impl Posts {
     fn add(&mut self, begun: Instant, posted: io::Result<()>) {
         match posted {
-            Ok(()) => self.times.push(begun.elapsed()),
+            Ok(()) => self.latencies.note(begun.elapsed()),
             Err(error) => self.failures.push(error.to_string()),
         }
     }
@@ -60,10 +47,10 @@ impl Latencies {
 
 /// Posts at a steady rate for `time`, over a few connections that stay open. Each time counts from
 /// when the post was due, so that a late one hides none behind it.
-pub async fn post_steadily(facade: SocketAddr, time: Duration) -> Latencies {
+pub async fn post_steadily(facade: SocketAddr, time: Duration) -> Posts {
     let begin = Instant::now();
     let connections = (0..CONNECTIONS).map(async |number| {
-        let mut latencies = Latencies::default();
+        let mut posts = Posts::default();
         let mut connection = None;
         for post in (number..).step_by(CONNECTIONS as usize) {
             let due = begin + Duration::from_secs(1) * post / RATE;
@@ -72,30 +59,30 @@ pub async fn post_steadily(facade: SocketAddr, time: Duration) -> Latencies {
             }
             sleep_until(due.into()).await;
             let posted = post_on(&mut connection, facade).await;
-            latencies.add(due, posted);
+            posts.add(due, posted);
         }
-        latencies
+        posts
     });
-    let mut all = Latencies::default();
-    for latencies in join_all(connections).await {
-        all.times.extend(latencies.times);
-        all.failures.extend(latencies.failures);
+    let mut all = Posts::default();
+    for posts in join_all(connections).await {
+        all.latencies.add(&posts.latencies);
+        all.failures.extend(posts.failures);
     }
     all
 }
 
 /// For `time`, connects again and again, each time to post once. Each time counts from before the
 /// connection.
-pub async fn post_anew(facade: SocketAddr, time: Duration) -> Latencies {
+pub async fn post_anew(facade: SocketAddr, time: Duration) -> Posts {
     let begin = Instant::now();
-    let mut latencies = Latencies::default();
+    let mut posts = Posts::default();
     while begin.elapsed() < time {
         let begun = Instant::now();
         let posted = post_on(&mut None, facade).await;
-        latencies.add(begun, posted);
+        posts.add(begun, posted);
         tokio::time::sleep(NEW_CLIENT_PAUSE).await;
     }
-    latencies
+    posts
 }
 
 /// One post over a connection of its own.
@@ -145,19 +132,5 @@ pub async fn post(stream: &mut TcpStream, json: &str) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quantile_is_a_time_that_was_measured() {
-        let times = (1..=100).rev().map(Duration::from_millis).collect();
-        let latencies = Latencies { times, failures: Vec::new() };
-        assert_eq!(latencies.quantile(0.5), Duration::from_millis(51));
-        assert_eq!(latencies.quantile(0.99), Duration::from_millis(100));
-        assert_eq!(Latencies::default().quantile(0.99), Duration::ZERO);
     }
 }

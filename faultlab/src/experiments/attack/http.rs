@@ -11,20 +11,20 @@ use tokio::{
 use super::abuse::{Attack, Port, disconnect, send_repeatedly, until_closed};
 
 /// A head has to be complete after this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Option<Duration> = Some(Duration::from_secs(30));
 
 /// A body that comes too slowly, or not at all, is refused after ten seconds. The client may read the
 /// refusal for another one.
-const BODY_TIMEOUT: Duration = Duration::from_secs(12);
+const BODY_TIMEOUT: Option<Duration> = Some(Duration::from_secs(12));
 
 /// What is too large is refused at once. The client may read the refusal for a moment.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
+const REFUSAL_TIMEOUT: Option<Duration> = Some(Duration::from_secs(3));
 
 /// A response that the client does not read ends after this time.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(62);
+const RESPONSE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(62));
 
 /// The same, once the buffers between the two sockets are full.
-const PIPELINE_TIMEOUT: Duration = Duration::from_secs(80);
+const PIPELINE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(80));
 
 /// The largest body the facade takes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -41,33 +41,31 @@ const HTTP: Port = Port::Http;
 /// All attacks.
 pub const ATTACKS: &[Attack] = &[
     // Heads that do not come, or are too large.
-    HTTP.attack("http: no byte at all", 500, Some(HEAD_TIMEOUT), |stream| {
-        Box::pin(until_closed(stream))
-    }),
-    HTTP.attack("http: a head, byte by byte", 500, Some(HEAD_TIMEOUT), |stream| {
+    HTTP.attack("http: no byte at all", 500, HEAD_TIMEOUT, |stream| Box::pin(until_closed(stream))),
+    HTTP.attack("http: a head, byte by byte", 500, HEAD_TIMEOUT, |stream| {
         let opening = b"GET /healthz HTTP/1.1\r\nx-slow: ".to_vec();
         Box::pin(send_repeatedly(stream, opening, b"a".to_vec(), Duration::from_secs(1)))
     }),
-    HTTP.attack("http: 100,000 header lines", 10, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: 100,000 header lines", 10, REFUSAL_TIMEOUT, |stream| {
         Box::pin(large_head(stream, b"x-line: 1\r\n", 100_000))
     }),
-    HTTP.attack("http: a header of 10 MB", 10, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: a header of 10 MB", 10, REFUSAL_TIMEOUT, |stream| {
         Box::pin(large_head(stream, &[b'a'; 1000], 10_000))
     }),
     // Bodies that do not come to an end, or are too large.
-    HTTP.attack("http: a body, byte by byte", 500, Some(BODY_TIMEOUT), |stream| {
+    HTTP.attack("http: a body, byte by byte", 500, BODY_TIMEOUT, |stream| {
         let head = post_head("/facade", JSON, "content-length: 1000");
         Box::pin(send_repeatedly(stream, head, b" ".to_vec(), HALF_A_SECOND))
     }),
-    HTTP.attack("http: a body that stops", 500, Some(BODY_TIMEOUT), |stream| {
+    HTTP.attack("http: a body that stops", 500, BODY_TIMEOUT, |stream| {
         let head = post_head("/facade", JSON, "content-length: 1000");
         Box::pin(send_repeatedly(stream, head, b"{".to_vec(), Duration::from_secs(3600)))
     }),
-    HTTP.attack("http: a body of 1 GiB", 20, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: a body of 1 GiB", 20, REFUSAL_TIMEOUT, |stream| {
         let head = post_head("/facade", JSON, "content-length: 1073741824");
         Box::pin(send_repeatedly(stream, head, vec![b' '; 64 * 1024], Duration::from_millis(1)))
     }),
-    HTTP.attack("http: chunks without end", 20, Some(REFUSAL_TIMEOUT), |stream| {
+    HTTP.attack("http: chunks without end", 20, REFUSAL_TIMEOUT, |stream| {
         let head = post_head("/facade", JSON, "transfer-encoding: chunked");
         let chunk = [b"4000\r\n", &[b' '; 0x4000][..], b"\r\n"].concat();
         Box::pin(send_repeatedly(stream, head, chunk, Duration::from_millis(1)))
@@ -93,14 +91,14 @@ pub const ATTACKS: &[Attack] = &[
         Box::pin(post(stream, json, "400"))
     }),
     // Clients that send requests and do not read the responses.
-    HTTP.attack("http: the log, never read", 200, Some(RESPONSE_TIMEOUT), |stream| {
+    HTTP.attack("http: the log, never read", 200, RESPONSE_TIMEOUT, |stream| {
         Box::pin(read_nothing(stream))
     }),
     // It may: the number of such readers is bounded.
     HTTP.attack("http: the log, read byte by byte", 200, None, |stream| {
         Box::pin(read_slowly(stream))
     }),
-    HTTP.attack("http: requests without end, none read", 4, Some(PIPELINE_TIMEOUT), |stream| {
+    HTTP.attack("http: requests without end, none read", 4, PIPELINE_TIMEOUT, |stream| {
         Box::pin(pipeline(stream))
     }),
     HTTP.attack("http: connections that come and go", 100, None, |stream| {

@@ -5,7 +5,6 @@
 //!
 //! - [`abuse`]: how an attack is made; [`http`] and [`grpc`]: all of them
 //! - [`clients`]: the well-behaved clients
-//! - [`services`]: the services, and what they use
 //! - [`scenario`]: one or more attacks at once, measured
 
 pub mod abuse;
@@ -13,10 +12,9 @@ pub mod clients;
 pub mod grpc;
 pub mod http;
 pub mod scenario;
-pub mod services;
 mod table;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -25,7 +23,7 @@ use self::{
     scenario::Scenario,
     table::Table,
 };
-use super::{Goals, NotRun, conclude, show};
+use super::{Goals, NotRun, show};
 use crate::cluster::Programs;
 
 /// How many files the services may have open when open files are scarce.
@@ -49,13 +47,8 @@ pub struct Args {
     seconds: u64,
 }
 
-/// Runs the attacks, a line each, and then the goals. 0: all reached, 1: one missed, 2: it could not
-/// run here.
-pub async fn run(args: &Args) -> ExitCode {
-    conclude(measure(args).await)
-}
-
-async fn measure(args: &Args) -> Result<Goals, NotRun> {
+/// Runs the attacks, and shows a line for each.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     raise_open_files()?;
     let programs = Programs::built()?;
     let time = Duration::from_secs(args.seconds);

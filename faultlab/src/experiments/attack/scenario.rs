@@ -1,7 +1,9 @@
 //! One or more attacks at once on services of their own, and the results.
 
 use std::{
+    ffi::OsString,
     io,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -10,10 +12,13 @@ use tokio::{net::TcpStream, runtime::Builder};
 
 use super::{
     abuse::{Attack, Connections, Port, run_abusers},
-    clients::{Latencies, post, post_anew, post_once, post_steadily},
-    services::{Services, Usage, watch},
+    clients::{Posts, post, post_anew, post_once, post_steadily},
 };
-use crate::{cluster::Programs, experiments::NotRun};
+use crate::{
+    cluster::{Cluster, Programs},
+    experiments::NotRun,
+    resources::Usage,
+};
 
 /// How long, at most, well-behaved clients run alone first.
 const ALONE: Duration = Duration::from_secs(5);
@@ -44,16 +49,14 @@ pub struct Scenario {
 /// The results of a scenario.
 #[derive(Debug)]
 pub struct Results {
-    /// Latencies of well-behaved clients on open connections, before the attacks.
-    pub alone: Latencies,
+    /// Posts of well-behaved clients on open connections, before the attacks.
+    pub alone: Posts,
     /// The same during the attacks.
-    pub steady: Latencies,
-    /// Latencies of clients on new connections, during the attacks.
-    pub new_clients: Latencies,
-    /// Peak usage of the facade.
-    pub facade: Usage,
-    /// Peak usage of the logging service.
-    pub logging: Usage,
+    pub steady: Posts,
+    /// Posts of clients on new connections, during the attacks.
+    pub new_clients: Posts,
+    /// Peak usage of a service.
+    pub usage: Usage,
     /// What became of the abusers' connections, for each attack.
     pub connections: Vec<(Attack, Connections)>,
     /// From the end of the attacks to the first new client that was served.
@@ -65,12 +68,6 @@ impl Results {
     pub fn failures(&self) -> impl Iterator<Item = &String> {
         self.steady.failures.iter().chain(&self.new_clients.failures)
     }
-
-    /// The peak memory of the services.
-    #[must_use]
-    pub fn resident_bytes(&self) -> u64 {
-        self.facade.resident_bytes.max(self.logging.resident_bytes)
-    }
 }
 
 impl Scenario {
@@ -78,48 +75,47 @@ impl Scenario {
     ///
     /// # Errors
     /// The services do not run, or their log could not be filled.
-    pub async fn run(&self, programs: Programs) -> Result<Results, NotRun> {
+    pub async fn run(&self, mut programs: Programs) -> Result<Results, NotRun> {
         let dir = tempfile::tempdir()?;
-        let services = Services::start(programs, dir.path(), self.open_files).await?;
-        let recovering = recovery(&services);
+        if let Some(files) = self.open_files {
+            let limited = format!(r#"ulimit -n {files}; exec "$@""#);
+            for program in [&mut programs.facade, &mut programs.logging, &mut programs.messages] {
+                program.splice(..0, ["sh", "-c", &limited, "sh"].map(OsString::from));
+            }
+        }
+        let cluster = Cluster::start_direct(programs, dir.path()).await?;
+        let facade = cluster.facade_address();
+        let recovering = recovery(facade);
         recovering.await.ok_or_else(|| io::Error::other("the services did not begin to serve"))?;
-        fill(&services).await?;
-        let alone = post_steadily(services.http, self.time.min(ALONE)).await;
+        fill(facade).await?;
+        let alone = post_steadily(facade, self.time.min(ALONE)).await;
         // A thread of their own: abusers may delay the services, but not the measurement.
         let abusers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let running = self.attacks.iter().map(|&(attack, count)| {
             let target = match attack.port {
-                Port::Http => services.http,
-                Port::Grpc => services.grpc,
+                Port::Http => facade,
+                Port::Grpc => cluster.logging_address(),
             };
             let connections = abusers.spawn(run_abusers(attack, target, count, self.time));
             async move { Ok::<_, io::Error>((attack, connections.await?)) }
         });
-        let (steady, new_clients, facade, logging, connections) = tokio::join!(
-            post_steadily(services.http, self.time),
-            post_anew(services.http, self.time),
-            watch(services.facade.id(), self.time),
-            watch(services.logging.id(), self.time),
+        let watch = cluster.watch();
+        let (steady, new_clients, connections) = tokio::join!(
+            post_steadily(facade, self.time),
+            post_anew(facade, self.time),
             try_join_all(running),
         );
         abusers.shutdown_background();
-        let recovered = recovery(&services).await;
-        Ok(Results {
-            alone,
-            steady,
-            new_clients,
-            facade,
-            logging,
-            connections: connections?,
-            recovered,
-        })
+        let (usage, recovered) = (watch.most(), recovery(facade).await);
+        let connections = connections?;
+        Ok(Results { alone, steady, new_clients, usage, connections, recovered })
     }
 }
 
 /// Stores the log that attackers ask for and do not read.
-async fn fill(services: &Services) -> io::Result<()> {
+async fn fill(facade: SocketAddr) -> io::Result<()> {
     let large = format!(r#"{{"msg":"{}"}}"#, "x".repeat(LARGE_MESSAGE_BYTES));
-    let mut stream = TcpStream::connect(services.http).await?;
+    let mut stream = TcpStream::connect(facade).await?;
     for _ in 0..LARGE_MESSAGES {
         post(&mut stream, &large).await?;
     }
@@ -127,10 +123,10 @@ async fn fill(services: &Services) -> io::Result<()> {
 }
 
 /// How long it takes until a new client is served; `None` if none is.
-async fn recovery(services: &Services) -> Option<Duration> {
+async fn recovery(facade: SocketAddr) -> Option<Duration> {
     let begun = Instant::now();
     let served = async {
-        while post_once(services.http).await.is_err() {
+        while post_once(facade).await.is_err() {
             tokio::time::sleep(RECOVERY_POLL).await;
         }
     };

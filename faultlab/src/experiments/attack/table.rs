@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{abuse::Connections, scenario::Results};
-use crate::experiments::Goals;
+use crate::{experiments::Goals, resources::Resource};
 
 /// Differences below this are the noise of a small machine that runs services and abusers together.
 const NOISE: Duration = Duration::from_millis(5);
@@ -63,13 +63,13 @@ impl Table {
             finding.connections.iter().map(|(_, it)| it.longest).max().unwrap_or_default();
         let mut line = format!(
             "{name:<38}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>9.1}{:>7}{:>9}",
-            ms(finding.alone.quantile(PART)),
-            ms(finding.steady.quantile(PART)),
-            ms(finding.new_clients.quantile(1.0)),
+            ms(finding.alone.latencies.quantile(PART)),
+            ms(finding.steady.latencies.quantile(PART)),
+            ms(finding.new_clients.latencies.quantile(1.0)),
             finding.failures().count(),
-            finding.resident_bytes() / 1_000_000,
-            finding.facade.files.max(finding.logging.files),
-            finding.facade.threads.max(finding.logging.threads),
+            finding.usage.get(Resource::Memory) / 1_000_000,
+            finding.usage.get(Resource::Files),
+            finding.usage.get(Resource::Threads),
             sum(|it| it.dropped),
             longest.as_secs_f64(),
             sum(|it| it.held),
@@ -90,8 +90,9 @@ impl Table {
     pub(super) fn goals(&self) -> Goals {
         let mut goals = Goals::default();
         let all = self.findings.len();
-        let in_time = self
-            .count(|finding| finding.steady.quantile(PART) <= bound(finding.alone.quantile(PART)));
+        let in_time = self.count(|finding| {
+            finding.steady.latencies.quantile(PART) <= bound(finding.alone.latencies.quantile(PART))
+        });
         let mut all_of = |figure, found: usize| {
             goals.note(figure, format!("{all} of {all}"), found, found == all && all > 0);
         };
@@ -99,8 +100,8 @@ impl Table {
         all_of(
             "attacks with new clients served within 1 s",
             self.count(|finding| {
-                finding.new_clients.acknowledged() > 0
-                    && finding.new_clients.quantile(1.0) <= SERVED
+                finding.new_clients.latencies.count() > 0
+                    && finding.new_clients.latencies.quantile(1.0) <= SERVED
             }),
         );
         all_of("attacks whose abusers were connected", self.count(took_place));
@@ -112,9 +113,10 @@ impl Table {
         let failures =
             self.findings.iter().map(|finding| finding.failures().count()).sum::<usize>();
         goals.note("failures of good clients", 0, failures, failures == 0);
-        let posts: usize = self.findings.iter().map(|finding| finding.steady.acknowledged()).sum();
+        let posts: u64 = self.findings.iter().map(|finding| finding.steady.latencies.count()).sum();
         goals.note("posts of good clients", "some", posts, posts > 0);
-        let most = self.findings.iter().map(Results::resident_bytes).max().unwrap_or_default();
+        let memory = self.findings.iter().map(|finding| finding.usage.get(Resource::Memory));
+        let most = memory.max().unwrap_or_default();
         goals.note(
             "most memory of an attacked service",
             format!("{} MB", RESIDENT_BYTES_MAX / 1_000_000),

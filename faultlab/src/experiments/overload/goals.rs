@@ -44,25 +44,21 @@ impl Results {
             format!("{:.1} %", goodput * 100.0),
             goodput >= GOODPUT_MIN,
         );
-        let usual = self.busy.accepted.quantile(0.99);
-        let (found, slow) = (overload.accepted.quantile(0.99), usual * SLOWER_MAX);
-        goals.note(
-            "p99 of accepted",
-            format!("at most {slow:.1?}"),
-            format!("{found:.1?}"),
-            found <= slow,
-        );
-        let found = overload.refused.quantile(0.99);
-        goals.note(
-            "p99 of refusals",
-            format!("at most {REFUSAL_MAX:?}"),
-            format!("{found:.1?}"),
-            found <= REFUSAL_MAX,
-        );
-        none(&mut goals, "answers that leave it open", overload.count(Fate::Unknown));
-        none(&mut goals, "refusals without Retry-After", overload.without_retry_after);
-        let refused = self.busy.refused.count();
-        none(&mut goals, "refused at 80 % of the capacity", refused);
+        let slow = self.busy.accepted.quantile(0.99) * SLOWER_MAX;
+        for (figure, latencies, most, goal) in [
+            ("p99 of accepted", &overload.accepted, slow, format!("at most {slow:.1?}")),
+            ("p99 of refusals", &overload.refused, REFUSAL_MAX, format!("at most {REFUSAL_MAX:?}")),
+        ] {
+            let found = latencies.quantile(0.99);
+            goals.note(figure, goal, format!("{found:.1?}"), found <= most);
+        }
+        for (figure, found) in [
+            ("answers that leave it open", overload.count(Fate::Unknown)),
+            ("refusals without Retry-After", overload.without_retry_after),
+            ("refused at 80 % of the capacity", self.busy.refused.count()),
+        ] {
+            goals.note(figure, "none", found, found == 0);
+        }
         let recovery = self.recovery(slow);
         goals.note(
             "back to normal",
@@ -77,9 +73,7 @@ impl Results {
             format!("{:.2} %", after * 100.0),
             after >= 0.99,
         );
-        none(&mut goals, "acknowledged and lost", self.audit.lost);
-        none(&mut goals, "refused and stored", self.audit.phantom);
-        none(&mut goals, "stored twice, or never sent", self.audit.doubled + self.audit.foreign);
+        goals.note_audit(&self.audit);
         let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
         goals.note(
             "memory of the facade",
@@ -96,8 +90,4 @@ impl Results {
         );
         goals
     }
-}
-
-fn none(goals: &mut Goals, figure: &'static str, found: u64) {
-    goals.note(figure, "none", found, found == 0);
 }

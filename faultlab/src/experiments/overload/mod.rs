@@ -7,13 +7,13 @@
 mod course;
 mod goals;
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::time::Duration;
 
 pub use self::course::{Course, Results};
-use super::{Goals, NotRun, Scratch, conclude, show};
+use super::{Goals, NotRun, Scratch, show};
 use crate::{
     cluster::{Cluster, Programs},
-    programs::{ToolError, tool},
+    programs::traced,
 };
 
 /// How much, and on what.
@@ -41,16 +41,15 @@ pub struct Args {
     text_bytes: usize,
 }
 
-/// Measures, and prints the figures beside the goals.
-pub async fn run(args: Args) -> ExitCode {
-    conclude(measure(&args).await)
-}
-
-async fn measure(args: &Args) -> Result<Goals, NotRun> {
+/// Measures, and shows the results.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("overload")?;
     let mut programs = Programs::built()?;
     if args.sync_delay > 0 {
-        programs.logging = with_slow_sync(programs.logging, args.sync_delay)?;
+        // Each sync of a file is held up: what is written and in what order stays as it is.
+        let inject = format!("-einject=fdatasync,fsync:delay_enter={}", args.sync_delay * 1000);
+        let flags = ["--seccomp-bpf", "-o", "/dev/null", "-etrace=fdatasync,fsync", &inject];
+        programs.logging = traced(flags, &programs.logging)?;
     }
     let cluster = Cluster::start(programs, dir.path()).await?;
     let course = Course {
@@ -63,15 +62,4 @@ async fn measure(args: &Args) -> Result<Goals, NotRun> {
     let found = course.run(&cluster).await?;
     show(&found);
     Ok(found.goals())
-}
-
-/// `program`, with each sync of a file held up: what is written and in what order stays as it is.
-fn with_slow_sync(program: Vec<OsString>, millis: u64) -> Result<Vec<OsString>, ToolError> {
-    let strace = tool("strace")?;
-    let inject = format!("inject=fdatasync,fsync:delay_enter={}", millis * 1000);
-    // The service stays the child, and strace attaches to it: signals reach the service.
-    let flags = ["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"];
-    let flags = flags.into_iter().map(Into::into);
-    let traced = ["trace=fdatasync,fsync".into(), "-e".into(), inject.into()];
-    Ok([strace.into()].into_iter().chain(flags).chain(traced).chain(program).collect())
 }

@@ -1,7 +1,6 @@
 //! A file system in a file, whose state at a moment is a copy of that file.
 
 use std::{
-    ffi::OsString,
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -54,14 +53,13 @@ impl fmt::Display for Fs {
 
 /// Makes a file system in the new file `image`.
 pub(super) fn format(namespace: &MountNamespace, fs: Fs, image: &Path) -> Result<(), ToolError> {
-    namespace.run("truncate", &["-s".as_ref(), fs.size().as_ref(), image.as_os_str()])?;
+    namespace.run("truncate", &[&"-s", &fs.size(), &image])?;
     match fs {
+        // Blocks of a page, as on any larger disk.
         Fs::Ext4 | Fs::Ext4Writeback => {
-            // Blocks of a page, as on any larger disk.
-            let pages = ["-q".as_ref(), "-b".as_ref(), "4096".as_ref(), image.as_os_str()];
-            namespace.run("mkfs.ext4", &pages)
+            namespace.run("mkfs.ext4", &[&"-q", &"-b", &"4096", &image])
         }
-        Fs::Xfs => namespace.run("mkfs.xfs", &["-q".as_ref(), image.as_os_str()]),
+        Fs::Xfs => namespace.run("mkfs.xfs", &[&"-q", &image]),
     }
 }
 
@@ -72,8 +70,16 @@ pub(super) fn mount(
     image: &Path,
     at: &Path,
 ) -> Result<(), ToolError> {
-    let options = ["-o".as_ref(), fs.options().as_ref(), image.as_os_str(), at.as_os_str()];
-    namespace.run("mount", &options)
+    namespace.run("mount", &[&"-o", &fs.options(), &image, &at])
+}
+
+/// Mounts a new file system in memory at `at`, a directory. `size` is its option, as mount has it.
+pub(super) fn mount_memory(
+    namespace: &MountNamespace,
+    size: &str,
+    at: &Path,
+) -> Result<(), ToolError> {
+    namespace.run("mount", &[&"-t", &"tmpfs", &"-o", &size, &"faultlab", &at])
 }
 
 /// A file system in memory for images, and how they are copied.
@@ -92,13 +98,12 @@ impl ImageStore {
         let (memory, store) = (dir.join("memory"), dir.join("store"));
         fs::create_dir_all(&memory)?;
         fs::create_dir_all(&store)?;
-        let tmpfs = ["-t", "tmpfs", "-o", MEMORY, "faultlab"].map(OsString::from);
-        namespace.run("mount", &[&tmpfs[..], &[memory.clone().into()]].concat())?;
+        mount_memory(&namespace, MEMORY, &memory)?;
         // Only a file system that shares blocks between files copies in a moment.
         let outer = memory.join("outer");
         let sharing = namespace
-            .run("truncate", &["-s".as_ref(), "1500M".as_ref(), outer.as_os_str()])
-            .and_then(|()| namespace.run("mkfs.xfs", &["-q".as_ref(), outer.as_os_str()]))
+            .run("truncate", &[&"-s", &"1500M", &outer])
+            .and_then(|()| namespace.run("mkfs.xfs", &[&"-q", &outer]))
             .and_then(|()| mount(&namespace, Fs::Xfs, &outer, &store));
         let (dir, at_once) = if sharing.is_ok() { (store, true) } else { (memory, false) };
         Ok(Self { namespace, dir, at_once })
@@ -124,8 +129,7 @@ impl ImageStore {
     fn copy_until_same(&self, image: &Path, copy: &Path) -> Result<(), NotRun> {
         for _ in 0..COPIES_MAX {
             self.cp("--sparse=always", image, copy)?;
-            let same = ["-s".as_ref(), image.as_os_str(), copy.as_os_str()];
-            if self.namespace.run("cmp", &same).is_ok() {
+            if self.namespace.run("cmp", &[&"-s", &image, &copy]).is_ok() {
                 return Ok(());
             }
         }
@@ -133,7 +137,7 @@ impl ImageStore {
     }
 
     fn cp(&self, how: &str, image: &Path, copy: &Path) -> Result<(), ToolError> {
-        self.namespace.run("cp", &[how.as_ref(), image.as_os_str(), copy.as_os_str()])
+        self.namespace.run("cp", &[&how, &image, &copy])
     }
 }
 

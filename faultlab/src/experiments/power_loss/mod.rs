@@ -11,12 +11,10 @@ mod image;
 mod round;
 mod thin;
 
-use std::process::ExitCode;
-
 pub use self::image::Fs;
 use self::round::{Round, Sync};
 pub use self::thin::{Thin, thin};
-use super::{Goals, NotRun, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, say};
 
 /// Images of one journal; then a new one begins, so that first segments are seen often.
 const IMAGES_PER_ROUND: usize = 25;
@@ -92,12 +90,8 @@ impl Results {
     }
 }
 
-/// Takes and checks images, and prints the goals.
-pub async fn run(args: &Args) -> ExitCode {
-    conclude(measure(args, &mut say).await)
-}
-
-async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, NotRun> {
+/// Takes and checks images.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     let systems = match args.fs {
         Some(fs) => vec![fs],
         None => vec![Fs::Ext4, Fs::Ext4Writeback, Fs::Xfs],
@@ -110,8 +104,8 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, N
         let images = left.min(IMAGES_PER_ROUND);
         rounds += 1;
         let round = Round { fs, sync: Sync::Real, images, seed: args.seed + rounds as u64 };
-        take(round, &mut found.real, progress).await?;
-        progress(&format!("{fs}: {} images, {} broken", found.real.checked, found.real.broken));
+        take(round, &mut found.real, &mut say).await?;
+        say(&format!("{fs}: {} images, {} broken", found.real.checked, found.real.broken));
     }
     let round =
         Round { fs: systems[0], sync: Sync::Skipped, images: args.control, seed: args.seed };
@@ -120,9 +114,7 @@ async fn measure(args: &Args, progress: &mut dyn FnMut(&str)) -> Result<Goals, N
     for _ in 0..args.thin {
         found.thin.add(thin().await?);
     }
-    for wrong in &found.thin.wrong {
-        progress(wrong);
-    }
+    found.thin.wrong.iter().for_each(|wrong| say(wrong));
     Ok(found.goals(args.images))
 }
 
@@ -147,8 +139,6 @@ async fn take(
     let scratch = Scratch::new("power-loss")?;
     let before = into.wrong.len();
     round.run(scratch.path(), into).await?;
-    for wrong in into.wrong.iter().skip(before) {
-        progress(wrong);
-    }
+    into.wrong.iter().skip(before).for_each(|wrong| progress(wrong));
     Ok(())
 }

@@ -10,10 +10,10 @@ use crate::{
     checker::broken,
     cluster::{Cluster, Programs},
     experiments::NotRun,
-    history::{History, Outcome},
-    load::{Client, Ledger, read_records},
+    history::History,
+    load::{Client, Ledger, read_whole},
     processes::ProcessError,
-    programs::{directory, tool},
+    programs::{Program, traced},
 };
 
 /// Clients that post.
@@ -63,7 +63,9 @@ impl Round {
         let checked = programs.logging.clone();
         let mut checker = Cluster::start(programs.clone(), &spare).await?;
         if self.sync == Sync::Skipped {
-            programs.logging = without_syncs(&checked)?;
+            // They succeed and do nothing.
+            let harm = ["-etrace=fdatasync,fsync", "-einject=fdatasync,fsync:retval=0"];
+            programs.logging = traced(["-o", "/dev/null"].into_iter().chain(harm), &checked)?;
         }
         let cluster = Cluster::start(programs, &live).await?;
 
@@ -112,8 +114,7 @@ enum ImageResult {
 
 impl Images {
     fn note(&mut self, name: &str, history: &History, found: ImageResult) {
-        let receipt = |outcome: &Outcome| matches!(outcome, Outcome::Acknowledged { .. });
-        let receipts = history.attempts.iter().filter(|attempt| receipt(&attempt.outcome));
+        let receipts = history.attempts.iter().filter(|attempt| attempt.outcome.is_receipt());
         self.acknowledged += receipts.count();
         match found {
             ImageResult::Served(wrong) => {
@@ -128,23 +129,6 @@ impl Images {
             }
         }
     }
-}
-
-/// `program` with syncs that succeed and do nothing.
-fn without_syncs(program: &[OsString]) -> Result<Vec<OsString>, NotRun> {
-    let mut command: Vec<OsString> = vec![tool("strace")?.into()];
-    let flags = [
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-etrace=fdatasync,fsync",
-        "-einject=fdatasync,fsync:retval=0",
-    ];
-    command.extend(flags.map(OsString::from));
-    command.extend_from_slice(program);
-    Ok(command)
 }
 
 /// Posts until the run stops.
@@ -185,8 +169,7 @@ async fn check(
     }
     checker.ready().await?;
     let clock = Ledger::start();
-    let read = read_records(&checker.client(), clock.run()).await;
-    let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
+    let Some(log) = read_whole(&checker.client(), clock.run()).await else {
         return Ok(ImageResult::Refused("it cannot be read".to_owned()));
     };
     let violations = broken(history, &log);
@@ -198,15 +181,10 @@ async fn check(
 /// Checks the journal that recovery has left.
 fn verified(store: &ImageStore, dir: &Path, found: ImageResult) -> Result<ImageResult, NotRun> {
     let ImageResult::Served(wrong) = found else { return Ok(found) };
-    let oncelog = directory()?.join("oncelog");
-    let mut command: Vec<OsString> = vec![oncelog.into()];
+    let mut command: Vec<OsString> = vec![Program::Cli.path()?.into()];
     command.extend(["journal", "verify", "--data-dir"].map(OsString::from));
     command.push(dir.join("logging").into());
-    let command = store.namespace.inside(&command);
-    let Some((program, args)) = command.split_first() else {
-        return Ok(ImageResult::Served(wrong));
-    };
-    let output = std::process::Command::new(program).args(args).output()?;
+    let output = store.namespace.output(&command)?;
     if output.status.success() {
         return Ok(ImageResult::Served(wrong));
     }

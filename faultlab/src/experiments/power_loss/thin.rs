@@ -8,20 +8,19 @@ use std::{
     time::Duration,
 };
 
-use super::image::{Fs, format, mount};
+use super::image::{Fs, format, mount, mount_memory};
 use crate::{
     checker::broken,
     cluster::{Cluster, Programs},
     experiments::{NotRun, Scratch},
-    history::Outcome,
-    load::{Ledger, read_records},
+    load::{Ledger, read_whole},
     mount_namespace::MountNamespace,
     processes::ProcessError,
-    programs::{ToolError, tool},
+    programs::{ToolError, traced},
 };
 
 /// The real size of the device. The file system assumes more.
-const REAL_SIZE: &str = "16m";
+const REAL_SIZE: &str = "size=16m";
 
 /// Bytes of a post: some hundred fill the device.
 const POST_BYTES: usize = 100_000;
@@ -66,7 +65,10 @@ pub async fn thin() -> Result<Thin, NotRun> {
     let timeouts = ["--attempt-timeout", "1s", "--total-timeout", "3s"];
     programs.facade.extend(timeouts.map(OsString::from));
     let program = device.namespace.inside(&programs.logging);
-    programs.logging = device.namespace.inside(&watched(&programs.logging, scratch.path())?);
+    // Its writes and syncs are noted.
+    let flags = ["-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"].map(OsString::from);
+    let flags = flags.into_iter().chain([scratch.path().join("trace").into()]);
+    programs.logging = device.namespace.inside(&traced(flags, &programs.logging)?);
     let mut cluster = Cluster::start(programs, &device.live).await?;
 
     let mut thin = Thin::default();
@@ -74,8 +76,7 @@ pub async fn thin() -> Result<Thin, NotRun> {
     let client = cluster.client();
     for number in 0..POSTS_MAX {
         let message = format!("{number} {}", "x".repeat(POST_BYTES));
-        let outcome = ledger.post(&client, &message, Some(&number.to_string())).await;
-        if !matches!(outcome, Outcome::Acknowledged { .. }) {
+        if !ledger.post(&client, &message, Some(&number.to_string())).await.is_receipt() {
             break;
         }
     }
@@ -135,30 +136,18 @@ async fn recover(
         return Ok(vec![format!("{at}: {error}")]);
     }
     cluster.ready().await?;
-    let read = read_records(&cluster.client(), ledger.run()).await;
-    let Some((_, log)) = read.filter(|(read, _)| read.complete) else {
+    let Some(log) = read_whole(&cluster.client(), ledger.run()).await else {
         return Ok(vec![format!("{at}: it cannot be read")]);
     };
     let violations = broken(&ledger.history(), &log);
     Ok(violations.iter().map(|violation| format!("{at}: {violation:.100?}")).collect())
 }
 
-/// `program`, with its writes and syncs noted in the file `trace` in `dir`.
-fn watched(program: &[OsString], dir: &Path) -> Result<Vec<OsString>, NotRun> {
-    let mut command: Vec<OsString> = vec![tool("strace")?.into()];
-    let flags = ["-D", "-f", "-qq", "-e", "signal=none", "-etrace=pwrite64,fdatasync,fsync", "-o"];
-    command.extend(flags.map(OsString::from));
-    command.push(dir.join("trace").into());
-    command.extend_from_slice(program);
-    Ok(command)
-}
-
 /// How many syncs failed, and whether anything was written or synced after the first of them.
 fn failures(trace: &str, mut wrong: Vec<String>) -> (usize, Vec<String>) {
     let failed = |line: &&str| line.contains("sync") && line.contains("= -1 ");
     let failures = trace.lines().filter(failed).count();
-    let after = trace.lines().skip_while(|line| !failed(line)).skip(1);
-    if let Some(line) = after.into_iter().next() {
+    if let Some(line) = trace.lines().skip_while(|line| !failed(line)).nth(1) {
         wrong.push(format!("the journal went on after a failed sync: {line:.80}"));
     }
     (failures, wrong)
@@ -178,22 +167,16 @@ impl Device {
         let (memory, live) = (dir.join("memory"), dir.join("live"));
         fs::create_dir_all(&memory)?;
         fs::create_dir_all(&live)?;
+        mount_memory(&namespace, REAL_SIZE, &memory)?;
         let device = Self { namespace, dir: dir.to_path_buf(), memory, live };
-        device.mount_memory(&format!("size={REAL_SIZE}"))?;
         let image = device.memory.join("image");
         format(&device.namespace, Fs::Ext4, &image)?;
         device.mount_live()?;
         Ok(device)
     }
 
-    fn mount_memory(&self, options: &str) -> Result<(), ToolError> {
-        let tmpfs = ["-t", "tmpfs", "-o", options, "faultlab"].map(OsString::from);
-        self.namespace.run("mount", &[&tmpfs[..], &[self.memory.clone().into()]].concat())
-    }
-
     fn grow(&self) -> Result<(), ToolError> {
-        let remount = ["-o", "remount,size=512m"].map(OsString::from);
-        self.namespace.run("mount", &[&remount[..], &[self.memory.clone().into()]].concat())
+        self.namespace.run("mount", &[&"-o", &"remount,size=512m", &self.memory])
     }
 
     fn mount_again(&self) -> Result<(), ToolError> {
@@ -207,16 +190,14 @@ impl Device {
         mount(&self.namespace, Fs::Ext4, &self.memory.join("image"), &self.live)?;
         let in_pages = "device=$(findmnt -no SOURCE \"$1\") && \
              echo 4 > \"/sys/block/${device#/dev/}/queue/max_sectors_kb\"";
-        let args = ["-c".as_ref(), in_pages.as_ref(), "sh".as_ref(), self.live.as_os_str()];
-        self.namespace.run("sh", &args)
+        self.namespace.run("sh", &[&"-c", &in_pages, &"sh", &self.live])
     }
 
     /// Mounts a copy of the device that has room. Returns where.
     fn copy(&self, name: &str) -> Result<PathBuf, ToolError> {
         let (copy, at) = (self.dir.join(format!("{name}.image")), self.dir.join(name));
         let image = self.memory.join("image");
-        self.namespace
-            .run("cp", &["--sparse=always".as_ref(), image.as_os_str(), copy.as_os_str()])?;
+        self.namespace.run("cp", &[&"--sparse=always", &image, &copy])?;
         fs::create_dir_all(&at)?;
         mount(&self.namespace, Fs::Ext4, &copy, &at)?;
         Ok(at)

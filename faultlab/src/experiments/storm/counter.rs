@@ -24,10 +24,9 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
 /// What happens to the calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backend {
     /// They go through.
-    #[default]
     Well,
     /// They arrive and are not accepted.
     Silent,
@@ -48,10 +47,9 @@ pub(super) struct Arrived {
     pub(super) body_bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     backend: Backend,
-    target: Option<SocketAddr>,
     arrived: Arrived,
     random: fastrand::Rng,
 }
@@ -68,10 +66,10 @@ impl Counter {
     pub(super) async fn start(target: SocketAddr, seed: u64) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let random = fastrand::Rng::with_seed(seed);
-        let state = State { target: Some(target), random, ..State::default() };
+        let (backend, arrived) = (Backend::Well, Arrived::default());
+        let state = State { backend, arrived, random: fastrand::Rng::with_seed(seed) };
         let state = Arc::new(Mutex::new(state));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
+        let accepting = tokio::spawn(accept(listener, target, Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }
 
@@ -99,18 +97,20 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+async fn accept(listener: TcpListener, target: SocketAddr, state: Arc<Mutex<State>>) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let (backend, target) = {
+        let backend = {
             let mut state = lock(&state);
             state.arrived.connections.push(Instant::now());
-            (state.backend, state.target)
+            state.backend
         };
-        let (Some(target), false) = (target, backend == Backend::Down) else { continue };
+        if backend == Backend::Down {
+            continue;
+        }
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             // Both connections end with it, whatever the reason.

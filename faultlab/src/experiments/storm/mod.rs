@@ -11,11 +11,11 @@
 mod counter;
 mod results;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, time::Duration};
 
 use self::counter::{Arrived, Backend, Counter};
 pub use self::results::{Phase, Results};
-use super::{Goals, NotRun, Scratch, conclude, show};
+use super::{Goals, NotRun, Scratch, show};
 use crate::{
     cluster::{Cluster, Programs},
     nemesis::Link,
@@ -39,12 +39,8 @@ pub struct Args {
     seed: u64,
 }
 
-/// Measures, and prints the figures beside the goals.
-pub async fn run(args: Args) -> ExitCode {
-    conclude(measure(&args).await)
-}
-
-async fn measure(args: &Args) -> Result<Goals, NotRun> {
+/// Measures, and shows the results.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     let dir = Scratch::new("storm")?;
     let cluster = Cluster::start(Programs::built()?, dir.path()).await?;
     let storm = Storm {

@@ -130,13 +130,7 @@ impl Results {
                 recovery <= RECOVERY_MAX,
             );
         }
-        for (figure, found) in [
-            ("acknowledged and lost", self.audit.lost),
-            ("refused and stored", self.audit.phantom),
-            ("stored twice, or never sent", self.audit.doubled + self.audit.foreign),
-        ] {
-            goals.note(figure, "none", found, found == 0);
-        }
+        goals.note_audit(&self.audit);
         goals
     }
 }

@@ -1,7 +1,7 @@
 //! `faultlab sweep`: the logging service harmed at its first, second, third … system call of each
 //! kind, until a run comes to its end without harm. After each, it is started again without.
 //!
-//! - [`Injection`], [`ALL`]: the calls, and what happens at them
+//! - [`Injection`], [`all`]: the calls, and what happens at them
 //! - [`measure`]: the sweep; [`Results::goals`]: the goals
 
 mod point;
@@ -11,17 +11,15 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
-pub use self::point::{ALL, Effect, Injection};
+pub use self::point::{Effect, Injection, all};
 use self::trial::{End, Trial, workload};
-use super::{Goals, NotRun, Scratch, conclude, say};
+use super::{Goals, NotRun, Scratch, say};
 use crate::{
     cluster::{Cluster, Programs},
     load::Ledger,
     processes::ProcessError,
-    programs::tool,
 };
 
 /// What to sweep.
@@ -68,14 +66,13 @@ impl Results {
     }
 }
 
-/// Sweeps everything that `args` choose, and prints the goals.
-pub async fn run(args: &Args) -> ExitCode {
+/// Sweeps everything that `args` choose.
+pub(super) async fn run(args: &Args) -> Result<Goals, NotRun> {
     let chosen = |injection: &Injection| {
         args.syscall.as_deref().is_none_or(|call| call == injection.syscall)
     };
-    let injections: Vec<Injection> = ALL.into_iter().filter(chosen).collect();
-    let results = measure(&injections, args.every, 1, &mut say).await;
-    conclude(results.map(|results| results.goals()))
+    let injections: Vec<Injection> = all().filter(chosen).collect();
+    Ok(measure(&injections, args.every, 1, &mut say).await?.goals())
 }
 
 /// Harms the `first` call of each injection, and each `every`-th after it.
@@ -88,7 +85,6 @@ pub async fn measure(
     first: u32,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Results, NotRun> {
-    let strace = tool("strace")?;
     let mut scratch = Scratch::new("sweep")?;
     let mut programs = Programs::built()?;
     programs.logging.extend(["--segment-size", "64KiB"].map(OsString::from));
@@ -103,8 +99,7 @@ pub async fn measure(
             let dir =
                 scratch.path().join(format!("{}-{}-{when}", injection.syscall, injection.effect));
             copy_journal(scratch.path(), &dir)?;
-            let trace = dir.join("trace");
-            let command = injection.command(&strace, &program, &dir, &trace, when);
+            let command = injection.command(&program, &dir, when)?;
             let start = match cluster.replace_logging(command, &dir).await {
                 Ok(()) => Ok(()),
                 Err(ProcessError::NotUp { ended, .. }) => Err(End { code: ended }),

@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, fmt, path::Path};
 
+use crate::programs::{ToolError, traced};
+
 /// Sequences that a segment of the workload may begin with.
 const SEQUENCES_MAX: u64 = 64;
 
@@ -48,45 +50,29 @@ pub(super) enum Expected {
     GoesOn,
 }
 
-const fn kill(syscall: &'static str) -> Injection {
-    Injection { syscall, effect: Effect::Kill }
-}
+/// Each call the journal makes, and the ones that carry its answers.
+const KILLED: [&str; 8] =
+    ["pwrite64", "fdatasync", "fsync", "fallocate", "ftruncate", "openat", "write", "writev"];
 
-const fn error(syscall: &'static str, error: &'static str) -> Injection {
-    Injection { syscall, effect: Effect::Error(error) }
-}
-
-/// Everything that is swept: each call the journal makes, and the ones that carry its answers.
-pub const ALL: [Injection; 28] = [
-    kill("pwrite64"),
-    kill("fdatasync"),
-    kill("fsync"),
-    kill("fallocate"),
-    kill("ftruncate"),
-    kill("openat"),
-    kill("write"),
-    kill("writev"),
-    error("pwrite64", "EIO"),
-    error("pwrite64", "ENOSPC"),
-    error("pwrite64", "EDQUOT"),
-    error("fdatasync", "EIO"),
-    error("fdatasync", "ENOSPC"),
-    error("fdatasync", "EDQUOT"),
-    error("fsync", "EIO"),
-    error("fsync", "ENOSPC"),
-    error("fsync", "EDQUOT"),
-    error("fallocate", "EIO"),
-    error("fallocate", "ENOSPC"),
-    error("fallocate", "EDQUOT"),
-    error("fallocate", "EFBIG"),
-    error("ftruncate", "EIO"),
-    error("openat", "EIO"),
-    error("openat", "EMFILE"),
-    error("openat", "ENFILE"),
-    error("openat", "ENOSPC"),
-    error("openat", "EACCES"),
-    Injection { syscall: "fdatasync", effect: Effect::Delay(1200) },
+/// Calls, and what they fail with.
+const FAILING: [(&str, &[&str]); 6] = [
+    ("pwrite64", &["EIO", "ENOSPC", "EDQUOT"]),
+    ("fdatasync", &["EIO", "ENOSPC", "EDQUOT"]),
+    ("fsync", &["EIO", "ENOSPC", "EDQUOT"]),
+    ("fallocate", &["EIO", "ENOSPC", "EDQUOT", "EFBIG"]),
+    ("ftruncate", &["EIO"]),
+    ("openat", &["EIO", "EMFILE", "ENFILE", "ENOSPC", "EACCES"]),
 ];
+
+/// Everything that is swept.
+pub fn all() -> impl Iterator<Item = Injection> {
+    let killed = KILLED.into_iter().map(|syscall| (syscall, Effect::Kill));
+    let failing = FAILING.into_iter().flat_map(|(syscall, errors)| {
+        errors.iter().map(move |error| (syscall, Effect::Error(error)))
+    });
+    let all = killed.chain(failing).chain([("fdatasync", Effect::Delay(1200))]);
+    all.map(|(syscall, effect)| Injection { syscall, effect })
+}
 
 impl Injection {
     /// Calls of other threads than those of the journal, on other files than its own.
@@ -106,36 +92,34 @@ impl Injection {
         }
     }
 
-    /// `program` as a child of its own, with the `when`th call harmed in each thread, and every call
-    /// noted in `trace`.
+    /// `program` with the `when`th call harmed in each thread, and every call noted in the file `trace`
+    /// in `dir`.
+    ///
+    /// # Errors
+    /// There is no strace.
     pub(super) fn command(
         &self,
-        strace: &Path,
         program: &[OsString],
         dir: &Path,
-        trace: &Path,
         when: u32,
-    ) -> Vec<OsString> {
+    ) -> Result<Vec<OsString>, ToolError> {
         let harm = match self.effect {
             Effect::Kill => "signal=SIGKILL".to_owned(),
             Effect::Error(error) => format!("error={error}"),
             Effect::Delay(millis) => format!("delay_enter={}", u64::from(millis) * 1000),
         };
         let syscall = self.syscall;
-        // The tracer is the grandchild, so that signals and exit codes are those of the service.
-        let mut command: Vec<OsString> = vec![strace.into()];
-        command.extend(["-D", "-f", "-qq", "-ttt", "-e", "signal=none", "-o"].map(OsString::from));
-        command.push(trace.into());
-        command.push(format!("-etrace={syscall}").into());
-        command.push(format!("-einject={syscall}:{harm}:when={when}").into());
+        let mut flags = ["-ttt", "-e", "signal=none", "-o"].map(OsString::from).to_vec();
+        flags.push(dir.join("trace").into());
+        flags.push(format!("-etrace={syscall}").into());
+        flags.push(format!("-einject={syscall}:{harm}:when={when}").into());
         if !self.is_anywhere() {
             let data = dir.join("logging");
             let segments = (1..=SEQUENCES_MAX).map(|n| data.join(format!("{n:020}.segment")));
             for path in [data.clone()].into_iter().chain(segments) {
-                command.extend([OsString::from("-P"), path.into()]);
+                flags.extend([OsString::from("-P"), path.into()]);
             }
         }
-        command.extend_from_slice(program);
-        command
+        traced(flags, program)
     }
 }

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fs, io,
     path::Path,
+    process::ExitStatus,
     time::{Duration, SystemTime},
 };
 
@@ -12,15 +13,12 @@ use crate::{
     checker::broken,
     cluster::Cluster,
     experiments::NotRun,
-    history::{Attempt, Micros, Outcome, Record},
-    load::{Client, Ledger, read_records},
+    history::{Attempt, Micros, Record},
+    load::{Client, Ledger, read_whole},
 };
 
 /// From the end of the workload to the end of a process that must stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How often the service is looked at.
-const POLL: Duration = Duration::from_millis(2);
 
 /// Longer than the journal waits before it seals its end.
 const IDLE: Duration = Duration::from_millis(70);
@@ -79,6 +77,12 @@ pub(super) struct End {
     pub(super) code: Option<i32>,
 }
 
+impl End {
+    fn of(status: ExitStatus) -> Self {
+        Self { code: status.code() }
+    }
+}
+
 /// What happened to the harmed service.
 struct Harmed {
     end: Option<End>,
@@ -112,7 +116,7 @@ impl Trial<'_> {
         let client = cluster.client();
         ledger.settle(&client, SETTLE_TRIES).await;
         ledger.repeat(&client).await;
-        let log = read_records(&client, ledger.run()).await.filter(|(read, _)| read.complete);
+        let log = read_whole(&client, ledger.run()).await;
         cluster.logging.kill()?;
 
         let reached = match injection.expected() {
@@ -127,9 +131,11 @@ impl Trial<'_> {
         let mut acks_after_error = 0;
         match log {
             None => wrong.push("the log could not be read after the restart".to_owned()),
-            Some((_, log)) => {
+            Some(log) => {
                 let violations = broken(&ledger.history(), &log);
-                wrong.extend(violations.iter().map(|violation| head(&format!("{violation:?}"))));
+                wrong.extend(violations.iter().map(|violation| {
+                    format!("{violation:?}").chars().take(60).collect::<String>()
+                }));
                 if let Some(failed) = harmed.failed
                     && harmed.end == Some(End { code: Some(DISK_FAILED) })
                 {
@@ -157,12 +163,11 @@ impl Trial<'_> {
         if end.is_none() {
             tokio::select! {
                 () = &mut work => over = true,
-                ended = ended(cluster) => end = Some(ended?),
+                ended = cluster.logging.ended(Duration::MAX) => end = ended?.map(End::of),
             }
         }
         if over && injection.expected() == Expected::Stops && injected(dir)?.is_some() {
-            let status = cluster.logging.ended(STOP_TIMEOUT).await?;
-            end = status.map(|status| End { code: status.code() });
+            end = cluster.logging.ended(STOP_TIMEOUT).await?.map(End::of);
         }
         let restarted = ledger.run().now();
         cluster.replace_logging(program.to_vec(), dir).await?;
@@ -175,19 +180,7 @@ impl Trial<'_> {
 }
 
 fn is_settled(attempt: &Attempt, all: &[Attempt]) -> bool {
-    let settles = |other: &Attempt| {
-        other.message == attempt.message && matches!(other.outcome, Outcome::Acknowledged { .. })
-    };
-    all.iter().any(settles)
-}
-
-/// Returns once the logging service is gone.
-async fn ended(cluster: &mut Cluster) -> Result<End, NotRun> {
-    loop {
-        if let Some(status) = cluster.logging.ended(POLL).await? {
-            return Ok(End { code: status.code() });
-        }
-    }
+    all.iter().any(|other| other.message == attempt.message && other.outcome.is_receipt())
 }
 
 fn wrong_end(injection: Injection, reached: bool, end: Option<End>) -> Option<String> {
@@ -206,9 +199,7 @@ fn wrong_end(injection: Injection, reached: bool, end: Option<End>) -> Option<St
 /// the message is not from before the failure.
 fn late_receipts(attempts: &[Attempt], log: &[Record], failed: Micros, restarted: Micros) -> usize {
     let place = |message: &str| log.iter().position(|record| record.message == message);
-    let in_time = |attempt: &&Attempt| {
-        attempt.ended < restarted && matches!(attempt.outcome, Outcome::Acknowledged { .. })
-    };
+    let in_time = |attempt: &&Attempt| attempt.ended < restarted && attempt.outcome.is_receipt();
     let without = attempts.iter().filter(|attempt| attempt.ended >= restarted);
     // Of posts that went together some may have been stored before the failure: those at the front.
     let first_without = without.filter_map(|attempt| place(&attempt.message)).min();
@@ -238,14 +229,10 @@ fn micros_since(began: SystemTime, at: SystemTime) -> Micros {
     Micros::try_from(passed.as_micros()).unwrap_or(Micros::MAX)
 }
 
-/// The beginning of `text`.
-fn head(text: &str) -> String {
-    text.chars().take(60).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Outcome;
 
     fn attempt(message: &str, ended: Micros) -> Attempt {
         let outcome =

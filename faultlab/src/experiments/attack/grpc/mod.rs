@@ -14,10 +14,10 @@ use self::frames::{
 use super::abuse::{Attack, Port, disconnect, send, send_repeatedly, until_closed};
 
 /// A flood uses up its budget in this time.
-const FLOOD_TIMEOUT: Duration = Duration::from_secs(2);
+const FLOOD_TIMEOUT: Option<Duration> = Some(Duration::from_secs(2));
 
 /// A peer that does not answer pings is dropped after this time.
-const PING_TIMEOUT: Duration = Duration::from_secs(9);
+const PING_TIMEOUT: Option<Duration> = Some(Duration::from_secs(9));
 
 /// A pause now and then leaves the service its share of the machine.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -33,10 +33,10 @@ const GRPC: Port = Port::Grpc;
 /// All attacks.
 pub const ATTACKS: &[Attack] = &[
     // Request heads that are many, endless, or grow when they are unpacked.
-    GRPC.attack("grpc: calls reset at once", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: calls reset at once", 4, FLOOD_TIMEOUT, |stream| {
         Box::pin(reset_calls(stream))
     }),
-    GRPC.attack("grpc: a head continued without end", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a head continued without end", 4, FLOOD_TIMEOUT, |stream| {
         let opening = [opening(&[]), frame(HEADERS, 0, 1, &call("Append"))].concat();
         let more = frame(CONTINUATION, 0, 1, &b"\x00\x06x-line\x01a".repeat(100));
         Box::pin(send_repeatedly(stream, opening, more, PAUSE))
@@ -46,19 +46,19 @@ pub const ATTACKS: &[Attack] = &[
         Box::pin(unpack_to_megabytes(stream))
     }),
     // Frames that carry nothing and cost something, as many as the connection takes.
-    GRPC.attack("grpc: a flood of settings", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of settings", 4, FLOOD_TIMEOUT, |stream| {
         flood(stream, &frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]))
     }),
-    GRPC.attack("grpc: a flood of pings", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of pings", 4, FLOOD_TIMEOUT, |stream| {
         flood(stream, &frame(PING, 0, 0, &[7; 8]))
     }),
-    GRPC.attack("grpc: a flood of priorities", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of priorities", 4, FLOOD_TIMEOUT, |stream| {
         flood(stream, &frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]))
     }),
-    GRPC.attack("grpc: a flood of window updates", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of window updates", 4, FLOOD_TIMEOUT, |stream| {
         flood(stream, &frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]))
     }),
-    GRPC.attack("grpc: a flood of empty data", 4, Some(FLOOD_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a flood of empty data", 4, FLOOD_TIMEOUT, |stream| {
         let opening = [opening(&[]), begin(1, "Append")].concat();
         let frames = frame(DATA, 0, 1, &[]).repeat(FRAMES_AT_ONCE);
         Box::pin(send_repeatedly(stream, opening, frames, PAUSE))
@@ -68,11 +68,11 @@ pub const ATTACKS: &[Attack] = &[
     GRPC.attack("grpc: 200 messages each, none ended", 20, None, |stream| {
         Box::pin(end_no_message(stream))
     }),
-    GRPC.attack("grpc: a message of 4 GiB", 50, Some(PING_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a message of 4 GiB", 50, PING_TIMEOUT, |stream| {
         Box::pin(append(stream, [&[0][..], &[0xff; 4], &[0; 1000]].concat()))
     }),
     // It says that it is compressed, and is not.
-    GRPC.attack("grpc: a message marked as compressed", 50, Some(PING_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a message marked as compressed", 50, PING_TIMEOUT, |stream| {
         Box::pin(append(stream, [&[1, 0, 0, 0, 100][..], &[0x1f; 100]].concat()))
     }),
     // The number of reads of either kind is bounded, and so is what each holds.
@@ -86,7 +86,7 @@ pub const ATTACKS: &[Attack] = &[
     GRPC.attack("grpc: another protocol", 100, Some(Duration::from_secs(2)), |stream| {
         Box::pin(speak_smtp(stream))
     }),
-    GRPC.attack("grpc: a frame, byte by byte", 200, Some(PING_TIMEOUT), |stream| {
+    GRPC.attack("grpc: a frame, byte by byte", 200, PING_TIMEOUT, |stream| {
         let opening = [&opening(&[])[..], &[0, 0x10, 0, 1, 4, 0, 0, 0, 1]].concat();
         Box::pin(send_repeatedly(stream, opening, vec![0], Duration::from_secs(1)))
     }),
