@@ -27,7 +27,7 @@ pub enum Answer {
     LostReply,
     /// It is not stored, and the answer is lost.
     LostRequest,
-    /// The answer is lost, and the batch is stored just before the next commit arrives, unless another
+    /// The answer is lost, and the batch is stored just before a later commit arrives, unless another
     /// batch comes first.
     Late,
     /// As [`Answer::Late`], but another writer comes first, with these messages.
@@ -54,6 +54,8 @@ pub enum Reading {
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub origin: Origin,
+    /// The number of the commit that brought it, or met it.
+    pub commit: usize,
     pub messages: Vec<Message>,
     stored_at: SystemTime,
 }
@@ -63,8 +65,8 @@ struct State {
     log: Vec<Entry>,
     /// Ids of all batches in the log.
     ids: HashSet<MessageId>,
-    /// A batch that may still arrive.
-    late: Option<Entry>,
+    /// Batches of which one may still arrive.
+    late: Vec<Entry>,
     answers: VecDeque<Answer>,
     /// What the other commits meet, again and again.
     cycle: VecDeque<Answer>,
@@ -93,6 +95,11 @@ impl Script {
         self.0.lock().unwrap().readings.extend(readings);
     }
 
+    /// What is left of the script of readings is forgotten: the store reads all.
+    pub fn read_all(&self) {
+        self.0.lock().unwrap().readings.clear();
+    }
+
     /// All batches that are stored.
     pub fn log(&self) -> Vec<Entry> {
         self.0.lock().unwrap().log.clone()
@@ -101,6 +108,11 @@ impl Script {
     /// All records that are stored, in order.
     pub fn records(&self) -> Vec<Message> {
         self.log().into_iter().flat_map(|entry| entry.messages).collect()
+    }
+
+    /// Batches of which one may still arrive.
+    pub fn late(&self) -> Vec<Entry> {
+        self.0.lock().unwrap().late.clone()
     }
 
     /// How many commits were answered that their outcome is unknown.
@@ -128,7 +140,16 @@ impl State {
         }
         self.log.push(entry);
         // A batch that has not arrived yet was decided against an older log: it is void.
-        self.late = None;
+        self.late.clear();
+    }
+
+    /// Whether the next commit arrives where batches are put in order.
+    fn next_arrives(&self) -> bool {
+        let answer = self.answers.front().or_else(|| self.cycle.front());
+        !matches!(
+            answer,
+            Some(Answer::LostRequest | Answer::Late | Answer::NoLeader | Answer::NoSpace)
+        )
     }
 
     fn next_answer(&mut self) -> Answer {
@@ -140,7 +161,9 @@ impl State {
     }
 
     fn arrive(&mut self) {
-        if let Some(late) = self.late.take() {
+        if !self.late.is_empty() {
+            let any = self.commits % self.late.len();
+            let late = self.late.swap_remove(any);
             self.push(late);
         }
     }
@@ -150,7 +173,8 @@ impl State {
         let mut ids = self.ids.clone();
         let messages: Vec<_> = messages.into_iter().filter(|new| ids.insert(new.id)).collect();
         if !messages.is_empty() {
-            self.push(Entry { origin: Origin::Other, messages, stored_at });
+            let commit = self.commits;
+            self.push(Entry { origin: Origin::Other, commit, messages, stored_at });
         }
     }
 }
@@ -185,12 +209,15 @@ impl Store for SharedStore {
         let script = self.script.clone();
         let mut state = script.0.lock().unwrap();
         state.commits += 1;
-        state.arrive();
-        if state.log.len() > self.walked {
-            // Whatever is to happen to it: its writer has not read all of the log.
-            return CommitAnswer::Overtaken;
+        if state.next_arrives() {
+            state.arrive();
+            if state.log.len() > self.walked {
+                // Whatever is to happen to it: its writer has not read all of the log.
+                return CommitAnswer::Overtaken;
+            }
         }
-        let entry = Entry { origin: Origin::Own, messages: batch.to_vec(), stored_at };
+        let (commit, messages) = (state.commits, batch.to_vec());
+        let entry = Entry { origin: Origin::Own, commit, messages, stored_at };
         match state.next_answer() {
             Answer::Stored => {
                 state.push(entry.clone());
@@ -209,9 +236,11 @@ impl Store for SharedStore {
             }
             Answer::LostReply => state.push(entry),
             Answer::LostRequest => {}
-            Answer::Late => state.late = Some(entry),
+            // Where its writer has not read all of the log, it will be void.
+            Answer::Late if state.log.len() > self.walked => {}
+            Answer::Late => state.late.push(entry),
             Answer::LateAndOvertaken(messages) => {
-                state.late = Some(entry);
+                state.late.push(entry);
                 state.others(messages, stored_at);
             }
         }
