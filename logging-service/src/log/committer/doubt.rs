@@ -59,3 +59,50 @@ impl Doubt {
         self.ids = HashMap::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::{ContentType, IdSource as _, RandomIds, StreamName};
+
+    use super::*;
+
+    fn batch(messages: usize) -> Vec<Message> {
+        let message = |_| Message {
+            id: RandomIds.next_id(),
+            stream: StreamName::facade(),
+            content_type: ContentType::text(),
+            body: "x".into(),
+        };
+        (0..messages).map(message).collect()
+    }
+
+    #[test]
+    fn an_own_batch_that_is_not_the_attempt_has_not_landed() {
+        let (mut doubt, batch) = (Doubt::default(), batch(3));
+        doubt.begin_group();
+        doubt.add(&batch);
+        assert_eq!(doubt.landed(&batch, &batch).count(), 3);
+        let turned: Vec<_> = batch.iter().rev().cloned().collect();
+        for other in [&batch[..2], &batch[1..], &turned] {
+            assert_eq!(doubt.landed(&batch, other).count(), 0);
+        }
+        doubt.begin_group();
+        assert_eq!(doubt.landed(&batch, &batch).count(), 0, "an earlier group sent it");
+        doubt.settle();
+        doubt.add(&batch);
+        assert_eq!(doubt.landed(&batch, &batch).count(), 3);
+    }
+
+    #[test]
+    fn past_the_bound_any_message_is_in_doubt() {
+        let (mut doubt, batch, other) = (Doubt::default(), batch(IDS_MAX), batch(2));
+        doubt.add(&batch[1..]);
+        assert!(doubt.may_hold(&batch[1].id) && !doubt.may_hold(&other[0].id));
+        doubt.add(&batch);
+        doubt.add(&other[..1]);
+        assert!(doubt.may_hold(&other[0].id) && doubt.may_hold(&other[1].id));
+        assert_eq!(doubt.ids.len(), IDS_MAX, "no more are remembered");
+        doubt.settle();
+        assert!(!doubt.exists() && !doubt.may_hold(&batch[0].id));
+    }
+}
