@@ -26,6 +26,9 @@ use oncelog::message::{Message, MessageId};
 /// Memory of lines that wait to be printed. Past this they are dropped.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// What a chunk takes beside its content: its place in the queue, and what the allocator adds.
+const CHUNK_OVERHEAD_BYTES: usize = 128;
+
 /// How long a stopping service waits for a console that does not read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -143,7 +146,7 @@ impl Chunk {
     }
 
     fn memory_bytes(&self) -> usize {
-        size_of_val(&self.lines[..]) + self.bodies.len()
+        CHUNK_OVERHEAD_BYTES + size_of_val(&self.lines[..]) + self.bodies.len()
     }
 
     fn write(&self, bodies: Bodies, text: &mut String) {

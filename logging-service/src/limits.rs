@@ -94,6 +94,9 @@ impl Default for Limits {
 #[error("the limits do not fit together: {0}")]
 pub struct InvalidLimits(&'static str);
 
+/// Longest [`Limits::commit_retry_time`]: by then the facade has long given up the call.
+const COMMIT_RETRY_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// What a message takes on the wire beside its body, at most: id, names, tags, time and sequence.
 const MESSAGE_OVERHEAD_BYTES_MAX: usize = 320;
 
@@ -125,6 +128,7 @@ impl Limits {
                 "the shortest gap before an inline commit is not below the longest",
             ),
             (self.commit_attempts > 0, "no commit may be tried"),
+            (self.commit_retry_time <= COMMIT_RETRY_TIME_MAX, "a commit is tried for too long"),
             (self.reads <= HTTP2_STREAMS_MAX as usize, "more reads than one connection has calls"),
             (fits_a_response(self.read_chunk), "a chunk of a read does not fit a response"),
             (fits_a_response(self.follow_chunk), "a chunk for followers does not fit a response"),
@@ -156,6 +160,7 @@ mod tests {
         let wrong = [
             Limits { appends_waiting: 0, ..default },
             Limits { commit_attempts: 0, ..default },
+            Limits { commit_retry_time: Duration::MAX, ..default },
             Limits { frame_bytes: u32::MAX as usize, ..default },
             Limits { frame_messages: usize::MAX, ..default },
             Limits { reads: HTTP2_STREAMS_MAX as usize + 1, ..default },

@@ -35,7 +35,9 @@ impl Apply {
     ///
     /// # Panics
     /// If the batch does not continue the log, or an id of it is stored already. Nothing of the batch may
-    /// be acknowledged then.
+    /// be acknowledged then, and reads and followers do not go up to it. In the first case the index is as
+    /// it was; an id that is stored already is noticed while the ids become known, so in the second case
+    /// the index may point to the batch.
     pub(super) fn publish(&mut self, committed: &Committed, messages: &[Message]) {
         let (first, addresses) = (committed.first_sequence, &committed.addresses);
         assert_eq!(first, self.last + 1, "the store has left out or repeated sequences");

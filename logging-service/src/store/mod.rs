@@ -16,7 +16,9 @@ use oncelog::message::{Message, StoredMessage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(pub u64);
 
-/// The writing side, used by one thread at a time. Calls may block.
+/// The writing side, used by one thread at a time. Calls may block. They may run on a worker thread of a
+/// runtime, in an inline commit or where the committer is a task: a store must not wait for a future or a
+/// task of that runtime.
 ///
 /// A store is either a log of its own (the journal, the memory store), or one of several writers of a log
 /// that an engine replicates. Only the second kind answers [`CommitAnswer::Overtaken`] or
@@ -24,18 +26,26 @@ pub struct Address(pub u64);
 pub trait Store: Send + 'static {
     /// Appends `batch`, which is not empty, as one unit: after a crash all of it is stored or none.
     ///
-    /// Returns when the answer is certain. Readers see a stored batch from then on, not earlier.
-    /// [`CommitAnswer`] says what is stored after each answer and what the caller may do next. The store
-    /// itself never tries a commit again.
+    /// Returns when it is certain whether the batch is stored, or when the store gives up finding out: a
+    /// journal after a failure, a store with several writers after a bounded time. [`CommitAnswer`] says what
+    /// is stored after each answer and what the caller may do next. The store itself never tries a commit
+    /// again. Readers see a stored batch once this or [`Store::catch_up`] has returned, not earlier.
     fn commit(&mut self, batch: &[Message], stored_at: SystemTime) -> CommitAnswer;
 
     /// Reads on: returns the batches that stand in the log after the last batch that this store has
     /// committed or returned, in order, without a gap. Each batch is returned once. An empty answer means
     /// that no further batch is known yet.
     ///
-    /// The committer calls it after [`CommitAnswer::Overtaken`] and [`CommitAnswer::Unknown`], and publishes
-    /// what it returns as it publishes its own batches. What is returned must continue the sequences of the
-    /// store and repeat no id: a store checks the batches of others before it returns them.
+    /// With several writers it waits until there is something to read or a short time has passed, such as a
+    /// tenth of a second, and so it does before it answers [`CatchUpError::Unavailable`]. If it did not, the
+    /// committer would have used up all its attempts before the engine could answer. A store with one writer
+    /// has nothing to read and returns at once.
+    ///
+    /// The committer calls it after [`CommitAnswer::Overtaken`] and [`CommitAnswer::Unknown`]. While it is
+    /// unknown whether an attempt is stored, it also calls it before each group of calls, and now and then
+    /// while no call comes. It publishes what this returns as it publishes its own batches. What is returned
+    /// must continue the sequences of the store and repeat no id: a store checks the batches of others before
+    /// it returns them.
     ///
     /// A batch whose commit was answered [`CommitAnswer::Unknown`] can take effect only as the next batch
     /// of the log. So once this call has returned at least one batch, or a later commit was stored, every
@@ -110,7 +120,8 @@ pub struct Committed {
 #[derive(Debug)]
 #[must_use]
 pub enum CommitAnswer {
-    /// All of the batch is durable.
+    /// All of the batch is durable. It stands directly behind the last batch that this store has committed or
+    /// returned from [`Store::catch_up`].
     Stored(Committed),
     /// Engines only. Surely nothing of the batch is stored: another batch was committed first. The caller
     /// reads on, decides again, and may commit again.

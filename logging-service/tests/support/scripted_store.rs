@@ -39,7 +39,7 @@ pub enum Answer {
     LostReply,
     /// It is not stored, and the answer is lost.
     LostRequest,
-    /// The answer is lost, and the batch is stored just before the next commit arrives, unless another
+    /// The answer is lost, and the batch is stored just before a later commit arrives, unless another
     /// batch comes first.
     Late,
     /// As [`Answer::Late`], but another writer comes first, with these messages.
@@ -73,6 +73,8 @@ pub enum Reading {
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub origin: Origin,
+    /// The number of the commit that brought it, or met it.
+    pub commit: usize,
     pub messages: Vec<Message>,
     stored_at: SystemTime,
 }
@@ -94,8 +96,8 @@ struct State {
     log: Vec<Entry>,
     /// Ids of all batches in the log.
     ids: HashSet<MessageId>,
-    /// A batch that may still arrive.
-    late: Option<Entry>,
+    /// Batches of which one may still arrive.
+    late: Vec<Entry>,
     answers: VecDeque<Answer>,
     /// What the other commits meet, again and again.
     cycle: VecDeque<Answer>,
@@ -140,6 +142,11 @@ impl Script {
         Held(self.clone())
     }
 
+    /// What is left of the script of readings is forgotten: the store reads all.
+    pub fn read_all(&self) {
+        self.state().readings.clear();
+    }
+
     /// All batches that are stored.
     pub fn log(&self) -> Vec<Entry> {
         self.state().log.clone()
@@ -153,6 +160,11 @@ impl Script {
     /// The sizes of the batches that are stored.
     pub fn batches(&self) -> Vec<usize> {
         self.state().log.iter().map(|entry| entry.messages.len()).collect()
+    }
+
+    /// Batches of which one may still arrive.
+    pub fn late(&self) -> Vec<Entry> {
+        self.state().late.clone()
     }
 
     /// How many commits there were.
@@ -222,7 +234,16 @@ impl State {
         }
         self.log.push(entry);
         // A batch that has not arrived yet was decided against an older log: it is void.
-        self.late = None;
+        self.late.clear();
+    }
+
+    /// Whether the next commit arrives where batches are put in order.
+    fn next_arrives(&self) -> bool {
+        let answer = self.answers.front().or_else(|| self.cycle.front());
+        !matches!(
+            answer,
+            Some(Answer::LostRequest | Answer::Late | Answer::NoLeader | Answer::NoSpace)
+        )
     }
 
     fn next_answer(&mut self) -> Answer {
@@ -234,7 +255,9 @@ impl State {
     }
 
     fn arrive(&mut self) {
-        if let Some(late) = self.late.take() {
+        if !self.late.is_empty() {
+            let any = self.committers.len() % self.late.len();
+            let late = self.late.swap_remove(any);
             self.push(late);
         }
     }
@@ -244,7 +267,8 @@ impl State {
         let mut ids = self.ids.clone();
         let messages: Vec<_> = messages.into_iter().filter(|new| ids.insert(new.id)).collect();
         if !messages.is_empty() {
-            self.push(Entry { origin: Origin::Other, messages, stored_at });
+            let commit = self.committers.len();
+            self.push(Entry { origin: Origin::Other, commit, messages, stored_at });
         }
     }
 }
@@ -283,12 +307,15 @@ impl Store for ScriptedStore {
         let _ = self.began.send(());
         let script = self.script.clone();
         let mut state = script.begin_commit();
-        state.arrive();
-        if state.log.len() > self.walked {
-            // Whatever is to happen to it: its writer has not read all of the log.
-            return CommitAnswer::Overtaken;
+        if state.next_arrives() {
+            state.arrive();
+            if state.log.len() > self.walked {
+                // Whatever is to happen to it: its writer has not read all of the log.
+                return CommitAnswer::Overtaken;
+            }
         }
-        let entry = Entry { origin: Origin::Own, messages: batch.to_vec(), stored_at };
+        let (commit, messages) = (state.committers.len(), batch.to_vec());
+        let entry = Entry { origin: Origin::Own, commit, messages, stored_at };
         match state.next_answer() {
             answer @ (Answer::Stored | Answer::Slow | Answer::WrongSequence) => {
                 state.push(entry.clone());
@@ -315,9 +342,11 @@ impl Store for ScriptedStore {
             }
             Answer::LostReply => state.push(entry),
             Answer::LostRequest => {}
-            Answer::Late => state.late = Some(entry),
+            // Where its writer has not read all of the log, it will be void.
+            Answer::Late if state.log.len() > self.walked => {}
+            Answer::Late => state.late.push(entry),
             Answer::LateAndOvertaken(messages) => {
-                state.late = Some(entry);
+                state.late.push(entry);
                 state.others(messages, stored_at);
             }
         }

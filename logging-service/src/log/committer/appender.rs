@@ -11,7 +11,7 @@ use oncelog::{
 };
 use tokio::sync::watch;
 
-use super::retries::Retries;
+use super::{doubt::Doubt, retries::Retries};
 use crate::{
     console::Console,
     limits::Limits,
@@ -30,6 +30,7 @@ pub struct Appender {
     clock: Arc<dyn Clock>,
     rules: Rules,
     limits: Limits,
+    doubt: Doubt,
     /// Set while there is no space: new messages are refused without asking the disk each time.
     no_space: Option<Rejection>,
 }
@@ -40,7 +41,8 @@ pub struct Appended {
     /// One for each message, in order; `None` if it is unknown whether the message is stored, and the
     /// store goes on.
     pub outcomes: Vec<Option<Outcome>>,
-    /// The messages that this call stored, in log order.
+    /// The messages that the last attempt of this call stored, in log order: those that are still to be
+    /// shown. What an attempt stored whose answer was lost is not among them.
     pub stored: Vec<Message>,
     /// Why new messages were rejected for want of space, if they were.
     pub no_space: Option<Rejection>,
@@ -57,7 +59,8 @@ impl Appender {
     ) -> Self {
         let reader = store.reader();
         let apply = Apply::new(index, store.last_sequence(), console);
-        Self { store, reader, apply, clock, rules: Rules::default(), limits, no_space: None }
+        let (rules, doubt) = <_>::default();
+        Self { store, reader, apply, clock, rules, limits, doubt, no_space: None }
     }
 
     /// The store.
@@ -75,7 +78,8 @@ impl Appender {
     ///
     /// Where several writers share the log, it reads on and decides again until the batch is stored, but
     /// not beyond [`Limits::commit_attempts`] and [`Limits::commit_retry_time`]. Then messages that may be
-    /// stored have no outcome, and messages that surely are not are rejected as overload.
+    /// stored, by this call or an earlier one, have no outcome, and messages that surely are not are rejected
+    /// as overload.
     ///
     /// # Errors
     /// The disk failed: it is unknown what is stored, every message must be answered so, and the
@@ -86,6 +90,10 @@ impl Appender {
     pub fn append(&mut self, messages: Vec<Message>) -> io::Result<Appended> {
         let mut retries = Retries::new(&self.limits);
         let mut proposals = messages;
+        self.doubt.begin_group();
+        if self.is_in_doubt() {
+            self.catch_up(&[], &mut retries)?;
+        }
         loop {
             let facts =
                 facts::look_up(self.apply.index(), &*self.reader, &proposals, retries.landed());
@@ -95,8 +103,14 @@ impl Appender {
                 proposals = join(batch, rest, &decided);
                 continue;
             };
-            let stored = if matches!(fate, Fate::Stored(_)) { batch } else { Vec::new() };
-            let outcomes = decided.decisions.into_iter().map(|one| one.outcome(&fate)).collect();
+            retries.warn();
+            let (outcomes, stored) = if matches!(fate, Fate::Stored(_)) {
+                let decisions = decided.decisions.into_iter();
+                (decisions.map(|decision| decision.outcome(&fate)).collect(), batch)
+            } else {
+                let proposals = join(batch, rest, &decided);
+                (self.outcomes_not_stored(&proposals, decided, &fate), Vec::new())
+            };
             return Ok(Appended { outcomes, stored, no_space: self.no_space.clone() });
         }
     }
@@ -113,32 +127,46 @@ impl Appender {
             return Ok(Some(Fate::Unknown));
         }
         if let Some(rejection) = &self.no_space {
-            return Ok(Some(retries.not_stored(rejection.clone())));
+            return Ok(Some(Fate::Refused(rejection.clone())));
         }
         if retries.are_used_up() {
-            let reason =
-                "not stored: other writers of the log came first each time; try again later";
-            return Ok(Some(retries.not_stored(Rejection::Overloaded(reason.to_owned()))));
+            return Ok(Some(Fate::Refused(retries.rejection())));
         }
         let stored_at = self.clock.now();
         match self.store.commit(batch, stored_at) {
             CommitAnswer::Stored(committed) => {
                 self.apply.publish(&committed, batch);
+                self.doubt.settle();
                 let first = Receipt { sequence: committed.first_sequence, stored_at };
                 return Ok(Some(Fate::Stored(first)));
             }
             CommitAnswer::Refused(refusal) => {
-                return Ok(Some(retries.not_stored(self.rejection(refusal))));
+                return Ok(Some(Fate::Refused(self.rejection(refusal))));
             }
             CommitAnswer::Failed(error) => return Err(error),
             CommitAnswer::Overtaken => {}
             CommitAnswer::Unknown(reason) => {
-                tracing::warn!(reason, "it is unknown whether a batch is stored; reading on");
-                retries.note_unknown();
+                self.doubt.add(batch);
+                retries.note_trouble(reason);
             }
         }
         self.catch_up(batch, retries)?;
         Ok(None)
+    }
+
+    /// The outcomes where the last attempt stored nothing. Its refusal speaks for itself only: an earlier
+    /// attempt, be it of another call, may have stored a message, or may still.
+    fn outcomes_not_stored(
+        &self,
+        proposals: &[Message],
+        decided: Decisions,
+        fate: &Fate,
+    ) -> Vec<Option<Outcome>> {
+        let outcome = |(proposal, decision): (&Message, Decision)| {
+            let is_in_doubt = self.doubt.may_hold(&proposal.id);
+            decision.outcome(if is_in_doubt { &Fate::Unknown } else { fate })
+        };
+        proposals.iter().zip(decided.decisions).map(outcome).collect()
     }
 
     fn rejection(&mut self, refusal: Refusal) -> Rejection {
@@ -153,12 +181,31 @@ impl Appender {
         }
     }
 
-    /// Applies what was committed meanwhile, by other writers or by a lost attempt to commit `batch`.
+    /// Whether a batch may be stored that is not known, as the answer to its commit was lost.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt.exists()
+    }
+
+    /// If a batch may be stored that is not known, reads on once: what is found becomes known. The log may
+    /// then still be in doubt.
+    ///
+    /// # Errors
+    /// As [`Appender::append`].
+    pub fn resolve_doubt(&mut self) -> io::Result<()> {
+        if self.is_in_doubt() {
+            // The call that was left in doubt has warned already.
+            self.catch_up(&[], &mut Retries::new(&self.limits))?;
+        }
+        Ok(())
+    }
+
+    /// Applies what was committed meanwhile, by other writers or by an attempt whose answer was lost. The
+    /// group at hand has tried to commit `batch`.
     fn catch_up(&mut self, batch: &[Message], retries: &mut Retries) -> io::Result<()> {
         let read = match self.store.catch_up() {
             Ok(read) => read,
             Err(CatchUpError::Unavailable(reason)) => {
-                tracing::warn!(reason, "cannot read on in the log");
+                retries.note_trouble(reason);
                 return Ok(());
             }
             Err(CatchUpError::Failed(error)) => return Err(error),
@@ -167,12 +214,12 @@ impl Appender {
             self.apply.publish(committed, messages);
             self.apply.show(messages);
             match origin {
-                Origin::Own => retries.note_landed(batch, messages),
+                Origin::Own => retries.note_landed(self.doubt.landed(batch, messages)),
                 Origin::Other => {}
             }
         }
         if !read.is_empty() {
-            retries.note_settled();
+            self.doubt.settle();
         }
         Ok(())
     }

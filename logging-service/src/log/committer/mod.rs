@@ -14,6 +14,7 @@
 //! sequence, and those of the store. Code that holds one of these never submits.
 
 mod appender;
+mod doubt;
 mod group;
 mod inline;
 mod retries;
@@ -196,16 +197,19 @@ impl Committer {
 
     /// How long to wait for a command before there is something to do without one; `None`: for ever.
     fn next_wakeup(&self) -> Option<Duration> {
-        match (self.needs_seal, self.space_probe_at) {
-            (true, _) => Some(self.seal_due()),
-            (false, Some(_)) => Some(space::PROBE_INTERVAL),
-            (false, None) => None,
+        let asks_again = self.space_probe_at.is_some() || self.appender.is_in_doubt();
+        if self.needs_seal {
+            Some(self.seal_due())
+        } else {
+            asks_again.then_some(space::PROBE_INTERVAL)
         }
     }
 
     /// Whether a handler may make the next commit.
     fn may_inline(&self) -> bool {
-        self.space_probe_at.is_none() && self.inline.allows(self.appended_at.elapsed())
+        self.space_probe_at.is_none()
+            && !self.appender.is_in_doubt()
+            && self.inline.allows(self.appended_at.elapsed())
     }
 
     /// How long no more appends may come before the seal.
@@ -234,6 +238,7 @@ impl Committer {
             Event::Command(Command::Stop) => true,
             Event::Idle => {
                 self.probe_space_if_due()?;
+                self.appender.resolve_doubt()?;
                 // An inline commit meanwhile puts it off.
                 if self.needs_seal && self.seal_due().is_zero() {
                     let began = Instant::now();

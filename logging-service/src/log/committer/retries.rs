@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use oncelog::message::{Message, MessageId, Rejection};
+use oncelog::message::{MessageId, Rejection};
 use tokio::time::Instant;
 
-use crate::{limits::Limits, rules::Fate};
+use crate::limits::Limits;
 
 /// What the attempts so far have come to.
 pub(super) struct Retries {
@@ -14,9 +14,9 @@ pub(super) struct Retries {
     retry_time: Duration,
     /// None before the first attempt has failed.
     deadline: Option<Instant>,
-    /// Whether an attempt may still be stored although its answer was lost.
-    in_doubt: bool,
-    /// Ids that such an attempt has stored.
+    /// Why the store did not answer the last time that it gave no answer.
+    trouble: Option<String>,
+    /// Ids that an attempt has stored although its answer was lost.
     landed: HashSet<MessageId>,
 }
 
@@ -27,7 +27,7 @@ impl Retries {
             attempts_max: limits.commit_attempts,
             retry_time: limits.commit_retry_time,
             deadline: None,
-            in_doubt: false,
+            trouble: None,
             landed: HashSet::new(),
         }
     }
@@ -49,28 +49,29 @@ impl Retries {
         self.attempts > self.attempts_max || now >= deadline
     }
 
-    /// The answer to the last attempt was lost.
-    pub(super) fn note_unknown(&mut self) {
-        self.in_doubt = true;
+    /// An attempt of unknown outcome has stored these ids of the group.
+    pub(super) fn note_landed(&mut self, ids: impl Iterator<Item = MessageId>) {
+        self.landed.extend(ids);
     }
 
-    /// The store has read `stored` as a batch of its own. If it is a lost attempt to commit `batch`, this
-    /// group was the first to send it.
-    pub(super) fn note_landed(&mut self, batch: &[Message], stored: &[Message]) {
-        if self.in_doubt {
-            let stored: HashSet<_> = stored.iter().map(|message| message.id).collect();
-            let ids = batch.iter().map(|message| message.id);
-            self.landed.extend(ids.filter(|id| stored.contains(id)));
+    /// The store did not say whether a batch is stored, or could not read on.
+    pub(super) fn note_trouble(&mut self, reason: String) {
+        self.trouble = Some(reason);
+    }
+
+    /// Warns of what was noted: once for a group, as its attempts may be many.
+    pub(super) fn warn(&self) {
+        if let Some(reason) = &self.trouble {
+            tracing::warn!(reason, "the store did not answer a commit, or could not read on");
         }
     }
 
-    /// A batch has been read that comes after all attempts: they are among what was read, or never stored.
-    pub(super) fn note_settled(&mut self) {
-        self.in_doubt = false;
-    }
-
-    /// The fate of a batch that the last attempt surely did not store.
-    pub(super) fn not_stored(&self, rejection: Rejection) -> Fate {
-        if self.in_doubt { Fate::Unknown } else { Fate::Refused(rejection) }
+    /// Why a batch is not stored whose attempts are used up.
+    pub(super) fn rejection(&self) -> Rejection {
+        let reason = match self.trouble {
+            None => "not stored: other writers of the log came first each time; try again later",
+            Some(_) => "not stored: the log did not answer in time; try again later",
+        };
+        Rejection::Overloaded(reason.to_owned())
     }
 }

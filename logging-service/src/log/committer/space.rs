@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Committer;
 use crate::{log::state::State, store::CommitError};
 
-/// How often a full disk is probed for space.
+/// How often a full disk is probed for space, and how often an idle log in doubt reads on.
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Committer {
