@@ -110,16 +110,10 @@ mod tests {
             assert!(filter(wrong.as_ref()).is_none(), "{wrong:?}");
         }
     }
-}
 
-#[cfg(test)]
-mod review {
     #[test]
-    fn review_level() {
-        let _guard = super::init();
-        assert_eq!(
-            tracing::level_filters::LevelFilter::current(),
-            tracing::level_filters::LevelFilter::INFO
-        );
+    fn tracing_knows_the_level_of_the_filter() {
+        let _guard = init();
+        assert_eq!(LevelFilter::current(), LevelFilter::INFO);
     }
 }
