@@ -163,7 +163,7 @@ fn run(calls: Vec<Call>) {
             "a pending attempt is forgotten"
         );
         if is_idle {
-            script.read_all();
+            script.read([]);
             appender.resolve_doubt().unwrap();
             let log = script.log();
             let own = log.iter().filter(|entry| entry.origin == Origin::Own);

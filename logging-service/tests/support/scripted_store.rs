@@ -133,18 +133,13 @@ impl Script {
 
     /// The next times that the store reads on, it reads this; later it reads all.
     pub fn read(&self, readings: impl IntoIterator<Item = Reading>) {
-        self.state().readings.extend(readings);
+        self.state().readings = readings.into_iter().collect();
     }
 
     /// Commits wait until the guard is dropped.
     pub fn hold_commits(&self) -> Held {
         self.state().commits_are_held = true;
         Held(self.clone())
-    }
-
-    /// What is left of the script of readings is forgotten: the store reads all.
-    pub fn read_all(&self) {
-        self.state().readings.clear();
     }
 
     /// All batches that are stored.
@@ -157,14 +152,14 @@ impl Script {
         self.log().into_iter().flat_map(|entry| entry.messages).collect()
     }
 
-    /// The sizes of the batches that are stored.
-    pub fn batches(&self) -> Vec<usize> {
-        self.state().log.iter().map(|entry| entry.messages.len()).collect()
-    }
-
     /// Batches of which one may still arrive.
     pub fn late(&self) -> Vec<Entry> {
         self.state().late.clone()
+    }
+
+    /// The sizes of the batches that are stored.
+    pub fn batches(&self) -> Vec<usize> {
+        self.state().log.iter().map(|entry| entry.messages.len()).collect()
     }
 
     /// How many commits there were.
@@ -239,11 +234,9 @@ impl State {
 
     /// Whether the next commit arrives where batches are put in order.
     fn next_arrives(&self) -> bool {
+        use Answer::{Late, LostRequest, NoLeader, NoSpace};
         let answer = self.answers.front().or_else(|| self.cycle.front());
-        !matches!(
-            answer,
-            Some(Answer::LostRequest | Answer::Late | Answer::NoLeader | Answer::NoSpace)
-        )
+        !matches!(answer, Some(LostRequest | Late | NoLeader | NoSpace))
     }
 
     fn next_answer(&mut self) -> Answer {
@@ -255,8 +248,7 @@ impl State {
     }
 
     fn arrive(&mut self) {
-        if !self.late.is_empty() {
-            let any = self.committers.len() % self.late.len();
+        if let Some(any) = self.committers.len().checked_rem(self.late.len()) {
             let late = self.late.swap_remove(any);
             self.push(late);
         }

@@ -62,18 +62,11 @@ impl Doubt {
 
 #[cfg(test)]
 mod tests {
-    use oncelog::message::{ContentType, IdSource as _, RandomIds, StreamName};
-
     use super::*;
+    use crate::testing::message;
 
     fn batch(messages: usize) -> Vec<Message> {
-        let message = |_| Message {
-            id: RandomIds.next_id(),
-            stream: StreamName::facade(),
-            content_type: ContentType::text(),
-            body: "x".into(),
-        };
-        (0..messages).map(message).collect()
+        (0..messages).map(|_| message("x")).collect()
     }
 
     #[test]
