@@ -126,9 +126,16 @@ async fn a_call_without_an_answer_is_warned_of_once() {
     let (log, script) = start();
     script.cycle([Answer::LostRequest]);
     script.read([Reading::Unavailable, Reading::Nothing]);
-    for calls in 1..3 {
+    let mut warned = 0;
+    for _ in 0..10 {
+        // A test without a subscriber may just have switched the warning off for all threads.
+        tracing::callsite::rebuild_interest_cache();
         assert_eq!(log.append(vec![message(1, "a")]).await, Err(AppendError::Unknown));
-        assert_eq!(warnings.0.load(Ordering::Relaxed), calls);
+        warned = warnings.0.swap(0, Ordering::Relaxed);
+        if warned > 0 {
+            break;
+        }
     }
+    assert_eq!(warned, 1);
     assert_goes_on(&log, &script).await;
 }
