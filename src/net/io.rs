@@ -86,27 +86,39 @@ impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
     }
 
     /// Ready once the connection is open.
+    #[inline]
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Pin<&mut IO>, &mut G)>>
     where
         IO: Unpin,
     {
-        if let Stage::Opening(opening) = &mut self.stage {
-            if let Poll::Ready(error) = self.guard.poll_close(cx) {
-                return Poll::Ready(Err(error));
-            }
-            match opening.as_mut().poll(cx) {
-                Poll::Ready(Ok(io)) => self.stage = Stage::Open(io),
-                Poll::Ready(Err(error)) => {
-                    self.stage = Stage::Failed;
-                    return Poll::Ready(Err(error));
-                }
-                Poll::Pending => return self.guard.poll_silence(cx).map(Err),
-            }
+        if !matches!(self.stage, Stage::Open(_)) {
+            ready!(self.poll_opening(cx))?;
         }
         match &mut self.stage {
             Stage::Open(io) => Poll::Ready(Ok((Pin::new(io), &mut self.guard))),
-            Stage::Opening(_) => Poll::Pending,
-            Stage::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Stage::Opening(_) | Stage::Failed => {
+                Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+            }
+        }
+    }
+
+    /// Ready once the connection is open or has failed. Only the first reads and writes come here.
+    #[cold]
+    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stage::Opening(opening) = &mut self.stage else { return Poll::Ready(Ok(())) };
+        if let Poll::Ready(error) = self.guard.poll_close(cx) {
+            return Poll::Ready(Err(error));
+        }
+        match opening.as_mut().poll(cx) {
+            Poll::Ready(opened) => {
+                let (stage, opened) = match opened {
+                    Ok(io) => (Stage::Open(io), Ok(())),
+                    Err(error) => (Stage::Failed, Err(error)),
+                };
+                self.stage = stage;
+                Poll::Ready(opened)
+            }
+            Poll::Pending => self.guard.poll_silence(cx).map(Err),
         }
     }
 

@@ -1,6 +1,13 @@
 //! One connection.
 
-use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
@@ -13,7 +20,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 use super::{
     EdgeLimits,
@@ -140,7 +146,7 @@ async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
 
 /// Answers `request`, and tracks what becomes of both bodies.
 fn track(
-    stack: impl HttpService,
+    mut stack: impl HttpService,
     request: Request<Incoming>,
     activity: Arc<Activity>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
@@ -148,7 +154,9 @@ fn track(
         activity.upgrade_offered(upgrade.clone());
     }
     let request = request.map(|body| Body::new(RequestBody::new(body, &activity)));
-    stack.oneshot(request).map(|Ok(response)| Ok(begin(response, activity)))
+    let ready = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(ready.is_ready(), "a layer answers with a refusal, it never makes a request wait");
+    stack.call(request).map(|Ok(response)| Ok(begin(response, activity)))
 }
 
 /// The response as it is sent.

@@ -34,7 +34,8 @@ use crate::{
     routes,
 };
 
-/// A service that answers every request. Clones are the same service.
+/// A service that answers every request. Clones are the same service. It is always ready: a layer that has
+/// enough to do answers with a refusal.
 pub trait HttpService:
     Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
     + Clone
