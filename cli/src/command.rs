@@ -1,7 +1,9 @@
 //! The commands.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
-use oncelog::process::exit::Exit;
+use oncelog::process::{exit::Exit, settings};
 
 use crate::up;
 #[cfg(feature = "tools")]
@@ -63,5 +65,19 @@ impl Cli {
             #[cfg(feature = "tools")]
             Command::Serve(command) => Box::pin(serve::run(command)).await,
         }
+    }
+}
+
+/// Runs the command that the arguments name, and returns the code to exit with. It is compiled here and not
+/// in the program, which would compile most of this library once more.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    let result = match settings::parse_args::<Cli>() {
+        Ok(cli) => cli.run().await,
+        Err(exit) => Err(exit),
+    };
+    match result {
+        Ok(()) => Exit::Success.into(),
+        Err(exit) => exit.into(),
     }
 }

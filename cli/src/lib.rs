@@ -26,4 +26,4 @@ pub mod serve;
 mod terminal;
 pub mod up;
 
-pub use self::command::{Cli, Command};
+pub use self::command::{Cli, Command, main};

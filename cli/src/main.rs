@@ -2,17 +2,6 @@
 
 use std::process::ExitCode;
 
-use oncelog::process::{exit::Exit, settings};
-use oncelog_cli::Cli;
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match settings::parse_args::<Cli>() {
-        Ok(cli) => cli.run().await,
-        Err(exit) => Err(exit),
-    };
-    match result {
-        Ok(()) => Exit::Success.into(),
-        Err(exit) => exit.into(),
-    }
+fn main() -> ExitCode {
+    oncelog_cli::main()
 }
