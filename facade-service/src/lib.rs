@@ -25,8 +25,6 @@ mod routes;
 mod run;
 mod stack;
 
-#[doc(hidden)]
-pub use self::stack::{HttpService, stack_and_routes};
 pub use self::{
     app::{Facade, Options, Upstreams},
     edge::{Listener, ServeError, serve},
@@ -36,3 +34,5 @@ pub use self::{
     run::run,
     stack::router,
 };
+#[doc(hidden)]
+pub use self::{http::service::HttpService, stack::stack_and_routes};

@@ -4,7 +4,6 @@ use std::{
     future::{Future, Ready, ready},
     io,
     net::SocketAddr,
-    time::Duration,
 };
 
 use tokio::{
@@ -16,11 +15,8 @@ use tokio::{
 use super::{
     is_shortage,
     limiter::{ConnectionLimiter, ConnectionSlot},
+    limits::ACCEPT_RETRY_PAUSE,
 };
-
-/// Pause after a failure to accept a connection, such as too many open files: long enough not to
-/// spin, short enough not to be noticed once it is over.
-pub(super) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where connections come from: a TCP listener, or a simulated one.
 pub trait Listener: Send + Sync {

@@ -153,7 +153,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::net::accept::ACCEPT_RETRY_PAUSE;
+    use crate::net::limits::ACCEPT_RETRY_PAUSE;
 
     fn at_most(connections: usize) -> NetLimits {
         NetLimits { connections, ..NetLimits::default() }

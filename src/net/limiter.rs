@@ -17,8 +17,8 @@ use tokio::{
 
 use super::{
     CloseSignal, LongLived, LongLivedShare, LongLivedShareFull,
-    accept::ACCEPT_RETRY_PAUSE,
     entry::{Entry, State},
+    limits::ACCEPT_RETRY_PAUSE,
 };
 
 /// How often, at most, a server says that it has no slot for connections.

@@ -10,6 +10,10 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 /// From the stop signal to the moment open connections are closed by force.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Pause after a failure to accept a connection, such as too many open files: long enough not to
+/// spin, short enough not to be noticed once it is over.
+pub(super) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
 /// The limits of the connections of one server.
 #[derive(Debug, Clone)]
 pub struct NetLimits {

@@ -28,11 +28,8 @@ use oncelog::limits::CALL_MESSAGES_MAX;
 
 use super::{
     amount::Amount,
-    options::{ATTEMPT_TIMEOUT, DeliveryLimits},
+    options::{ATTEMPT_TIMEOUT, DeliveryLimits, QUEUE_CALLS_MIN},
 };
-
-/// Calls that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
-pub(super) const QUEUE_CALLS_MIN: usize = 2;
 
 /// Messages that may wait whatever their size and however slow the disk is: as many as come from clients
 /// too few to overload anything. [`DeliveryLimits::queue_bytes_max`] holds for them as well.

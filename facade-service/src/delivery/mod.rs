@@ -48,6 +48,7 @@ mod classify;
 mod client;
 mod dispatcher;
 mod entry;
+mod jitter;
 mod options;
 mod outcome;
 mod queue;
@@ -72,9 +73,10 @@ use self::{
 pub use self::{
     append::BulkAppend,
     client::LoggingClient,
+    jitter::Jitter,
     options::{ATTEMPT_TIMEOUT, DeliveryLimits, DeliveryOptions, InvalidDeliveryLimits},
     outcome::{Delivered, DeliveryError, Reason},
-    retry::{BACKOFF_MAX, Jitter},
+    retry::BACKOFF_MAX,
 };
 
 /// The way to the log. Clones share one queue and one dispatcher.

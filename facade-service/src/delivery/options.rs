@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use oncelog::limits::{CALL_MESSAGES_MAX, MESSAGE_BODY_BYTES_MAX, TOTAL_TIMEOUT};
 
-use super::{admission::QUEUE_CALLS_MIN, retry::Jitter};
+use super::jitter::Jitter;
 
 /// The default timeout of one attempt, connecting included.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Calls that may wait however slow the disk is: one to be sent next, and one that fills up meanwhile.
+pub(super) const QUEUE_CALLS_MIN: usize = 2;
 
 const _: () = assert!(ATTEMPT_TIMEOUT.as_millis() < TOTAL_TIMEOUT.as_millis());
 

@@ -11,7 +11,7 @@ use super::{
     connection::{self, Shutdown},
     guard::Http1Guard,
 };
-use crate::stack::HttpService;
+use crate::http::service::HttpService;
 
 /// Accepts until `stop`, then drains. Every request is answered by `stack`.
 pub(crate) async fn run<L: Listener>(

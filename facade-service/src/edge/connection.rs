@@ -27,7 +27,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     guard::ClientIo,
 };
-use crate::stack::HttpService;
+use crate::http::service::HttpService;
 
 /// How long a long-lived response or an upgraded connection may take to end once it is told to.
 const LONG_LIVED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

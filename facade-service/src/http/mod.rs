@@ -10,3 +10,4 @@ pub(crate) mod lines;
 pub(crate) mod media_type;
 pub(crate) mod page;
 pub(crate) mod problem;
+pub(crate) mod service;

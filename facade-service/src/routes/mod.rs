@@ -21,8 +21,10 @@ use self::{
 };
 use crate::{
     Facade,
-    http::problem::{Problem, RouteError},
-    stack::HttpService,
+    http::{
+        problem::{Problem, RouteError},
+        service::HttpService,
+    },
 };
 
 /// The resources of `facade`, without the layers around them.

@@ -30,29 +30,12 @@ use tower::{
 
 use crate::{
     Facade,
-    http::problem::{Problem, RouteError},
+    http::{
+        problem::{Problem, RouteError},
+        service::HttpService,
+    },
     routes,
 };
-
-/// A service that answers every request. Clones are the same service. It is always ready: a layer that has
-/// enough to do answers with a refusal.
-pub trait HttpService:
-    Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S> HttpService for S where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
 
 /// The stack of `facade` as a router: what connections are served, for callers without a connection.
 /// Once the facade's stop is cancelled it reports not ready, and uploads take no more lines.

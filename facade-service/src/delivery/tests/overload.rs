@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::support::*;
 use crate::delivery::{
-    ATTEMPT_TIMEOUT, BACKOFF_MAX, Delivery, DeliveryError, admission::QUEUE_CALLS_MIN,
+    ATTEMPT_TIMEOUT, BACKOFF_MAX, Delivery, DeliveryError, options::QUEUE_CALLS_MIN,
 };
 use oncelog::limits::{CALL_MESSAGES_MAX, TOTAL_TIMEOUT};
 

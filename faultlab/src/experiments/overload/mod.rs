@@ -1,6 +1,6 @@
 //! `faultlab overload`: five times as many messages as can be stored, at a constant rate.
 //!
-//! - [`Args`], [`run`]: the big run, with a disk that is slow for each sync
+//! - [`Args`], `run`: the big run, with a disk that is slow for each sync
 //! - [`Course`], [`Results`]: what is measured, and how
 //! - `goals`: the goals
 

@@ -1,6 +1,6 @@
 //! `faultlab storm`: many clients wait while the logging service is away; what arrives there is counted.
 //!
-//! - [`Args`], [`run`]: the big run
+//! - [`Args`], `run`: the big run
 //! - [`Storm`], [`Results`]: what is measured, and how
 //! - `counter`: counts the calls on the wire, right before the logging service
 //!
