@@ -17,10 +17,10 @@ const CLIENTS: usize = 8;
 /// Kills of the logging service, unless `ONCELOG_KILLS` says otherwise.
 const LOGGING_KILLS: usize = 22;
 
-/// Short, so that outages longer than the facade's patience fit into a short test.
+/// Short, so that outages longer than the total timeout of the facade fit into a short test.
 const TIMEOUTS: [&str; 4] = ["--attempt-timeout", "400ms", "--total-timeout", "1500ms"];
 
-/// Longer than the facade's patience.
+/// Longer than the total timeout of the facade.
 const LONG_OUTAGE: Duration = Duration::from_secs(2);
 
 /// Pause of the reader between two reads, at most.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use faultlab::nemesis::{Fault, MachineFault, Pace, Planned, Victim, lane};
+use faultlab::nemesis::{Fault, MachineFault, Planned, Timing, Victim, lane};
 use turmoil::Sim;
 
 use crate::{
@@ -101,25 +101,25 @@ impl Nemesis {
         };
         // In some runs the network is nearly whole.
         let pause_max = [2000, 8000, 60_000][rng.usize(0..3)];
-        let pace = pace(200..pause_max, 20..2500, 20..12_000);
+        let timing = timing(200..pause_max, 20..2500, 20..12_000);
         let faults = some_of(&OF_LINKS, rng);
         for (kind, ends) in links() {
-            let plan = lane(Victim::Link(kind), &faults, &pace, duration, rng);
+            let plan = lane(Victim::Link(kind), &faults, &timing, duration, rng);
             add(ends.join(" - "), Box::new(Link::new(ends, latency)), plan);
         }
         let pause_max = [600, 1500, 5000][rng.usize(0..3)];
-        let pace = self::pace(100..pause_max, 20..pause_max / 3, 20..pause_max / 3);
-        let plan = lane(Victim::Logging, &some_of(&OF_LOGGING, rng), &pace, duration, rng);
+        let timing = self::timing(100..pause_max, 20..pause_max / 3, 20..pause_max / 3);
+        let plan = lane(Victim::Logging, &some_of(&OF_LOGGING, rng), &timing, duration, rng);
         let outage = Outage::new(LOGGING, &logging.process, Some(logging.disk.clone()));
         add(LOGGING.to_owned(), Box::new(outage), plan);
-        let pace = self::pace(100..pause_max, 100..2000, 100..4000);
-        let plan = lane(Victim::Disk, &some_of(&OF_DISK, rng), &pace, duration, rng);
+        let timing = self::timing(100..pause_max, 100..2000, 100..4000);
+        let plan = lane(Victim::Disk, &some_of(&OF_DISK, rng), &timing, duration, rng);
         add("disk".to_owned(), Box::new(Disk(logging)), plan);
-        let pace = self::pace(500..8000, 20..1000, 20..1000);
+        let timing = self::timing(500..8000, 20..1000, 20..1000);
         for (name, facade) in FACADES.into_iter().zip(facades) {
             // In every third run nothing happens to it.
             let faults: &[Fault] = if rng.u8(0..3) == 0 { &[] } else { &OF_FACADES };
-            let plan = lane(Victim::Facade, faults, &pace, duration, rng);
+            let plan = lane(Victim::Facade, faults, &timing, duration, rng);
             add(name.to_owned(), Box::new(Outage::new(name, &facade.process, None)), plan);
         }
         Self { lanes, random, events: events.clone(), faults: BTreeMap::new() }
@@ -162,6 +162,10 @@ impl Nemesis {
     }
 }
 
-const fn pace(pause_millis: Range<u64>, short_millis: Range<u64>, long_millis: Range<u64>) -> Pace {
-    Pace { pause_millis, short_millis, long_millis }
+const fn timing(
+    pause_millis: Range<u64>,
+    short_millis: Range<u64>,
+    long_millis: Range<u64>,
+) -> Timing {
+    Timing { pause_millis, short_millis, long_millis }
 }

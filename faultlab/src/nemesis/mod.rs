@@ -11,5 +11,5 @@ mod plan;
 pub use self::{
     fault::{Fault, Link, MachineFault, Victim},
     harm::{Done, harm},
-    plan::{Harm, Pace, Planned, kills, lane, schedule},
+    plan::{Harm, Planned, Timing, kills, lane, schedule},
 };

@@ -14,9 +14,9 @@ const GAP_AFTER_KILL_MILLIS: Range<u64> = 400..1000;
 /// The same in [`kills`], where faults are to hit at any moment.
 const GAP_OF_KILLS_MILLIS: Range<u64> = 0..350;
 
-/// The faults of [`schedule`]. Every fifth lasts longer than the facade's patience with a message.
-const PACE: Pace =
-    Pace { pause_millis: GAP_MILLIS, short_millis: 50..600, long_millis: 2100..2600 };
+/// The faults of [`schedule`]. Every fifth lasts longer than the total timeout of the facade.
+const PACE: Timing =
+    Timing { pause_millis: GAP_MILLIS, short_millis: 50..600, long_millis: 2100..2600 };
 
 /// How long one freeze in [`VERY_LONG_EVERY`] lasts, in runs of [`VERY_LONG_RUN`] or more.
 const VERY_LONG_MILLIS: Range<u64> = 10_000..15_000;
@@ -80,7 +80,7 @@ pub enum Harm {
 
 /// How long the faults of a victim last, and how soon the next one comes, in milliseconds.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct Timing {
     /// From the end of a fault to the next one.
     pub pause_millis: Range<u64>,
     /// How long a fault usually lasts.
@@ -89,7 +89,7 @@ pub struct Pace {
     pub long_millis: Range<u64>,
 }
 
-impl Pace {
+impl Timing {
     fn lasts(&self, rng: &mut fastrand::Rng) -> Duration {
         let range = if rng.u8(0..5) == 0 { &self.long_millis } else { &self.short_millis };
         millis(rng, range.clone())
@@ -102,18 +102,18 @@ impl Pace {
 pub fn lane(
     victim: Victim,
     faults: &[Fault],
-    pace: &Pace,
+    timing: &Timing,
     duration: Duration,
     rng: &mut fastrand::Rng,
 ) -> Vec<Planned> {
     let (mut plan, mut at) = (Vec::new(), Duration::ZERO);
     while let Some(fault) = rng.choice(faults).copied() {
-        let pause = millis(rng, pace.pause_millis.clone());
+        let pause = millis(rng, timing.pause_millis.clone());
         at += pause;
         if at >= duration {
             break;
         }
-        let (lasts, harm) = (pace.lasts(rng), exactly(fault, rng));
+        let (lasts, harm) = (timing.lasts(rng), exactly(fault, rng));
         plan.push(Planned { at, pause, fault, victim, lasts, harm });
         at += lasts;
     }
@@ -266,11 +266,11 @@ mod tests {
 
     #[test]
     fn a_lane_keeps_its_pace_and_follows_from_its_numbers() {
-        let pace = Pace { pause_millis: 10..20, short_millis: 0..5, long_millis: 30..40 };
+        let timing = Timing { pause_millis: 10..20, short_millis: 0..5, long_millis: 30..40 };
         let faults = [Fault::Kill, Fault::Machine(MachineFault::Stop)];
         let plan = |seed| {
             let mut rng = fastrand::Rng::with_seed(seed);
-            lane(Victim::Logging, &faults, &pace, Duration::from_secs(1), &mut rng)
+            lane(Victim::Logging, &faults, &timing, Duration::from_secs(1), &mut rng)
         };
         assert_eq!(plan(1), plan(1));
         assert_ne!(plan(1), plan(2));
@@ -282,7 +282,7 @@ mod tests {
         }
         assert!(end > Duration::from_millis(900));
         let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(lane(Victim::Logging, &[], &pace, MINUTE, &mut rng), []);
+        assert_eq!(lane(Victim::Logging, &[], &timing, MINUTE, &mut rng), []);
     }
 
     #[test]

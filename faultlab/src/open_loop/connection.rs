@@ -41,7 +41,7 @@ impl Connection {
         schedule: Arc<Schedule>,
         recorder: Arc<Recorder>,
         first: u64,
-        patience: Duration,
+        timeout_after: Duration,
     ) {
         while let Some(due) = schedule.next().await {
             let at = schedule.offset(due.at);
@@ -52,7 +52,7 @@ impl Connection {
             let sent = Instant::now();
             schedule.note_sent(sent);
             let exchange = self.exchange(first + due.index);
-            match timeout(patience, exchange).await {
+            match timeout(timeout_after, exchange).await {
                 Ok(Ok(answer)) => {
                     if answer.closes {
                         self.stream = None;

@@ -10,7 +10,7 @@
 //!
 //! In an open loop a latency counts from the moment the message was due, not from the moment it could
 //! be sent: when the service is slow, the messages that had to wait for a free connection are slow as
-//! well, and a generator that forgets them measures its own patience ("coordinated omission"). In a
+//! well, and a generator that forgets them measures its own timeout ("coordinated omission"). In a
 //! closed loop each connection sends when its last answer is there, which finds the capacity.
 
 mod answer;

@@ -52,8 +52,8 @@ async fn run(log: &FakeLog, clients: &[Client], seed: u64) -> Vec<Option<Answere
     let one = async |client: &Client| {
         tokio::time::sleep(Duration::from_millis(client.arrives_ms)).await;
         let asked = tokio::time::Instant::now();
-        let patience = client.leaves_after_ms.map_or(AFTERWARDS, Duration::from_millis);
-        let answer = tokio::time::timeout(patience, delivery.append(message(client.id))).await;
+        let timeout_after = client.leaves_after_ms.map_or(AFTERWARDS, Duration::from_millis);
+        let answer = tokio::time::timeout(timeout_after, delivery.append(message(client.id))).await;
         assert!(asked.elapsed() <= Duration::from_secs(15));
         answer.ok()
     };

@@ -5,7 +5,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Edge, PATIENCE};
+use super::{Edge, WAIT_MAX};
 
 #[tokio::test]
 async fn long_lived_responses_beyond_their_share_are_refused() {
@@ -24,7 +24,7 @@ async fn long_lived_responses_beyond_their_share_are_refused() {
         if status.ends_with(b"200") {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "the share of a client that left is not free again");
+        assert!(begun.elapsed() < WAIT_MAX, "the share of a client that left is not free again");
     }
 }
 
@@ -78,7 +78,7 @@ async fn the_producer_of_a_response_learns_that_its_client_left() {
     client.expect("begun\r\n").await;
     assert!(edge.ended.try_recv().is_err());
     drop(client);
-    timeout(PATIENCE, edge.ended.recv()).await.unwrap().unwrap().unwrap();
+    timeout(WAIT_MAX, edge.ended.recv()).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use super::accept;
 use crate::{EdgeLimits, stack::layers};
 
 /// Nothing in these tests takes this long, unless it is broken. It is less than the time of a drain.
-const PATIENCE: Duration = Duration::from_secs(8);
+const WAIT_MAX: Duration = Duration::from_secs(8);
 
 /// An edge with a service of its own: it answers `/plain` at once, `/held` when it is released, `/stream`
 /// until it is told to end, `/deaf` and `/produced` for ever, and `/late` like `/stream` when it is
@@ -215,7 +215,7 @@ impl Edge {
     /// Stops it. It must not use up the time of its drain.
     async fn stopped(self) {
         self.stop.cancel();
-        timeout(PATIENCE, self.serving).await.expect("the drain waits").unwrap();
+        timeout(WAIT_MAX, self.serving).await.expect("the drain waits").unwrap();
     }
 }
 
@@ -231,7 +231,7 @@ impl Client {
             }
             io::Result::Ok(())
         };
-        let found = timeout(PATIENCE, reading).await;
+        let found = timeout(WAIT_MAX, reading).await;
         assert!(
             matches!(found, Ok(Ok(()))),
             "{found:?} instead of {text:?}: {}",
@@ -242,7 +242,7 @@ impl Client {
     /// Reads to the end of the connection.
     async fn rest(&mut self) -> io::Result<String> {
         let mut rest = String::new();
-        timeout(PATIENCE, self.0.read_to_string(&mut rest)).await.expect("it goes on")?;
+        timeout(WAIT_MAX, self.0.read_to_string(&mut rest)).await.expect("it goes on")?;
         Ok(rest)
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::{Edge, PATIENCE};
+use super::{Edge, WAIT_MAX};
 
 #[tokio::test]
 async fn an_upgraded_connection_is_told_of_a_stop() {
@@ -39,7 +39,7 @@ async fn an_upgraded_connection_that_goes_on_fails_after_a_stop() {
         let mut edge = Edge::start(4).await;
         let _client = edge.upgrade(path).await;
         edge.stop.cancel();
-        let ended = timeout(PATIENCE, edge.ended.recv()).await.unwrap().unwrap();
+        let ended = timeout(WAIT_MAX, edge.ended.recv()).await.unwrap().unwrap();
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         edge.stopped().await;
     }
