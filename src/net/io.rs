@@ -216,10 +216,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_sent(cx, |io, cx| io.poll_flush(cx), |()| 0))?;
-        let (io, guard) = ready!(self.poll_open(cx))?;
-        match guard.poll_broken(&io, cx) {
-            Poll::Ready(error) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Ready(Ok(())),
+        let this = &mut *self;
+        match &this.stage {
+            Stage::Open(io) => match this.guard.poll_broken(io, cx) {
+                Poll::Ready(error) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Ready(Ok(())),
+            },
+            Stage::Opening(_) | Stage::Failed => Poll::Ready(Ok(())),
         }
     }
 

@@ -11,8 +11,9 @@
 //!         └──────────────── all of the response is on its way, or dropped ────────┘
 //! ```
 //!
-//! A request without a body is complete with its head. An upgraded connection stays long-lived until its
-//! IO is dropped. In brackets is the state of the connection's slot in the limiter.
+//! A request without a body is complete with its head. If a response is made before its request is
+//! complete, what is left of the body is received first (idle). An upgraded connection stays long-lived
+//! until its IO is dropped. In brackets is the state of the connection's slot in the limiter.
 
 use std::{
     sync::{
@@ -107,9 +108,8 @@ impl Activity {
 
     /// The handler reads no more of the request's body, and `rest` is left.
     pub(super) fn rest_left(&self, rest: Rest) {
-        if !self.rest_of_body.leave(rest) {
-            self.request_received();
-        }
+        self.rest_of_body.leave(rest);
+        self.request_received();
     }
 
     /// All of a response is on its way.

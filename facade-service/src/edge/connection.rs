@@ -64,9 +64,10 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let answering = Arc::clone(&activity);
-    let pause = limits.body_read;
-    let service =
-        service_fn(move |request| track(stack.clone(), request, Arc::clone(&answering), pause));
+    let body_limit = limits.body_read;
+    let service = service_fn(move |request| {
+        track(stack.clone(), request, Arc::clone(&answering), body_limit)
+    });
     let connection = http1::Builder::new()
         // The end of the input says "no more requests", not "gone".
         .half_close(true)
@@ -159,12 +160,13 @@ async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
     }
 }
 
-/// Answers `request`, and tracks what becomes of both bodies. A rest of the request's body may take `pause`.
+/// Answers `request`, and tracks what becomes of both bodies. What the stack leaves of the request's body
+/// may take `body_limit` to arrive.
 fn track(
     mut stack: impl HttpService,
     request: Request<Incoming>,
     activity: Arc<Activity>,
-    pause: Duration,
+    body_limit: Duration,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
     if let Some(upgrade) = request.extensions().get::<OnUpgrade>() {
         activity.upgrade_offered(upgrade.clone());
@@ -177,7 +179,7 @@ fn track(
     let answered = stack.call(request);
     async move {
         let Ok(response) = answered.await;
-        let response = settle(response, &activity, pause).await;
+        let response = settle(response, &activity, body_limit).await;
         Ok(begin(response, activity))
     }
 }

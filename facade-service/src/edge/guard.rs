@@ -76,7 +76,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
     }
 
     fn poll_broken(&mut self, io: &IO, cx: &mut Context<'_>) -> Poll<io::Error> {
-        // Whoever waits for a head reads; and another task may read what was upgraded.
+        // While a head is awaited the connection is read, and another task may read what was upgraded.
         if self.activity.awaits_head() || self.activity.is_upgraded() {
             return Poll::Pending;
         }

@@ -5,7 +5,7 @@
 //! and `breaks` notices resets.
 //!
 //! The end of a client's input behind a whole request says that no more requests follow, and the request is
-//! answered: it may be the end of a client that closed its socket, but only a write or a reset tells. An
+//! answered. The client may have closed its socket, but only a write or a reset tells. An
 //! incomplete request is abandoned at the end of the input.
 //!
 //! A handler may answer with a long-lived response, or upgrade the connection. It asks

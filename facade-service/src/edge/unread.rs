@@ -49,14 +49,12 @@ impl RestOfBody {
         self.set(State::Wanted);
     }
 
-    /// Leaves `rest` to the connection. False if the response is already made, and `rest` is dropped.
-    pub(super) fn leave(&self, rest: Rest) -> bool {
+    /// Leaves `rest` to the connection, unless the response is already made.
+    pub(super) fn leave(&self, rest: Rest) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_wanted = matches!(*state, State::Wanted);
-        if is_wanted {
+        if matches!(*state, State::Wanted) {
             *state = State::Left(rest);
         }
-        is_wanted
     }
 
     /// The response is made: what is left by now.
@@ -72,15 +70,13 @@ impl RestOfBody {
     }
 }
 
-/// Makes the connection ready for what follows `response`, or `response` say that nothing does.
-///
-/// A body that is still being read in another task is left to it.
-pub(super) async fn settle(response: Response, activity: &Activity, pause: Duration) -> Response {
+/// Makes the connection ready for what follows `response`, or has `response` say that nothing does. The
+/// rest of the body may take `limit` to arrive. Where another task still reads the body, it goes on.
+pub(super) async fn settle(response: Response, activity: &Activity, limit: Duration) -> Response {
     match activity.rest_of_body.take() {
         None => response,
-        Some(_) if response.status() == StatusCode::SWITCHING_PROTOCOLS => response,
         // It is boxed because few requests come here.
-        Some(rest) => Box::pin(settle_rest(rest, response, activity, pause)).await,
+        Some(rest) => Box::pin(settle_rest(rest, response, activity, limit)).await,
     }
 }
 
@@ -88,28 +84,35 @@ async fn settle_rest(
     rest: Rest,
     mut response: Response,
     activity: &Activity,
-    pause: Duration,
+    limit: Duration,
 ) -> Response {
-    let is_settled = match rest {
-        Rest::Unread(body) => {
-            // It was waited for long enough.
-            let is_late = response.status() == StatusCode::REQUEST_TIMEOUT;
-            let discarding = async { timeout(pause, discard(body, activity)).await == Ok(true) };
-            let closing = activity.slot.close_signal().sent();
-            !is_late
-                && tokio::select! {
-                    biased;
-                    is_whole = discarding => is_whole,
-                    () = closing => false,
-                }
+    let closes = match (rest, response.status()) {
+        (_, StatusCode::SWITCHING_PROTOCOLS) => false,
+        // The time for the body has passed.
+        (_, StatusCode::REQUEST_TIMEOUT) | (Rest::NotBegun | Rest::Broken, _) => true,
+        (Rest::Unread(_), _) if says_close(&response) => true,
+        (Rest::Unread(body), _) => {
+            // The connection waits for its client once more.
+            activity.slot.set_idle();
+            let is_read = timeout(limit, discard(body, activity));
+            let is_read = tokio::select! {
+                biased;
+                is_read = is_read => is_read == Ok(true),
+                () = activity.slot.close_signal().sent() => false,
+            };
+            activity.slot.set_busy();
+            !is_read
         }
-        Rest::NotBegun | Rest::Broken => false,
     };
-    activity.request_received();
-    if !is_settled {
+    if closes {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+fn says_close(response: &Response) -> bool {
+    let is_close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    response.headers().get(CONNECTION).is_some_and(is_close)
 }
 
 /// Reads `body` to its end. False if it is too large, or breaks off.
