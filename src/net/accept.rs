@@ -4,8 +4,11 @@ use std::{
     future::{Future, Ready, ready},
     io,
     net::SocketAddr,
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -17,6 +20,15 @@ use super::{
     limiter::{ConnectionLimiter, ConnectionSlot},
     limits::ACCEPT_RETRY_PAUSE,
 };
+
+/// Time without a byte after which the operating system asks whether a client is still there.
+const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// Pause between two such questions, and how many go without an answer before the connection is broken. So
+/// a client that vanished is noticed after a minute of silence, and one that closed its socket soon after
+/// its operating system has forgotten it, which is mostly a minute later, too.
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const TCP_KEEPALIVE_PROBES: u32 = 3;
 
 /// Where connections come from: a TCP listener, or a simulated one.
 pub trait Listener: Send + Sync {
@@ -40,6 +52,13 @@ pub trait Listener: Send + Sync {
     /// Makes the end of `io` a failure for the client. Called right before `io` is dropped in the
     /// middle of a response.
     fn reset(io: &Self::Io);
+
+    /// Ready with an error once the connection is broken: found out without reading. Ready with `None` if
+    /// bytes, or the end of the input, may wait to be read: then a break wakes no task, and has to be asked
+    /// for again. A transport that cannot tell is pending.
+    fn poll_broken(_io: &Self::Io, _cx: &mut Context<'_>) -> Poll<Option<io::Error>> {
+        Poll::Pending
+    }
 }
 
 impl Listener for TcpListener {
@@ -52,6 +71,10 @@ impl Listener for TcpListener {
         // connection works either way.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("no TCP_NODELAY for a connection: {error}");
+        }
+        // A response that waits for something to say would never notice that its client is gone.
+        if let Err(error) = set_keepalive(&stream) {
+            tracing::debug!("no TCP keepalive for a connection: {error}");
         }
         Ok(ready(Ok(stream)))
     }
@@ -66,6 +89,18 @@ impl Listener for TcpListener {
             tracing::debug!("a broken response ended like a whole one: {error}");
         }
     }
+
+    fn poll_broken(io: &TcpStream, cx: &mut Context<'_>) -> Poll<Option<io::Error>> {
+        let ready = ready!(io.poll_read_ready(cx));
+        Poll::Ready(ready.and_then(|()| io.take_error()).unwrap_or_else(Some))
+    }
+}
+
+fn set_keepalive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_tcp_keepidle(stream, TCP_KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, TCP_KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, TCP_KEEPALIVE_PROBES)?;
+    Ok(sockopt::set_socket_keepalive(stream, true)?)
 }
 
 /// The next connection of `listener` and its slot. It never fails: no error of one connection, and no
@@ -101,4 +136,57 @@ pub async fn accept<L: Listener>(
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted].contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accepted = Listener::accept(&listener).await.unwrap().await.unwrap();
+        (client, accepted)
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_is_asked_whether_it_is_there() {
+        let (_client, accepted) = connected().await;
+        assert!(sockopt::socket_keepalive(&accepted).unwrap());
+        let asked = TCP_KEEPALIVE_IDLE + TCP_KEEPALIVE_INTERVAL * TCP_KEEPALIVE_PROBES;
+        assert_eq!(asked, Duration::from_secs(60));
+        assert_eq!(sockopt::tcp_keepidle(&accepted).unwrap(), TCP_KEEPALIVE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&accepted).unwrap(), TCP_KEEPALIVE_INTERVAL);
+        assert_eq!(sockopt::tcp_keepcnt(&accepted).unwrap(), TCP_KEEPALIVE_PROBES);
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_is_told_from_one_with_more_to_read() {
+        let broken = async |io: &TcpStream| poll_fn(|cx| TcpListener::poll_broken(io, cx)).await;
+        let (mut client, mut accepted) = connected().await;
+        client.write_all(b"request").await.unwrap();
+        assert!(broken(&accepted).await.is_none());
+        accepted.read(&mut [0; 100]).await.unwrap();
+        let silent = tokio::time::timeout(Duration::from_millis(20), broken(&accepted)).await;
+        assert!(silent.is_err(), "{silent:?}");
+        client.shutdown().await.unwrap();
+        assert!(broken(&accepted).await.is_none(), "the end of the input is no break");
+        client.set_zero_linger().unwrap();
+        drop(client);
+        while broken(&accepted).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+
+        let (mut client, mut accepted) = connected().await;
+        client.write_all(b"request").await.unwrap();
+        accepted.read(&mut [0; 100]).await.unwrap();
+        client.set_zero_linger().unwrap();
+        let reset = async { drop(client) };
+        let (error, ()) = tokio::join!(broken(&accepted), reset);
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionReset);
+    }
 }

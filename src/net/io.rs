@@ -40,6 +40,12 @@ pub trait Guard<IO>: Unpin {
     /// A write has ended, and this many bytes are on their way; none after a flush or a failure.
     fn sent(&mut self, _bytes: usize) {}
 
+    /// Ready once the connection is broken, which a server that awaits nothing from its client would not
+    /// notice. Polled after each flush: a server flushes before it waits.
+    fn poll_broken(&mut self, _io: &IO, _: &mut Context<'_>) -> Poll<io::Error> {
+        Poll::Pending
+    }
+
     /// Closes our side.
     fn poll_shutdown(&mut self, io: Pin<&mut IO>, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
@@ -209,7 +215,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_sent(cx, |io, cx| io.poll_flush(cx), |()| 0)
+        ready!(self.poll_sent(cx, |io, cx| io.poll_flush(cx), |()| 0))?;
+        let this = &mut *self;
+        match &this.stage {
+            Stage::Open(io) => match this.guard.poll_broken(io, cx) {
+                Poll::Ready(error) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Ready(Ok(())),
+            },
+            Stage::Opening(_) | Stage::Failed => Poll::Ready(Ok(())),
+        }
     }
 
     /// A connection that is not open yet has nothing to close.

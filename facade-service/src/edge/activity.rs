@@ -11,8 +11,9 @@
 //!         └──────────────── all of the response is on its way, or dropped ────────┘
 //! ```
 //!
-//! A request without a body is complete with its head. An upgraded connection stays long-lived until its
-//! IO is dropped. In brackets is the state of the connection's slot in the limiter.
+//! A request without a body is complete with its head. If a response is made before its request is
+//! complete, what is left of the body is received first (idle). An upgraded connection stays long-lived
+//! until its IO is dropped. In brackets is the state of the connection's slot in the limiter.
 
 use std::{
     sync::{
@@ -27,6 +28,8 @@ use hyper::upgrade::OnUpgrade;
 use oncelog::net::{CloseSignal, ConnectionSlot, LongLived};
 use tokio::time::{Instant, sleep_until};
 
+use super::unread::{Rest, RestOfBody};
+
 /// The requests and responses of one connection, one after the other.
 pub(super) struct Activity {
     pub(super) slot: ConnectionSlot,
@@ -35,6 +38,10 @@ pub(super) struct Activity {
     /// Whether the client does not take what is sent. It is told by the connection's own timer.
     stalls: AtomicBool,
     is_upgraded: AtomicBool,
+    /// Whether the input ended within the head of a request, after whole responses.
+    is_between_messages: AtomicBool,
+    /// What the handler did not read of the request's body.
+    pub(super) rest_of_body: RestOfBody,
     /// The last upgrade a client has asked for.
     offered: Mutex<Option<OnUpgrade>>,
     long_lived: Mutex<Option<LongLived>>,
@@ -55,6 +62,8 @@ impl Activity {
             awaits_head: AtomicBool::new(true),
             stalls: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
+            is_between_messages: AtomicBool::new(false),
+            rest_of_body: RestOfBody::default(),
             offered: Mutex::default(),
             long_lived: Mutex::default(),
             io_dropped: CloseSignal::default(),
@@ -70,8 +79,24 @@ impl Activity {
         if is_whole {
             self.slot.set_busy();
         } else {
+            self.rest_of_body.begin();
             self.slot.set_idle();
         }
+    }
+
+    /// Whether the next thing to come is a request head.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.awaits_head.load(Ordering::Relaxed)
+    }
+
+    /// The input ended within a head: nothing is broken off with the connection.
+    pub(super) fn head_broke_off(&self) {
+        self.is_between_messages.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection ends without a request or response under way.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.is_between_messages.load(Ordering::Relaxed)
     }
 
     /// The request is complete, or what is left of it is not wanted.
@@ -79,6 +104,12 @@ impl Activity {
         if !self.slot.is_long_lived() {
             self.slot.set_busy();
         }
+    }
+
+    /// The handler reads no more of the request's body, and `rest` is left.
+    pub(super) fn rest_left(&self, rest: Rest) {
+        self.rest_of_body.leave(rest);
+        self.request_received();
     }
 
     /// All of a response is on its way.
@@ -166,7 +197,7 @@ impl Activity {
         loop {
             let now = Instant::now();
             let deadline = match self.slot.idle_since() {
-                Some(since) if self.awaits_head.load(Ordering::Relaxed) => since + limit,
+                Some(since) if self.awaits_head() => since + limit,
                 Some(_) | None => now + limit,
             };
             if deadline > now {

@@ -11,8 +11,13 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
-use http::{Request, StatusCode};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use http::{HeaderValue, Request, StatusCode, Version, header::EXPECT};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+    upgrade::OnUpgrade,
+};
 use hyper_util::rt::TokioIo;
 use oncelog::net::LongLived;
 use tokio::{
@@ -26,6 +31,7 @@ use super::{
     activity::Activity,
     body::{RequestBody, ResponseBody},
     guard::ClientIo,
+    unread::settle,
 };
 use crate::http::service::HttpService;
 
@@ -58,8 +64,13 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let answering = Arc::clone(&activity);
-    let service = service_fn(move |request| track(stack.clone(), request, Arc::clone(&answering)));
+    let body_limit = limits.body_read;
+    let service = service_fn(move |request| {
+        track(stack.clone(), request, Arc::clone(&answering), body_limit)
+    });
     let connection = http1::Builder::new()
+        // The end of the input says "no more requests", not "gone".
+        .half_close(true)
         .max_buf_size(limits.header_bytes)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
@@ -97,7 +108,12 @@ where
             };
             match ended {
                 Some(Ok(())) => close_refused_upgrade(&activity, &shutdown).await,
-                Some(Err(error)) => tracing::debug!("a connection ended early: {error}"),
+                Some(Err(error)) => {
+                    if error.is_incomplete_message() {
+                        activity.head_broke_off();
+                    }
+                    tracing::debug!("a connection ended early: {error}");
+                }
                 None => {}
             }
         }
@@ -144,19 +160,37 @@ async fn close_refused_upgrade(activity: &Activity, shutdown: &Shutdown) {
     }
 }
 
-/// Answers `request`, and tracks what becomes of both bodies.
+/// Answers `request`, and tracks what becomes of both bodies. What the stack leaves of the request's body
+/// may take `body_limit` to arrive.
 fn track(
     mut stack: impl HttpService,
     request: Request<Incoming>,
     activity: Arc<Activity>,
+    body_limit: Duration,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
     if let Some(upgrade) = request.extensions().get::<OnUpgrade>() {
         activity.upgrade_offered(upgrade.clone());
     }
-    let request = request.map(|body| Body::new(RequestBody::new(body, &activity)));
+    let expects_continue = expects_continue(&request);
+    let request =
+        request.map(|body| Body::new(RequestBody::new(body, expects_continue, &activity)));
     let ready = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
     assert!(ready.is_ready(), "a layer answers with a refusal, it never makes a request wait");
-    stack.call(request).map(|Ok(response)| Ok(begin(response, activity)))
+    let answered = stack.call(request);
+    async move {
+        let Ok(response) = answered.await;
+        let response = settle(response, &activity, body_limit).await;
+        Ok(begin(response, activity))
+    }
+}
+
+/// Whether the client sends no body before it gets a `100 Continue`. The HTTP library sends one as soon as
+/// the body is read, and takes this value in HTTP/1.1 only.
+fn expects_continue(request: &Request<Incoming>) -> bool {
+    let is_asked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    !request.body().is_end_stream()
+        && request.version() == Version::HTTP_11
+        && request.headers().get(EXPECT).is_some_and(is_asked)
 }
 
 /// The response as it is sent.

@@ -16,7 +16,11 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{EdgeLimits, activity::Activity};
+use super::{
+    EdgeLimits,
+    activity::Activity,
+    breaks::{Breaks, PollBroken},
+};
 
 /// The connection of a client.
 pub(super) type ClientIo<IO> = ConnectionIo<IO, Http1Guard<IO>>;
@@ -26,6 +30,7 @@ pub(super) struct Http1Guard<IO> {
     activity: Arc<Activity>,
     /// Called if the connection is dropped without having been shut down.
     reset: fn(&IO),
+    breaks: Breaks<IO>,
     stall_limit: Duration,
     linger_limit: Duration,
     /// Runs while the client takes nothing.
@@ -35,9 +40,15 @@ pub(super) struct Http1Guard<IO> {
 }
 
 impl<IO> Http1Guard<IO> {
-    pub(super) fn new(activity: Arc<Activity>, limits: &EdgeLimits, reset: fn(&IO)) -> Self {
+    pub(super) fn new(
+        activity: Arc<Activity>,
+        limits: &EdgeLimits,
+        reset: fn(&IO),
+        poll_broken: PollBroken<IO>,
+    ) -> Self {
         let (stall_limit, linger_limit) = (limits.response_stall, limits.linger);
-        Self { activity, reset, stall_limit, linger_limit, stalled: None, lingering: None }
+        let breaks = Breaks::new(poll_broken);
+        Self { activity, reset, breaks, stall_limit, linger_limit, stalled: None, lingering: None }
     }
 }
 
@@ -62,6 +73,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
         if self.stalled.take().is_some() {
             self.activity.set_stalls(false);
         }
+    }
+
+    fn poll_broken(&mut self, io: &IO, cx: &mut Context<'_>) -> Poll<io::Error> {
+        // While a head is awaited the connection is read, and another task may read what was upgraded.
+        if self.activity.awaits_head() || self.activity.is_upgraded() {
+            return Poll::Pending;
+        }
+        self.breaks.poll(io, cx)
     }
 
     /// Closes our side, then takes in what the client still sends, for a while. Bytes that are not read
@@ -89,7 +108,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
     }
 
     fn dropped(&mut self, io: &IO) {
-        if self.lingering.is_none() {
+        if self.lingering.is_none() && !self.activity.is_between_messages() {
             (self.reset)(io);
         }
         self.activity.io_dropped.send();

@@ -1,7 +1,12 @@
 //! Connections: accepted, limited, drained. HTTP/1.1 only.
 //!
 //! In reading order: `accept` takes connections and drains them, `connection` serves one, `activity` has
-//! its state, `body` and `guard` keep that up to date.
+//! its state, `body` and `guard` keep that up to date. `unread` deals with what a handler leaves of a body,
+//! and `breaks` notices resets.
+//!
+//! The end of a client's input behind a whole request says that no more requests follow, and the request is
+//! answered. The client may have closed its socket, but only a write or a reset tells. An
+//! incomplete request is abandoned at the end of the input.
 //!
 //! A handler may answer with a long-lived response, or upgrade the connection. It asks
 //! [`try_long_lived`](oncelog::net::ConnectionLimiter::try_long_lived) of the limiter of its facade first,
@@ -19,6 +24,10 @@
 //! | sends the body of a post byte by byte | [`EdgeLimits::body_read`] |
 //! | sends the body of a post more slowly than it has to | [`EdgeLimits::body_whole`] |
 //! | does not read its response | [`EdgeLimits::response_stall`] |
+//! | sends a body that its refusal does not need | it is read, up to 4 MiB and for [`EdgeLimits::body_read`], or the response says `Connection: close` |
+//! | closes its sending half | its request is answered, then the connection closes |
+//! | resets the connection | its request is abandoned, at once or within a second |
+//! | vanishes, or closes wholly, while a response waits for something to say | mostly a minute |
 //! | is still connected when the facade stops | [`EdgeLimits::drain`] |
 //! | is idle for longest, while new clients find no slot | at once |
 //! | reads a long-lived response, while no connection is idle and new clients find no slot | a second |
@@ -26,10 +35,12 @@
 mod accept;
 mod activity;
 mod body;
+mod breaks;
 mod connection;
 mod guard;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use oncelog::net::Listener;
 

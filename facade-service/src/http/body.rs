@@ -12,10 +12,6 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// How far past its limit a body is read, and thrown away, so that a client that sends first and reads
-/// later gets its refusal. A longer one ends with its connection.
-const OVERSIZED_BODY_BYTES_READ_MAX: usize = 4 * 1024 * 1024;
-
 /// Why a body could not be read. Nothing was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
@@ -72,34 +68,14 @@ pub(crate) async fn read_whole(
     budget: &Arc<Semaphore>,
 ) -> Result<WholeBody, BodyError> {
     if body.size_hint().lower() > HTTP_BODY_BYTES_MAX as u64 {
-        return Err(refuse(body, limits).await);
+        return Err(BodyError::TooLarge);
     }
     let first = next_chunk(&mut body, limits.pause).await?.unwrap_or_default();
     if body.is_end_stream() {
         check_size(first.len())?;
         return Ok(WholeBody { bytes: first, _budget: None });
     }
-    match read_rest(first, &mut body, limits, budget).await {
-        Err(BodyError::TooLarge) => Err(refuse(body, limits).await),
-        read => read,
-    }
-}
-
-/// Reads past a body that is too large, if it is not much too large: many clients look for an
-/// answer only after they have sent everything.
-async fn refuse(mut body: Body, limits: BodyLimits) -> BodyError {
-    let read_past = async {
-        let mut left = OVERSIZED_BODY_BYTES_READ_MAX;
-        while body.size_hint().lower() <= left as u64 {
-            match next_chunk(&mut body, limits.pause).await {
-                Ok(Some(chunk)) if chunk.len() <= left => left -= chunk.len(),
-                Ok(_) | Err(_) => return,
-            }
-        }
-    };
-    // Whether it ended in time or not, the answer is the same.
-    let _ = tokio::time::timeout(limits.pause, read_past).await;
-    BodyError::TooLarge
+    read_rest(first, &mut body, limits, budget).await
 }
 
 async fn read_rest(

@@ -134,6 +134,22 @@ impl Client {
         Ok((size > 0).then_some(piece))
     }
 
+    /// Ends the input of the facade: nothing more is sent, and answers are still read.
+    pub(crate) async fn end_input(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// Resets the connection.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// Reads to the end of the connection, which must be in good order, with nothing more before it.
+    pub(crate) async fn ends_well(&mut self) {
+        within(self.stream.read_to_end(&mut self.read)).await.unwrap();
+        assert_eq!(self.read.escape_ascii().to_string(), "");
+    }
+
     /// Waits for the facade to close the connection, and returns what it sent before.
     pub(crate) async fn closed(&mut self) -> Vec<u8> {
         // A reset is a way to close, too.

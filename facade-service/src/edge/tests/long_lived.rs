@@ -1,7 +1,7 @@
 //! Responses that end when their client has had enough, or when they have to.
 
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, timeout},
 };
 
@@ -15,7 +15,7 @@ async fn long_lived_responses_beyond_their_share_are_refused() {
         streams.push(edge.stream().await);
     }
     edge.get("/stream").await.expect("HTTP/1.1 503").await;
-    drop(streams.pop());
+    streams.pop().unwrap().reset();
     let begun = Instant::now();
     loop {
         let mut client = edge.get("/stream").await;
@@ -77,7 +77,36 @@ async fn the_producer_of_a_response_learns_that_its_client_left() {
     let mut client = edge.get("/produced").await;
     client.expect("begun\r\n").await;
     assert!(edge.ended.try_recv().is_err());
+    client.reset();
+    timeout(WAIT_MAX, edge.ended.recv()).await.unwrap().unwrap().unwrap();
+    // One whose client had sent all it had to say is no other case.
+    let mut client = edge.get("/produced").await;
+    client.expect("begun\r\n").await;
+    client.0.shutdown().await.unwrap();
+    assert!(client.is_quiet().await, "the end of the input ends no response");
+    assert!(edge.ended.try_recv().is_err());
+    client.reset();
+    timeout(WAIT_MAX, edge.ended.recv()).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_long_lived_response_goes_on_after_the_end_of_the_input() {
+    let edge = Edge::start(4).await;
+    let mut stream = edge.stream().await;
+    stream.0.shutdown().await.unwrap();
+    assert!(stream.is_quiet().await);
+    edge.stop.cancel();
+    assert!(stream.rest().await.unwrap().ends_with("bye\r\n0\r\n\r\n"));
+    edge.stopped().await;
+}
+
+#[tokio::test]
+async fn a_closed_client_ends_its_response_at_the_next_write() {
+    let mut edge = Edge::start(4).await;
+    let mut client = edge.get("/produced").await;
+    client.expect("begun\r\n").await;
     drop(client);
+    edge.release.notify_one();
     timeout(WAIT_MAX, edge.ended.recv()).await.unwrap().unwrap().unwrap();
 }
 

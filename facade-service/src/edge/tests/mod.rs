@@ -5,6 +5,7 @@
 
 mod long_lived;
 mod opening;
+mod unread;
 mod upgrade;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -36,8 +37,8 @@ use crate::{EdgeLimits, stack::layers};
 const WAIT_MAX: Duration = Duration::from_secs(8);
 
 /// An edge with a service of its own: it answers `/plain` at once, `/held` when it is released, `/stream`
-/// until it is told to end, `/deaf` and `/produced` for ever, and `/late` like `/stream` when it is
-/// released. It upgrades to an echo or to a flood.
+/// until it is told to end, `/deaf` for ever, `/produced` too with another piece when it is released, and
+/// `/late` like `/stream` when it is released. It upgrades to an echo or to a flood.
 #[derive(Clone)]
 struct Service {
     limiter: ConnectionLimiter,
@@ -98,13 +99,18 @@ impl Service {
     /// A response whose producer is a task of its own.
     fn produced(self) -> Response {
         let admitted = self.limiter.try_long_lived().unwrap();
-        let closing = admitted.clone();
+        let (closing, ended, release) = (admitted.clone(), self.ended, self.release);
         tokio::spawn(async move {
             closing.closing().await;
-            let _ = self.ended.send(Ok(()));
+            let _ = ended.send(Ok(()));
         });
-        let begun = stream::iter([Ok::<_, io::Error>(Bytes::from("begun"))]);
-        (Extension(admitted), Body::from_stream(begun.chain(stream::pending()))).into_response()
+        let begun = stream::iter([Bytes::from("begun")]);
+        let more = stream::once(async move {
+            release.notified().await;
+            Bytes::from("more")
+        });
+        let pieces = begun.chain(more).chain(stream::pending()).map(Ok::<_, io::Error>);
+        (Extension(admitted), Body::from_stream(pieces)).into_response()
     }
 
     fn upgrade<F>(
@@ -237,6 +243,10 @@ impl Client {
             "{found:?} instead of {text:?}: {}",
             read.escape_ascii()
         );
+    }
+
+    fn reset(self) {
+        self.0.set_zero_linger().unwrap();
     }
 
     /// Reads to the end of the connection.

@@ -91,7 +91,13 @@ async fn review_failed_opening() {
     use std::sync::{Arc, Mutex};
     let seen = Arc::new(Mutex::new(Vec::new()));
     let s = Arc::clone(&seen);
-    std::panic::set_hook(Box::new(move |info| s.lock().unwrap().push(info.to_string())));
+    // Other tests panic on threads of their own.
+    let here = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == here {
+            s.lock().unwrap().push(info.to_string());
+        }
+    }));
     for later in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let edge = Edge::start_on(Fails(listener, later), EdgeLimits::default());

@@ -68,6 +68,12 @@ async fn a_client_whose_offer_to_upgrade_is_refused_gets_its_response() {
     let offer = "connection: upgrade, close\r\nupgrade: x\r\n";
     let mut client = edge.request("/plain", offer).await;
     assert!(client.rest().await.unwrap().ends_with("plain"));
+    // One whose client sends no more is closed after its response.
+    let mut client = edge.request("/held", "connection: upgrade\r\nupgrade: x\r\n").await;
+    client.0.shutdown().await.unwrap();
+    assert!(client.is_quiet().await);
+    edge.release.notify_one();
+    assert!(client.rest().await.unwrap().ends_with("held"));
     // One that ends because of a stop arrives whole, too.
     let mut stream = edge.request("/stream", "connection: upgrade\r\nupgrade: x\r\n").await;
     stream.expect("begun\r\n").await;

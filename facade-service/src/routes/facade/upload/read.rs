@@ -6,7 +6,7 @@ use oncelog::limits::HTTP_BODY_BYTES_MAX;
 use crate::{
     Facade,
     http::{
-        body::{BodyError, next_chunk},
+        body::next_chunk,
         lines::{Line, Splitter},
         problem::PostError,
     },
@@ -55,8 +55,8 @@ impl Upload {
         match chunk {
             Some(Ok(Some(chunk))) => return self.splitter.push(chunk),
             Some(Ok(None)) => self.splitter.finish(),
-            // A line whose end did not arrive is not taken: it may be cut in half.
-            Some(Err(BodyError::Incomplete)) => {}
+            // A line whose end did not arrive is not taken: it may be cut in half. The client may have
+            // closed its sending half only, and still read.
             Some(Err(error)) => self.ended = Some(error.into()),
             None => self.ended = Some(PostError::Stopping),
         }
