@@ -40,6 +40,16 @@ pub trait Listener: Send + Sync {
     /// Makes the end of `io` a failure for the client. Called right before `io` is dropped in the
     /// middle of a response.
     fn reset(io: &Self::Io);
+
+    /// Offers `bytes` to the operating system for `io`, whether or not it has said that it takes some. Linux
+    /// says so once a third of its buffer is free, which may be a megabyte: a client that reads slowly would
+    /// look like one that does not read. It never waits, and returns how many bytes were taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is taken now, and always by a listener that cannot offer.
+    fn offer(_io: &Self::Io, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 impl Listener for TcpListener {
@@ -65,6 +75,11 @@ impl Listener for TcpListener {
         if let Err(error) = io.set_zero_linger() {
             tracing::debug!("a broken response ended like a whole one: {error}");
         }
+    }
+
+    #[cfg(unix)]
+    fn offer(io: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(io, bytes, rustix::net::SendFlags::DONTWAIT)?)
     }
 }
 

@@ -16,7 +16,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -27,6 +27,8 @@ use hyper::upgrade::OnUpgrade;
 use oncelog::net::{CloseSignal, ConnectionSlot, LongLived};
 use tokio::time::{Instant, sleep_until};
 
+use crate::reads::ListProgress;
+
 /// The requests and responses of one connection, one after the other.
 pub(super) struct Activity {
     pub(super) slot: ConnectionSlot,
@@ -34,6 +36,10 @@ pub(super) struct Activity {
     awaits_head: AtomicBool,
     /// Whether the client does not take what is sent. It is told by the connection's own timer.
     stalls: AtomicBool,
+    /// Whether a part of the request body is still to come and is wanted.
+    receives_body: AtomicBool,
+    /// How the client takes a list that is sent to it, if it is a long one.
+    list: Mutex<Option<Arc<ListProgress>>>,
     is_upgraded: AtomicBool,
     /// The last upgrade a client has asked for.
     offered: Mutex<Option<OnUpgrade>>,
@@ -54,6 +60,8 @@ impl Activity {
             slot,
             awaits_head: AtomicBool::new(true),
             stalls: AtomicBool::new(false),
+            receives_body: AtomicBool::new(false),
+            list: Mutex::default(),
             is_upgraded: AtomicBool::new(false),
             offered: Mutex::default(),
             long_lived: Mutex::default(),
@@ -67,6 +75,7 @@ impl Activity {
     /// A head is complete. `is_whole` if no body follows.
     pub(super) fn head_received(&self, is_whole: bool) {
         self.awaits_head.store(false, Ordering::Relaxed);
+        self.receives_body.store(!is_whole, Ordering::Relaxed);
         if is_whole {
             self.slot.set_busy();
         } else {
@@ -76,13 +85,40 @@ impl Activity {
 
     /// The request is complete, or what is left of it is not wanted.
     pub(super) fn request_received(&self) {
+        self.receives_body.store(false, Ordering::Relaxed);
         if !self.slot.is_long_lived() {
             self.slot.set_busy();
         }
     }
 
+    /// Whether the client is sending the body of its request.
+    pub(super) fn receives_body(&self) -> bool {
+        self.receives_body.load(Ordering::Relaxed)
+    }
+
+    /// A long list begins.
+    pub(super) fn begin_list(&self, list: Arc<ListProgress>) {
+        *lock(&self.list) = Some(list);
+    }
+
+    /// The client took `bytes`.
+    pub(super) fn sent(&self, bytes: usize) {
+        if let Some(list) = &*lock(&self.list) {
+            list.sent(bytes);
+        }
+    }
+
+    /// The client takes nothing. Ready if its list has to make way for another one.
+    pub(super) fn poll_blocked(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &*lock(&self.list) {
+            Some(list) => list.poll_blocked(cx),
+            None => Poll::Pending,
+        }
+    }
+
     /// All of a response is on its way.
     pub(super) fn response_sent(&self) {
+        lock(&self.list).take();
         if !self.is_upgraded() {
             self.slot.set_idle();
             self.awaits_head.store(true, Ordering::Relaxed);

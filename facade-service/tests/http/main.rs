@@ -13,4 +13,6 @@ mod invalid;
 mod list;
 mod post;
 mod record;
+mod slow_readers;
+mod unread_uploads;
 mod upload;
