@@ -44,7 +44,7 @@ pub struct ReadLimits {
     /// Reads of more than a page, which go on while their client takes what was read. Of those, the slowest
     /// one makes way for a new one.
     pub lists: usize,
-    /// Bytes of a page: what is read before any of it is sent.
+    /// Bytes of a page: what is read before any of it is sent. A chunk of the logging service is half of it.
     pub page_bytes: usize,
     /// Bytes of all pages that wait for their clients. What does not fit is sent as a list.
     pub pages_bytes: usize,
@@ -109,7 +109,7 @@ impl Default for Limits {
 
 impl Default for ReadLimits {
     fn default() -> Self {
-        Self { pages: 16, lists: 48, page_bytes: 2 * 1024 * 1024, pages_bytes: 64 * 1024 * 1024 }
+        Self { pages: 16, lists: 48, page_bytes: 512 * 1024, pages_bytes: 64 * 1024 * 1024 }
     }
 }
 

@@ -26,8 +26,12 @@ const WATCHED_MIN: Duration = Duration::from_secs(1);
 /// How long a new list waits for a place: an evicted one ends within some milliseconds.
 const PLACE_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// How often a list that waits looks for another one to evict.
-const EVICTION_INTERVAL: Duration = Duration::from_millis(20);
+/// Lists that wait for a place. Their reads are open, and must not take the turns of reads that need none.
+const WAITING_MAX: usize = 4;
+
+/// Shortest time between two evictions. A new list costs some megabytes at its start, so slow readers that
+/// come again and again must not have a new one for each request.
+const EVICTION_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often, at most, a log line says that lists were evicted.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
@@ -53,6 +57,7 @@ struct Inner {
 struct State {
     open: Vec<Arc<ListProgress>>,
     waiting: usize,
+    evicted: Option<Instant>,
     warned: Option<Instant>,
 }
 
@@ -119,8 +124,7 @@ impl Lists {
         if let Ok(free) = Arc::clone(&self.0.free).try_acquire_owned() {
             return Ok(self.occupy(free));
         }
-        self.state().waiting += 1;
-        let _waiting = Waiting(self);
+        let _waiting = self.wait()?;
         // One acquisition, so that those that wait are served in their order.
         let mut free = std::pin::pin!(Arc::clone(&self.0.free).acquire_owned());
         let deadline = Instant::now() + PLACE_WAIT_MAX;
@@ -133,22 +137,33 @@ impl Lists {
         Err(ListsFull { max: self.0.max })
     }
 
+    fn wait(&self) -> Result<Waiting<'_>, ListsFull> {
+        let mut state = self.state();
+        if state.waiting >= WAITING_MAX {
+            return Err(ListsFull { max: self.0.max });
+        }
+        state.waiting += 1;
+        Ok(Waiting(self))
+    }
+
     fn occupy(&self, free: OwnedSemaphorePermit) -> ListPlace {
         let progress = Arc::<ListProgress>::default();
         self.state().open.push(Arc::clone(&progress));
         ListPlace { progress, lists: self.clone(), _free: free }
     }
 
-    /// Evicts the slowest reader, unless those that were evicted leave enough places.
+    /// Evicts the slowest reader, unless one was just evicted, or those that were leave enough places.
     fn evict(&self) {
         let now = Instant::now();
         let mut state = self.state();
         let ending = state.open.iter().filter(|list| list.evicted.is_sent()).count();
-        if ending >= state.waiting {
+        let lately = state.evicted.is_some_and(|evicted| now - evicted < EVICTION_INTERVAL);
+        if lately || ending >= state.waiting {
             return;
         }
         let Some((pace, slowest)) = state.slowest(now) else { return };
         slowest.evicted.send();
+        state.evicted = Some(now);
         if state.warned.is_none_or(|warned| now - warned >= WARNING_INTERVAL) {
             state.warned = Some(now);
             tracing::warn!(

@@ -20,23 +20,29 @@ pub(crate) struct Buffered {
     pub(crate) rest: Option<(LogReader, Encoder)>,
 }
 
-/// Reads to the end of `log`, or until the pieces are more than `page_bytes` or than the `budget` has left.
-/// The last piece may exceed both.
+/// Reads `limit` records, or to the end of `log`, unless the pieces become more than `page_bytes` or than the
+/// `budget` has left. The last piece may exceed both.
 pub(crate) async fn buffer(
     mut log: LogReader,
     mut encoder: Encoder,
+    limit: Option<u64>,
     page_bytes: usize,
     budget: &Arc<Semaphore>,
     encode_slots: Option<&Semaphore>,
 ) -> Result<Buffered, ReadBroken> {
     let (mut pieces, mut left) = (Vec::new(), page_bytes);
-    while let Some(records) = log.next().await? {
+    let mut records_left = limit.unwrap_or(u64::MAX);
+    while records_left > 0
+        && let Some(records) = log.next().await?
+    {
+        records_left = records_left.saturating_sub(records.len() as u64);
         let bytes;
         (encoder, bytes) = encoder.piece(records, encode_slots).await?;
         let permits = u32::try_from(bytes.len()).ok();
         let permit =
             permits.and_then(|permits| Arc::clone(budget).try_acquire_many_owned(permits).ok());
-        let fits = bytes.len() <= left && permit.is_some();
+        // One message may be larger than a page.
+        let fits = permit.is_some() && (bytes.len() <= left || records_left == 0);
         left = left.saturating_sub(bytes.len());
         pieces.push(Piece { bytes, _permit: permit });
         if !fits {

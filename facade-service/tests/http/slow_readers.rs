@@ -10,11 +10,10 @@ use crate::support::{Plan, World, client::Client, until, within};
 const RECORDS: usize = 100;
 const RECORD_BYTES: usize = 256 * 1024;
 
-/// A facade over that log, with so many places for lists, whose pages are of one record.
+/// A facade over that log, with so many places for lists.
 async fn world_with_lists(lists: usize, response_stall: Duration) -> World {
     let mut plan = Plan::limits(|limits| limits.response_stall = response_stall);
     plan.limits.reads.lists = lists;
-    plan.limits.reads.page_bytes = 2 * RECORD_BYTES;
     let world = plan.start().await;
     world.logging.store_many(RECORDS, &vec![b'x'; RECORD_BYTES]);
     world
