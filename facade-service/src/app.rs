@@ -16,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     Limits,
     delivery::{Delivery, DeliveryOptions, Jitter, LoggingClient},
-    reads::{ENCODED_AT_ONCE_MAX, ReadUpstream},
+    reads::{ENCODED_AT_ONCE_MAX, Lists, ReadUpstream},
     settings::Settings,
 };
 
@@ -117,7 +117,9 @@ struct Inner {
     connections: ConnectionLimiter,
     upload_budget: UploadBudget,
     body_budget: Arc<Semaphore>,
-    read_slots: Arc<Semaphore>,
+    page_reads: Arc<Semaphore>,
+    page_budget: Arc<Semaphore>,
+    lists: Lists,
     encode_slots: Semaphore,
 }
 
@@ -127,6 +129,8 @@ pub(crate) struct UploadBudget {
     pub(crate) messages: Arc<Semaphore>,
     /// One permit a byte.
     pub(crate) bytes: Arc<Semaphore>,
+    /// One permit a byte of outcomes that wait for their clients.
+    pub(crate) unread_bytes: Arc<Semaphore>,
 }
 
 impl Facade {
@@ -145,9 +149,12 @@ impl Facade {
             upload_budget: UploadBudget {
                 messages: semaphore(limits.uploads.messages),
                 bytes: semaphore(limits.uploads.bytes),
+                unread_bytes: semaphore(limits.uploads.unread_bytes_of_all),
             },
             body_budget: semaphore(limits.bodies_bytes),
-            read_slots: semaphore(limits.reads),
+            page_reads: semaphore(limits.reads.pages),
+            page_budget: semaphore(limits.reads.pages_bytes),
+            lists: Lists::new(limits.reads.lists),
             encode_slots: Semaphore::new(ENCODED_AT_ONCE_MAX),
             upstreams,
             options,
@@ -179,9 +186,19 @@ impl Facade {
         &self.0.body_budget
     }
 
-    /// One permit for each read of the log that is answered.
-    pub(crate) fn read_slots(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.read_slots)
+    /// One permit for each read whose first page is not there yet.
+    pub(crate) fn page_reads(&self) -> &Semaphore {
+        &self.0.page_reads
+    }
+
+    /// For pages that wait for their clients: one permit a byte.
+    pub(crate) fn page_budget(&self) -> &Arc<Semaphore> {
+        &self.0.page_budget
+    }
+
+    /// The places of lists that are longer than a page.
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.0.lists
     }
 
     /// One permit for each piece of the log that is encoded on the blocking pool. None if pieces are

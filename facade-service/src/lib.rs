@@ -29,7 +29,7 @@ pub use self::{
     app::{Facade, Options, Upstreams},
     edge::{Listener, ServeError, serve},
     http::problem::{PROBLEM_TYPES, ProblemType},
-    limits::{EdgeLimits, InvalidLimits, Limits, UploadLimits},
+    limits::{EdgeLimits, InvalidLimits, Limits, ReadLimits, UploadLimits},
     reads::ReadUpstream,
     run::run,
     stack::router,

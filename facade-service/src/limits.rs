@@ -28,11 +28,26 @@ pub struct Limits {
     /// Bytes of all bodies that are arriving in more than one piece. Without it the memory of the facade
     /// could grow by as much as there are connections times the largest body.
     pub bodies_bytes: usize,
-    /// Reads of the log that are answered at a time: what clients that stop reading can take up. The
-    /// logging service serves more, so that other readers find some left.
-    pub reads: usize,
+    /// Reads of the log.
+    pub reads: ReadLimits,
     /// Asking another service for its state, for the answer to a readiness probe.
     pub readiness: Duration,
+}
+
+/// The limits of reads of the log. Both kinds together are fewer than the logging service serves, so that
+/// other readers find some left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Reads of which the first page is not there yet, or all of it. They take as long as the logging service
+    /// does; no client can hold one up.
+    pub pages: usize,
+    /// Reads of more than a page, which go on while their client takes what was read. Of those, the slowest
+    /// one makes way for a new one.
+    pub lists: usize,
+    /// Bytes of a page: what is read before any of it is sent. A chunk of the logging service is half of it.
+    pub page_bytes: usize,
+    /// Bytes of all pages that wait for their clients. What does not fit is sent as a list.
+    pub pages_bytes: usize,
 }
 
 /// The limits of connections.
@@ -52,7 +67,9 @@ pub struct EdgeLimits {
     /// Longest time for the whole body of a post: 1 MiB in 60 s is less than 18 KiB a second. A smaller
     /// part of the largest body has to be there in a part of this time, after [`EdgeLimits::body_read`].
     pub body_whole: Duration,
-    /// Longest time without progress while an answer is sent.
+    /// Longest time in which a client takes nothing of its answer, and sends nothing of its request. The
+    /// operating system of a client that reads may take nothing for as long as the client needs for its
+    /// receive buffer: with the usual 128 KiB on Linux that is a minute at 2 kB a second.
     pub response_stall: Duration,
     /// How long a closing connection still takes in what the client sends. Without this the client's
     /// unread bytes would reset the connection and take the last answer with them.
@@ -72,6 +89,10 @@ pub struct UploadLimits {
     pub messages: usize,
     /// Bytes of all uploads together that may be under way: a quarter of the queue.
     pub bytes: usize,
+    /// Bytes of outcomes of one upload that may wait for its client to read them: those of 80,000 lines.
+    pub unread_bytes: usize,
+    /// Bytes of outcomes of all uploads that may wait. Each has room for some more.
+    pub unread_bytes_of_all: usize,
 }
 
 impl Default for Limits {
@@ -80,9 +101,15 @@ impl Default for Limits {
             edge: EdgeLimits::default(),
             uploads: UploadLimits::default(),
             bodies_bytes: 64 * 1024 * 1024,
-            reads: 64,
+            reads: ReadLimits::default(),
             readiness: Duration::from_secs(1),
         }
+    }
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { pages: 16, lists: 48, page_bytes: 512 * 1024, pages_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -96,7 +123,7 @@ impl Default for EdgeLimits {
             header_read,
             body_read: Duration::from_secs(10),
             body_whole: Duration::from_secs(60),
-            response_stall: Duration::from_secs(60),
+            response_stall: Duration::from_secs(120),
             linger: Duration::from_secs(1),
             drain,
         }
@@ -105,7 +132,13 @@ impl Default for EdgeLimits {
 
 impl Default for UploadLimits {
     fn default() -> Self {
-        Self { in_flight: limits::UPLOAD_IN_FLIGHT_MAX, messages: 4096, bytes: 16 * 1024 * 1024 }
+        Self {
+            in_flight: limits::UPLOAD_IN_FLIGHT_MAX,
+            messages: 4096,
+            bytes: 16 * 1024 * 1024,
+            unread_bytes: 8 * 1024 * 1024,
+            unread_bytes_of_all: 64 * 1024 * 1024,
+        }
     }
 }
 
@@ -155,12 +188,23 @@ impl Limits {
                 uploads.bytes <= DeliveryLimits::DEFAULT.queue_bytes_max / 2,
             ),
             (
+                "uploads.unread_bytes has to be at most uploads.unread_bytes_of_all, and that 4 GiB",
+                uploads.unread_bytes <= uploads.unread_bytes_of_all
+                    && uploads.unread_bytes_of_all <= u32::MAX as usize,
+            ),
+            (
                 "bodies_bytes has to be from one body to 4 GiB",
                 (HTTP_BODY_BYTES_MAX..=u32::MAX as usize).contains(bodies_bytes),
             ),
             (
-                "reads has to be from 1 to what one HTTP/2 connection takes",
-                (1..limits::HTTP2_STREAMS_MAX as usize).contains(reads),
+                "reads.pages and reads.lists have to be from 1 to what one HTTP/2 connection takes",
+                reads.pages > 0
+                    && reads.lists > 0
+                    && reads.pages.saturating_add(reads.lists) < limits::HTTP2_STREAMS_MAX as usize,
+            ),
+            (
+                "reads.pages_bytes has to be from one page to 4 GiB",
+                (reads.page_bytes..=u32::MAX as usize).contains(&reads.pages_bytes),
             ),
         ];
         let broken: Vec<_> =
@@ -178,12 +222,13 @@ mod tests {
     #[test]
     fn the_default_limits_are_valid() {
         assert_eq!(Limits::default().validate(), Ok(()));
-        assert!(Limits::default().reads < limits::READS_MAX, "others could not read the log");
+        let reads = ReadLimits::default();
+        assert!(reads.pages + reads.lists < limits::READS_MAX, "others could not read the log");
     }
 
     #[test]
     fn each_limit_out_of_its_range_is_named() {
-        let wrong: [(&str, Change); 10] = [
+        let wrong: [(&str, Change); 13] = [
             ("edge.connections", |limits| limits.edge.connections = 0),
             ("edge.header_bytes", |limits| limits.edge.header_bytes = 8191),
             ("timeout", |limits| limits.edge.header_read = Duration::ZERO),
@@ -194,8 +239,11 @@ mod tests {
             }),
             ("line", |limits| limits.uploads.bytes = 1024 * 1024 - 1),
             ("queue", |limits| limits.uploads.bytes = usize::MAX),
+            ("unread_bytes", |limits| limits.uploads.unread_bytes = usize::MAX),
             ("bodies_bytes", |limits| limits.bodies_bytes = usize::MAX),
-            ("reads", |limits| limits.reads = 0),
+            ("reads.pages", |limits| limits.reads.pages = 0),
+            ("reads.lists", |limits| limits.reads.lists = usize::MAX),
+            ("reads.pages_bytes", |limits| limits.reads.page_bytes = usize::MAX),
         ];
         for (name, change) in wrong {
             let mut limits = Limits::default();

@@ -59,6 +59,16 @@ pub trait Listener: Send + Sync {
     fn poll_broken(_io: &Self::Io, _cx: &mut Context<'_>) -> Poll<Option<io::Error>> {
         Poll::Pending
     }
+
+    /// Offers `bytes` to the operating system for `io`, whether or not it has said that it takes some. Linux
+    /// says so once a third of its buffer is free, which may be a megabyte: a client that reads slowly would
+    /// look like one that does not read. It never waits, and returns how many bytes were taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is taken now, and always by a listener that cannot offer.
+    fn offer(_io: &Self::Io, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 impl Listener for TcpListener {
@@ -93,6 +103,11 @@ impl Listener for TcpListener {
     fn poll_broken(io: &TcpStream, cx: &mut Context<'_>) -> Poll<Option<io::Error>> {
         let ready = ready!(io.poll_read_ready(cx));
         Poll::Ready(ready.and_then(|()| io.take_error()).unwrap_or_else(Some))
+    }
+
+    #[cfg(unix)]
+    fn offer(io: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(io, bytes, rustix::net::SendFlags::DONTWAIT)?)
     }
 }
 

@@ -121,9 +121,9 @@ impl<IO> Guard<IO> for Http2Guard {
 
     /// A server whose client does not read may not read either: so the close signal is looked at here,
     /// too. The task that waits is the same.
-    fn poll_stall(&mut self, _: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_stall(&mut self, _: &IO, _: &[u8], _: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.slot.close_signal().is_sent() {
-            Poll::Ready(io::ErrorKind::ConnectionAborted.into())
+            Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
         } else {
             Poll::Pending
         }

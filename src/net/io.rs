@@ -32,8 +32,14 @@ pub trait Guard<IO>: Unpin {
         Ok(())
     }
 
-    /// The client takes nothing. Ready when that has lasted too long.
-    fn poll_stall(&mut self, _: &mut Context<'_>) -> Poll<io::Error> {
+    /// The client takes nothing of `unsent`, which is empty for a flush. Ready when that has lasted too long,
+    /// or with the number of bytes that the guard has sent all the same.
+    fn poll_stall(
+        &mut self,
+        _io: &IO,
+        _unsent: &[u8],
+        _: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         Poll::Pending
     }
 
@@ -128,19 +134,22 @@ impl<IO, G: Guard<IO>> ConnectionIo<IO, G> {
         }
     }
 
-    /// Writes, and tells the guard how that went and how many `bytes` it moved.
-    fn poll_sent<T>(
+    /// Writes what begins with `unsent`, and tells the guard how that went.
+    fn poll_sent(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
-        bytes: impl FnOnce(&T) -> usize,
-    ) -> Poll<io::Result<T>>
+        unsent: &[u8],
+        write: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>>
     where
         IO: Unpin,
     {
-        let (io, guard) = ready!(self.poll_open(cx))?;
-        let Poll::Ready(result) = write(io, cx) else { return guard.poll_stall(cx).map(Err) };
-        guard.sent(result.as_ref().map_or(0, bytes));
+        let (mut io, guard) = ready!(self.poll_open(cx))?;
+        let result = match write(io.as_mut(), cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => ready!(guard.poll_stall(&io, unsent, cx)),
+        };
+        guard.sent(*result.as_ref().unwrap_or(&0));
         Poll::Ready(result)
     }
 
@@ -196,7 +205,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_sent(cx, |io, cx| io.poll_write(cx, buf), |bytes| *bytes)
+        self.poll_sent(cx, buf, |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -204,7 +213,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_sent(cx, |io, cx| io.poll_write_vectored(cx, bufs), |bytes| *bytes)
+        let unsent = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        self.poll_sent(cx, unsent, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,7 +225,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, G: Guard<IO>> AsyncWrite for Connection
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_sent(cx, |io, cx| io.poll_flush(cx), |()| 0))?;
+        ready!(self.poll_sent(cx, &[], |io, cx| io.poll_flush(cx).map_ok(|()| 0)))?;
         let this = &mut *self;
         match &this.stage {
             Stage::Open(io) => match this.guard.poll_broken(io, cx) {

@@ -29,7 +29,8 @@ pub(crate) async fn run<L: Listener>(
         loop {
             let (opening, slot) = accept(&listener, &limiter).await;
             let activity = Arc::new(Activity::new(slot));
-            let guard = Http1Guard::new(Arc::clone(&activity), &limits, L::reset, L::poll_broken);
+            let guard =
+                Http1Guard::new(Arc::clone(&activity), &limits, L::reset, L::poll_broken, L::offer);
             let io = ConnectionIo::new(opening, guard);
             let (stack, shutdown) = (stack.clone(), shutdown.clone());
             connections.spawn(connection::serve(io, activity, stack, &limits, shutdown));

@@ -17,7 +17,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -29,6 +29,7 @@ use oncelog::net::{CloseSignal, ConnectionSlot, LongLived};
 use tokio::time::{Instant, sleep_until};
 
 use super::unread::{Rest, RestOfBody};
+use crate::reads::ListProgress;
 
 /// The requests and responses of one connection, one after the other.
 pub(super) struct Activity {
@@ -37,6 +38,10 @@ pub(super) struct Activity {
     awaits_head: AtomicBool,
     /// Whether the client does not take what is sent. It is told by the connection's own timer.
     stalls: AtomicBool,
+    /// Whether a part of the request body is still to come and is wanted.
+    receives_body: AtomicBool,
+    /// How the client takes a list that is sent to it, if it is a long one.
+    list: Mutex<Option<Arc<ListProgress>>>,
     is_upgraded: AtomicBool,
     /// Whether the input ended within the head of a request, after whole responses.
     is_between_messages: AtomicBool,
@@ -61,6 +66,8 @@ impl Activity {
             slot,
             awaits_head: AtomicBool::new(true),
             stalls: AtomicBool::new(false),
+            receives_body: AtomicBool::new(false),
+            list: Mutex::default(),
             is_upgraded: AtomicBool::new(false),
             is_between_messages: AtomicBool::new(false),
             rest_of_body: RestOfBody::default(),
@@ -76,6 +83,7 @@ impl Activity {
     /// A head is complete. `is_whole` if no body follows.
     pub(super) fn head_received(&self, is_whole: bool) {
         self.awaits_head.store(false, Ordering::Relaxed);
+        self.receives_body.store(!is_whole, Ordering::Relaxed);
         if is_whole {
             self.slot.set_busy();
         } else {
@@ -101,6 +109,7 @@ impl Activity {
 
     /// The request is complete, or what is left of it is not wanted.
     pub(super) fn request_received(&self) {
+        self.receives_body.store(false, Ordering::Relaxed);
         if !self.slot.is_long_lived() {
             self.slot.set_busy();
         }
@@ -112,8 +121,34 @@ impl Activity {
         self.request_received();
     }
 
+    /// Whether the client is sending the body of its request.
+    pub(super) fn receives_body(&self) -> bool {
+        self.receives_body.load(Ordering::Relaxed)
+    }
+
+    /// A long list begins.
+    pub(super) fn begin_list(&self, list: Arc<ListProgress>) {
+        *lock(&self.list) = Some(list);
+    }
+
+    /// The client took `bytes`.
+    pub(super) fn sent(&self, bytes: usize) {
+        if let Some(list) = &*lock(&self.list) {
+            list.sent(bytes);
+        }
+    }
+
+    /// The client takes nothing. Ready if its list has to make way for another one.
+    pub(super) fn poll_blocked(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &*lock(&self.list) {
+            Some(list) => list.poll_blocked(cx),
+            None => Poll::Pending,
+        }
+    }
+
     /// All of a response is on its way.
     pub(super) fn response_sent(&self) {
+        lock(&self.list).take();
         if !self.is_upgraded() {
             self.slot.set_idle();
             self.awaits_head.store(true, Ordering::Relaxed);

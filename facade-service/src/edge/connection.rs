@@ -201,5 +201,8 @@ fn begin(mut response: Response, activity: Arc<Activity>) -> Response<ResponseBo
         is_long_lived = !is_upgrade;
         activity.begin_long_lived(admitted, is_upgrade);
     }
+    if let Some(list) = response.extensions_mut().remove() {
+        activity.begin_list(list);
+    }
     response.map(|body| ResponseBody::new(body, activity, is_long_lived))
 }

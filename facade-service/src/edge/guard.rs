@@ -13,7 +13,7 @@ use std::{
 use oncelog::net::{ConnectionIo, Guard};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
 use super::{
@@ -21,6 +21,12 @@ use super::{
     activity::Activity,
     breaks::{Breaks, PollBroken},
 };
+
+/// Offers to a client that takes nothing, within [`EdgeLimits::response_stall`].
+const OFFERS_MIN: u32 = 20;
+
+/// Longest time between two offers: how late it may be noticed that a client has read.
+const OFFER_INTERVAL_MAX: Duration = Duration::from_secs(3);
 
 /// The connection of a client.
 pub(super) type ClientIo<IO> = ConnectionIo<IO, Http1Guard<IO>>;
@@ -31,12 +37,20 @@ pub(super) struct Http1Guard<IO> {
     /// Called if the connection is dropped without having been shut down.
     reset: fn(&IO),
     breaks: Breaks<IO>,
+    /// Called while the operating system says that the client takes nothing.
+    offer: fn(&IO, &[u8]) -> io::Result<usize>,
     stall_limit: Duration,
     linger_limit: Duration,
-    /// Runs while the client takes nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// There while the client takes nothing.
+    stalled: Option<Stall>,
     /// Runs once our side is closed.
     lingering: Option<Pin<Box<Sleep>>>,
+}
+
+/// A time in which the client takes nothing.
+struct Stall {
+    deadline: Instant,
+    next_offer: Pin<Box<Sleep>>,
 }
 
 impl<IO> Http1Guard<IO> {
@@ -45,10 +59,25 @@ impl<IO> Http1Guard<IO> {
         limits: &EdgeLimits,
         reset: fn(&IO),
         poll_broken: PollBroken<IO>,
+        offer: fn(&IO, &[u8]) -> io::Result<usize>,
     ) -> Self {
         let (stall_limit, linger_limit) = (limits.response_stall, limits.linger);
         let breaks = Breaks::new(poll_broken);
-        Self { activity, reset, breaks, stall_limit, linger_limit, stalled: None, lingering: None }
+        Self {
+            activity,
+            reset,
+            breaks,
+            offer,
+            stall_limit,
+            linger_limit,
+            stalled: None,
+            lingering: None,
+        }
+    }
+
+    /// How long after an offer that was not taken the next one follows.
+    fn offer_interval(&self) -> Duration {
+        OFFER_INTERVAL_MAX.min(self.stall_limit / OFFERS_MIN)
     }
 }
 
@@ -58,21 +87,53 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> for Http1Guard<IO> {
         self.activity.poll_reads_aborted(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
     }
 
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.activity.poll_writes_aborted(cx).is_ready() {
-            return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
+    /// A client that sends its request meanwhile is there, and reads once it has sent all of it.
+    fn received(&mut self, _: &[u8]) -> io::Result<()> {
+        if let Some(stalled) = &mut self.stalled
+            && self.activity.receives_body()
+        {
+            stalled.deadline = Instant::now() + self.stall_limit;
         }
-        let limit = self.stall_limit;
-        self.activity.set_stalls(true);
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))
+        Ok(())
     }
 
-    fn sent(&mut self, _: usize) {
+    fn poll_stall(
+        &mut self,
+        io: &IO,
+        unsent: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let aborted = self.activity.poll_writes_aborted(cx).is_ready();
+        if aborted || self.activity.poll_blocked(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let (limit, interval) = (self.stall_limit, self.offer_interval());
+        let stalled = self.stalled.get_or_insert_with(|| {
+            self.activity.set_stalls(true);
+            let deadline = Instant::now() + limit;
+            Stall { deadline, next_offer: Box::pin(sleep(interval)) }
+        });
+        loop {
+            ready!(stalled.next_offer.as_mut().poll(cx));
+            match (self.offer)(io, unsent) {
+                Ok(0) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                offered => return Poll::Ready(offered),
+            }
+            let now = Instant::now();
+            if now >= stalled.deadline {
+                let stalled = io::Error::new(io::ErrorKind::TimedOut, "the client does not read");
+                return Poll::Ready(Err(stalled));
+            }
+            stalled.next_offer.as_mut().reset(stalled.deadline.min(now + interval));
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
         if self.stalled.take().is_some() {
             self.activity.set_stalls(false);
         }
+        self.activity.sent(bytes);
     }
 
     fn poll_broken(&mut self, io: &IO, cx: &mut Context<'_>) -> Poll<io::Error> {

@@ -1,6 +1,9 @@
 //! Reading the log and the text of the messages service.
 
 mod encode;
+mod lists;
+mod pace;
+mod page;
 mod upstream;
 
 use std::{error::Error as _, time::Duration};
@@ -10,6 +13,11 @@ use tonic::Status;
 
 pub(crate) use self::encode::{ENCODED_AT_ONCE_MAX, Encoder, RecordJson};
 pub use self::upstream::ReadUpstream;
+pub(crate) use self::{
+    lists::{ListPlace, ListProgress, Lists, ListsFull},
+    page::{Buffered, Piece, buffer},
+    upstream::LogReader,
+};
 
 /// Which service could not be asked, why, and what can be done.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +42,8 @@ pub(crate) enum ReadBroken {
     Contract(#[from] InvalidReceipt),
     #[error("a piece of it could not be encoded")]
     Encode(#[from] tokio::task::JoinError),
+    #[error("its client read more slowly than all others, and another one needed the place")]
+    Evicted,
 }
 
 /// A status in words, down to what the operating system said.

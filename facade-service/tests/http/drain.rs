@@ -35,7 +35,9 @@ async fn a_stop_closes_idle_connections_and_finishes_requests() {
 
 #[tokio::test]
 async fn a_response_that_does_not_finish_is_closed_by_force() {
-    let world = Plan::limits(|limits| limits.drain = Duration::from_millis(200)).start().await;
+    let mut plan = Plan::limits(|limits| limits.drain = Duration::from_millis(200));
+    plan.limits.reads.page_bytes = 1;
+    let world = plan.start().await;
     world.logging.store_many(100, b"some text");
     world.logging.on_read(Reads::Stall(1));
     let mut reader = world.send("GET /facade", "").await;

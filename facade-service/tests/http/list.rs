@@ -135,7 +135,9 @@ async fn a_service_that_does_not_answer_in_time_is_named() {
 
 #[tokio::test]
 async fn a_log_that_breaks_off_breaks_the_answer() {
-    let world = Plan::short_timeouts().start().await;
+    let mut plan = Plan::short_timeouts();
+    plan.limits.reads.page_bytes = 1;
+    let world = plan.start().await;
     world.logging.store_many(100, b"some text");
     for reads in [Reads::Fail(2), Reads::Stall(2)] {
         world.logging.on_read(reads);
@@ -144,6 +146,17 @@ async fn a_log_that_breaks_off_breaks_the_answer() {
             let broken = within(client.try_response()).await;
             assert!(broken.is_err(), "{accept}: a cut answer looks whole: {broken:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_breaks_off_is_refused_as_a_whole() {
+    let world = Plan::short_timeouts().start().await;
+    world.logging.store_many(100, b"some text");
+    for reads in [Reads::Fail(2), Reads::Stall(2)] {
+        world.logging.on_read(reads);
+        let message = world.get("/facade", "").await.failure(503, None);
+        assert!(message.contains("logging-service"), "{message}");
     }
 }
 
@@ -182,7 +195,9 @@ async fn many_clients_that_do_not_read_do_not_hold_up_others() {
 
 #[tokio::test]
 async fn a_broken_answer_ends_in_a_reset_where_only_the_end_ends_it() {
-    let world = World::start().await;
+    let mut plan = Plan::default();
+    plan.limits.reads.page_bytes = 1;
+    let world = plan.start().await;
     world.logging.store_many(100, b"some text");
     for (reads, whole) in [(Reads::Serve, true), (Reads::Fail(2), false)] {
         world.logging.on_read(reads);

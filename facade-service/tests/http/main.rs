@@ -15,4 +15,6 @@ mod list;
 mod post;
 mod record;
 mod refusals;
+mod slow_readers;
+mod unread_uploads;
 mod upload;

@@ -66,6 +66,8 @@ codes! {
     OutcomeUnknown = "outcome_unknown", GATEWAY_TIMEOUT, "Whether the message is stored is unknown";
     /// Only a line of an upload: it and the lines after it were not taken.
     Stopping = "stopping", SERVICE_UNAVAILABLE, "The facade is stopping";
+    /// Only a line of an upload: it and the lines after it were not taken.
+    OutcomesNotRead = "outcomes_not_read", REQUEST_TIMEOUT, "The outcomes were not read in time";
     /// The query names no part of the log.
     InvalidPage = "invalid_page", BAD_REQUEST, "The query is not understood";
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No acceptable form can be had";

@@ -28,6 +28,13 @@ pub(crate) enum PostError {
     /// In an upload only.
     #[error("the facade is stopping: this line and those after it were not taken; send them again")]
     Stopping,
+    /// In an upload only.
+    #[error(
+        "the outcomes of the lines before were not read, and no more of them can wait: this line \
+         and those after it were not taken; send them again, read while you send or send fewer \
+         lines at a time"
+    )]
+    OutcomesNotRead,
     #[error("{error}; {}", advice(.error))]
     Delivery {
         id: MessageId,
@@ -61,6 +68,7 @@ impl PostError {
             Self::Content(InvalidContent::Empty) => Code::EmptyMessage,
             Self::Content(InvalidContent::LineTooLong) => Code::LineTooLong,
             Self::Stopping => Code::Stopping,
+            Self::OutcomesNotRead => Code::OutcomesNotRead,
             Self::Delivery { error, .. } => match error {
                 DeliveryError::Conflict => Code::KeyConflict,
                 DeliveryError::Invalid(_) => Code::MessageRefused,

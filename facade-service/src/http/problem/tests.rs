@@ -52,6 +52,7 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
         (InvalidContent::Key(InvalidKey::Characters).into(), 400, "invalid_key", "no"),
         (InvalidContent::LineTooLong.into(), 400, "line_too_long", "no"),
         (PostError::Stopping, 503, "stopping", "no"),
+        (PostError::OutcomesNotRead, 408, "outcomes_not_read", "no"),
         (delivery(DeliveryError::Conflict), 422, "key_conflict", "no"),
         (delivery(DeliveryError::Invalid(detail().into())), 400, "message_refused", "no"),
         (delivery(DeliveryError::NotStored(detail().into())), 503, "not_stored", "no"),

@@ -21,10 +21,10 @@ const BODY_TIMEOUT: Option<Duration> = Some(Duration::from_secs(12));
 const REFUSAL_TIMEOUT: Option<Duration> = Some(Duration::from_secs(3));
 
 /// A response that the client does not read ends after this time.
-const RESPONSE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(62));
+const RESPONSE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(122));
 
 /// The same, once the buffers between the two sockets are full.
-const PIPELINE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(80));
+const PIPELINE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(140));
 
 /// The largest body the facade takes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -94,7 +94,7 @@ pub const ATTACKS: &[Attack] = &[
     HTTP.attack("http: the log, never read", 200, RESPONSE_TIMEOUT, |stream| {
         Box::pin(read_nothing(stream))
     }),
-    // It may: the number of such readers is bounded.
+    // It may, until another reader wants its place.
     HTTP.attack("http: the log, read byte by byte", 200, None, |stream| {
         Box::pin(read_slowly(stream))
     }),

@@ -1,27 +1,32 @@
 //! `POST /facade/batch`: many messages, one a line; one outcome a line, in the same order.
 //!
 //! The upload is read by a task of its own, so that lines that arrived are delivered even if the
-//! client breaks off. Outcomes flow back while lines still arrive, so a client must read while it
-//! sends: once its unread outcomes fill the buffers between, no more lines are read, and after the
-//! time for a stalled answer the connection is closed. Lines with a key can be sent again as they were.
+//! client breaks off. Outcomes flow back while lines still arrive, and a client had better read while it
+//! sends. For one that reads later some megabytes of outcomes wait here. Once they are full no more lines are
+//! read, and after half of the time for a stalled answer the upload ends: its last outcome says from which
+//! line on none was taken, and what the client still sends is read past, so that it comes to reading.
+//! Lines with a key can be sent again as they were.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{
     HeaderMap,
     header::{CONTENT_TYPE, EXPECT},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::CancellationToken;
 
-use self::{deliver::Outcomes, read::Upload};
+use self::{read::Upload, unread::Outcomes};
 use crate::{
     Facade,
     http::{
@@ -33,10 +38,7 @@ use crate::{
 
 mod deliver;
 mod read;
-
-/// Outcomes of one upload that may wait for the client to read them, in pieces as they became known
-/// together.
-const PIECES_WAITING_MAX: usize = 16;
+mod unread;
 
 /// Answers at once; each line of the answer is the outcome of one line of the upload.
 pub(crate) async fn upload(
@@ -51,9 +53,10 @@ pub(crate) async fn upload(
         // would not send its body.
         upload.fill().await;
     }
-    let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
-    tokio::spawn(run(upload, sender));
-    let outcomes = ReceiverStream::new(receiver).map(Ok::<_, std::convert::Infallible>);
+    let (outcomes, pieces) = unread::outcomes(&upload.facade);
+    tokio::spawn(run(upload, outcomes));
+    let pieces = UnboundedReceiverStream::new(pieces);
+    let outcomes = pieces.map(|piece| Ok::<_, std::convert::Infallible>(piece.bytes));
     Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(outcomes)).into_response())
 }
 
@@ -63,15 +66,18 @@ fn check(headers: &HeaderMap) -> Result<(), PostError> {
 }
 
 /// Passes on the outcomes of `upload`, in order.
-async fn run(upload: Upload, sender: mpsc::Sender<Bytes>) {
+async fn run(upload: Upload, outcomes: Outcomes) {
+    // Half of the time for a stalled answer: the other half is left to tell the client.
+    let unread_max = upload.facade.limits().edge.response_stall / 2;
+    let unread = upload.unread.clone();
     // Each group that waits in here has at least one permit of a line.
     let (started, groups) = mpsc::channel(upload.facade.limits().uploads.in_flight);
-    tokio::join!(start_all(upload, started), pass_on(groups, sender));
+    tokio::join!(start_all(upload, started), pass_on(groups, outcomes, unread, unread_max));
 }
 
 /// Lines under way, whose outcomes come in order.
 struct Started {
-    outcomes: Outcomes,
+    outcomes: deliver::Outcomes,
     /// One permit a line, of those that an upload may have under way.
     _permits: Option<OwnedSemaphorePermit>,
 }
@@ -90,14 +96,35 @@ async fn start_all(mut upload: Upload, started: mpsc::Sender<Started>) {
         // The other end is there until this one is gone.
         let _ = started.send(Started { outcomes, _permits: permits }).await;
     }
+    // This ends the answer.
+    drop(started);
+    upload.read_past().await;
 }
 
-async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes>) {
+/// Passes on outcomes as they become known. If there is no room for one within `unread_max`, `unread` is
+/// cancelled, and what follows is the end.
+async fn pass_on(
+    mut groups: mpsc::Receiver<Started>,
+    outcomes: Outcomes,
+    unread: CancellationToken,
+    unread_max: Duration,
+) {
     let mut listening = true;
     while let Some(mut group) = groups.recv().await {
         while let Some(piece) = group.outcomes.recv().await {
-            // The client is gone: what arrived is delivered all the same.
-            listening = listening && sender.send(piece).await.is_ok();
+            // If the client is gone, what arrived is delivered all the same.
+            if !listening {
+                continue;
+            }
+            let mut room = None;
+            if !unread.is_cancelled() {
+                room = timeout(unread_max, outcomes.room(piece.len())).await.ok();
+            }
+            let room = room.unwrap_or_else(|| {
+                unread.cancel();
+                outcomes.room_for_the_last()
+            });
+            listening = outcomes.send(piece, room);
         }
     }
     if !listening {
@@ -107,14 +134,12 @@ async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes
 
 #[cfg(test)]
 mod tests {
-    use oncelog::message::RandomIds;
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
     use crate::{
         Options, Upstreams,
         delivery::tests::support::{FakeLog, start},
     };
+    use oncelog::message::RandomIds;
 
     #[tokio::test]
     async fn lines_that_arrived_are_delivered_when_the_client_left() {
@@ -125,9 +150,9 @@ mod tests {
         let count = facade.limits().uploads.in_flight * 3;
         let lines = "{\"msg\":\"a\"}\n".repeat(count);
         let upload = Upload::new(lines.into(), facade);
-        let (sender, receiver) = mpsc::channel(1);
-        drop(receiver);
-        run(upload, sender).await;
+        let (outcomes, pieces) = unread::outcomes(&upload.facade);
+        drop(pieces);
+        run(upload, outcomes).await;
         assert_eq!(log.seen().stored.len(), count);
     }
 }
