@@ -29,6 +29,7 @@ impl Readiness {
         match &*log.state().borrow() {
             State::Ready => (v1::State::Ready, String::new()),
             State::ReadOnly(reason) => (v1::State::ReadOnly, reason.clone()),
+            State::Orphaned(reason) => (v1::State::Orphaned, reason.clone()),
             State::Draining => (v1::State::Draining, "a stop was requested".to_owned()),
             State::Failed(reason) => (v1::State::Failed, reason.clone()),
         }

@@ -1,6 +1,6 @@
 //! The life of the service: open the log, serve it, stop in good order.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use oncelog::{
@@ -58,6 +58,12 @@ pub enum ServeError {
     /// The disk failed while serving. What was acknowledged is safe; start the service again.
     #[error("stopped: {0}; what was acknowledged is safe, start the service again")]
     Failed(String),
+    /// No start would find the files that were written. The log says how they could be saved.
+    #[error(
+        "stopped: {0}; the next start may not find what was stored: do what the error before this \
+         says"
+    )]
+    Orphaned(String),
     /// Limits that cannot work.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
@@ -77,7 +83,7 @@ impl ServeError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Open(error) => error.exit(),
-            Self::Failed(_) => Exit::Disk,
+            Self::Failed(_) | Self::Orphaned(_) => Exit::Disk,
             Self::Limits(_) => Exit::Usage,
             Self::Thread(_) | Self::Transport(_) | Self::Contract(_) => Exit::Failure,
         }
@@ -164,7 +170,7 @@ where
     health.set_serving(true);
     ready();
 
-    let ended = run(&log, &stop, &mut serving).await;
+    let ended = run(&log, &stop, &health, &mut serving).await;
     log.drain();
     health.set_serving(false);
     stop_server.cancel();
@@ -173,6 +179,7 @@ where
     // The last seal may have failed, too.
     let result = result.and_then(|()| match &*log.state().borrow() {
         State::Failed(reason) => Err(ServeError::Failed(reason.clone())),
+        State::Orphaned(reason) => Err(ServeError::Orphaned(reason.clone())),
         State::Ready | State::ReadOnly(_) | State::Draining => Ok(()),
     });
     // Waiting for a slow console blocks a worker for a moment; no task needs it any more.
@@ -189,13 +196,22 @@ enum Ended {
 
 type Serving = JoinHandle<Result<(), transport::Error>>;
 
-async fn run(log: &Log, stop: &CancellationToken, serving: &mut Serving) -> Ended {
+async fn run(log: &Log, stop: &CancellationToken, health: &Health, serving: &mut Serving) -> Ended {
     tokio::select! {
         biased;
         () = stop.cancelled() => Ended::Stopped,
         reason = failed(log.state()) => Ended::Failed(reason),
         result = serving => Ended::Server(result),
+        never = orphaned_is_unhealthy(log.state(), health) => match never {},
     }
+}
+
+/// Lets the health say so when the log is orphaned, which it is then to its end.
+async fn orphaned_is_unhealthy(mut state: watch::Receiver<State>, health: &Health) -> Infallible {
+    if state.wait_for(|state| matches!(state, State::Orphaned(_))).await.is_ok() {
+        health.set_serving(false);
+    }
+    std::future::pending().await
 }
 
 /// Returns when the log has failed, with the reason.

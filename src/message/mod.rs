@@ -71,14 +71,14 @@ pub enum Rejection {
     /// It breaks a rule of the contract and would be refused again.
     #[error("{0}")]
     Invalid(String),
-    /// No space is left. Reads go on; appends resume once there is space.
+    /// Nothing can be stored: no space is left, or the files of the log are gone. Reads go on.
     #[error("{0}")]
     ReadOnly(String),
     /// More appends are waiting than the log takes.
     #[error("{0}")]
     Overloaded(String),
     /// A record with this id is stored but cannot be read, so it is unknown whether it is the same
-    /// message.
+    /// message, or it may be lost.
     #[error("{0}")]
     Unreadable(String),
 }

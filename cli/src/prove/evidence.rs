@@ -2,8 +2,9 @@
 
 use std::{
     env,
-    fs::{self, File},
+    fs::{DirBuilder, File},
     io::{self, BufWriter, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -41,7 +42,9 @@ impl RunDir {
             Exit::Disk.because(format_args!("no directory for the run: {dir}: {error}"))
         };
         if let Some(dir) = keep {
-            fs::create_dir(&dir).map_err(|error| said(&dir, error))?;
+            // As a temporary one is: for its owner alone.
+            let created = DirBuilder::new().mode(0o700).create(&dir);
+            created.map_err(|error| said(&dir, error))?;
             return Ok(Self::Asked(dir));
         }
         let parent = parent.unwrap_or_else(env::temp_dir);

@@ -72,7 +72,7 @@ impl Grpc {
 async fn stopping(log: Log) -> Option<Result<ReadResponse, Status>> {
     match *log.state().borrow() {
         State::Ready | State::ReadOnly(_) => None,
-        State::Draining | State::Failed(_) => Some(Err(Status::unavailable(
+        State::Orphaned(_) | State::Draining | State::Failed(_) => Some(Err(Status::unavailable(
             "the logging service is stopping; follow again from the last sequence",
         ))),
     }

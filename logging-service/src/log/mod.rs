@@ -114,7 +114,9 @@ impl Log {
     /// [`AppendError`]; then no message has an outcome.
     pub async fn append(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, AppendError> {
         let addresses = self.0.index.get_all(messages.iter().map(|message| &message.id));
-        if addresses.iter().all(Option::is_none) {
+        // No longer are they surely durable; the committer answers for all.
+        let is_orphaned = matches!(*self.0.state.borrow(), State::Orphaned(_));
+        if is_orphaned || addresses.iter().all(Option::is_none) {
             return self.submit(messages).await;
         }
         // Durable ids never change, so they are answered here, and do not wait for the committer. It looks
@@ -167,7 +169,9 @@ impl Log {
             }
             Err(SubmitError::Closed) => Err(match *self.0.state.borrow() {
                 State::Failed(_) => AppendError::Failed,
-                State::Ready | State::ReadOnly(_) | State::Draining => AppendError::Draining,
+                State::Ready | State::ReadOnly(_) | State::Orphaned(_) | State::Draining => {
+                    AppendError::Draining
+                }
             }),
         }
     }
@@ -207,7 +211,7 @@ impl Log {
                 *state = State::Draining;
                 true
             }
-            State::Draining | State::Failed(_) => false,
+            State::Orphaned(_) | State::Draining | State::Failed(_) => false,
         });
     }
 

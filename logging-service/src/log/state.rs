@@ -7,6 +7,9 @@ pub enum State {
     Ready,
     /// No space is left: new messages are rejected; duplicates and reads are answered.
     ReadOnly(String),
+    /// The files of the log are no longer those that a start would find: nothing is stored any more, reads
+    /// go on. Only a restart ends it.
+    Orphaned(String),
     /// A stop was requested: what was accepted is finished, the rest refused.
     Draining,
     /// The disk failed. Nothing can be appended until the process has been started again.

@@ -21,8 +21,8 @@ pub struct Address(pub u64);
 /// task of that runtime.
 ///
 /// A store is either a log of its own (the journal, the memory store), or one of several writers of a log
-/// that an engine replicates. Only the second kind answers [`CommitAnswer::Overtaken`] or
-/// [`CommitAnswer::Unknown`], and only it returns anything from [`Store::catch_up`].
+/// that an engine replicates. Only the second kind answers [`CommitAnswer::Overtaken`], or
+/// [`CommitAnswer::Unknown`] more than once, and only it returns anything from [`Store::catch_up`].
 pub trait Store: Send + 'static {
     /// Appends `batch`, which is not empty, as one unit: after a crash all of it is stored or none.
     ///
@@ -64,6 +64,7 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     /// [`CommitError::NoSpace`]: the seal is not written, and the store goes on.
+    /// [`CommitError::Orphaned`], [`CommitError::WrittenToOrphan`]: also if there is nothing to seal.
     /// [`CommitError::Failed`]: as [`CommitAnswer::Failed`].
     fn seal(&mut self) -> Result<(), CommitError>;
 
@@ -71,8 +72,18 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     /// [`CommitError::NoSpace`]: there is still none, and the store goes on.
+    /// [`CommitError::Orphaned`]: as [`Refusal::Orphaned`].
     /// [`CommitError::Failed`]: as [`CommitAnswer::Failed`].
     fn probe_space(&mut self) -> Result<(), CommitError>;
+
+    /// Called about once a second: whether a start would still find what is stored. A commit finds that
+    /// out by itself.
+    ///
+    /// # Errors
+    /// [`Orphaned`]: as [`Refusal::Orphaned`].
+    fn check_place(&mut self) -> Result<(), Orphaned> {
+        Ok(())
+    }
 
     /// A reader of what is durable.
     fn reader(&self) -> Arc<dyn Reader>;
@@ -128,8 +139,9 @@ pub enum CommitAnswer {
     Overtaken,
     /// Surely nothing of the batch is stored, and the store goes on.
     Refused(Refusal),
-    /// Engines only. The batch is stored, or will be, or never will be. The caller reads on, decides again,
-    /// and may commit again: whichever attempt comes first is stored, and the others never are.
+    /// The batch is stored, or will be, or never will be. The caller reads on, decides again, and may
+    /// commit again: whichever attempt comes first is stored, and the others never are. A journal answers
+    /// so at most once, when it notices after a write that it is orphaned; then it refuses.
     Unknown(String),
     /// The journal only. What is stored of the batch is unknown, and the store is finished until it is
     /// opened again: a failed sync is never tried again.
@@ -142,9 +154,24 @@ pub enum Refusal {
     /// No space is left. New batches are refused until [`Store::probe_space`] says otherwise.
     #[error("no space is left: {0}")]
     NoSpace(io::Error),
+    /// No start would find what is stored from now on, so nothing is stored any more until the store is
+    /// opened again. Readers go on.
+    #[error(transparent)]
+    Orphaned(#[from] Orphaned),
     /// Engines only. The replicated log has no leader now; the same batch may be committed again later.
     #[error("the log has no leader: {0}")]
     NoLeader(String),
+}
+
+/// The files of a store are open, and no longer those that a start would find. What they hold is there
+/// until they are closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Orphaned {
+    /// What happened, for clients and operators.
+    pub reason: String,
+    /// What an operator does about it.
+    pub remedy: String,
 }
 
 /// A batch that [`Store::catch_up`] has read.
@@ -184,9 +211,28 @@ pub enum CommitError {
     /// No space is left. Surely nothing is stored of what was to be written.
     #[error("no space is left: {0}")]
     NoSpace(io::Error),
+    /// As [`Refusal::Orphaned`]. Surely nothing is stored of what was to be written.
+    #[error(transparent)]
+    Orphaned(Orphaned),
+    /// As [`Refusal::Orphaned`], noticed too late: what was to be written may be in a file that no start
+    /// will find, unless somebody saves that file.
+    #[error("written, but {0}")]
+    WrittenToOrphan(Orphaned),
     /// The disk failed. What is stored is unknown until the store is opened again.
     #[error("the disk failed: {0}")]
     Failed(io::Error),
+}
+
+impl CommitError {
+    /// The same as an error of the operating system.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::NoSpace(error) | Self::Failed(error) => error,
+            Self::Orphaned(orphaned) | Self::WrittenToOrphan(orphaned) => {
+                io::Error::other(orphaned)
+            }
+        }
+    }
 }
 
 impl From<Result<Committed, CommitError>> for CommitAnswer {
@@ -194,6 +240,8 @@ impl From<Result<Committed, CommitError>> for CommitAnswer {
         match result {
             Ok(committed) => Self::Stored(committed),
             Err(CommitError::NoSpace(error)) => Self::Refused(Refusal::NoSpace(error)),
+            Err(CommitError::Orphaned(orphaned)) => Self::Refused(Refusal::Orphaned(orphaned)),
+            Err(error @ CommitError::WrittenToOrphan(_)) => Self::Unknown(error.to_string()),
             Err(CommitError::Failed(error)) => Self::Failed(error),
         }
     }

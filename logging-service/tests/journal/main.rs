@@ -8,6 +8,7 @@ mod failures;
 mod format;
 mod helper;
 mod model;
+mod place;
 mod real_disk;
 mod repairs;
 mod verification;

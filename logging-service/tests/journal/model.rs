@@ -6,7 +6,7 @@ use logging_service::store::{
     CommitError, Store as _,
     journal::{
         OpenError,
-        disk::{Fault, SimulatedDisk},
+        disk::{Fault, Removal, SimulatedDisk},
     },
 };
 use proptest::{collection::vec, prelude::*};
@@ -33,6 +33,8 @@ enum Step {
     Space(u64),
     /// It has space without end again.
     Unlimited,
+    /// The directory is moved while it is in use, and moved back before the next start.
+    Move,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..12_u64, fault).prop_map(|(after, fault)| Step::Inject { after, fault }),
         1 => (0..5000_u64).prop_map(Step::Space),
         1 => Just(Step::Unlimited),
+        1 => Just(Step::Move),
     ]
 }
 
@@ -59,6 +62,8 @@ struct World {
     promised: Promised,
     next_message: u64,
     crashes: u64,
+    /// Whether the directory of the open journal was moved.
+    moved: bool,
 }
 
 impl World {
@@ -68,6 +73,8 @@ impl World {
             if self.opened.is_some() {
                 break;
             }
+            self.disk.put_back();
+            self.moved = false;
             match open(&self.disk) {
                 Ok(opened) => {
                     self.promised.check(&opened);
@@ -94,6 +101,7 @@ impl World {
         let sequence = self.journal().journal.last_sequence() + 1;
         match self.journal().journal.commit(&batch, time(first)) {
             Ok(committed) => {
+                assert!(!self.moved, "a batch was acknowledged that no start would find");
                 assert_eq!(committed.first_sequence, sequence);
                 self.promised.stored.extend(batch);
             }
@@ -104,6 +112,10 @@ impl World {
                 self.promised.unknown = batch;
                 self.opened = None;
             }
+            Err(error @ (CommitError::Orphaned(_) | CommitError::WrittenToOrphan(_))) => {
+                let surely_not = matches!(error, CommitError::Orphaned(_));
+                assert!(self.moved && surely_not, "{error:?}");
+            }
         }
     }
 
@@ -111,6 +123,7 @@ impl World {
         match self.journal().journal.seal() {
             Ok(()) | Err(CommitError::NoSpace(_)) => {}
             Err(CommitError::Failed(_)) => self.opened = None,
+            Err(CommitError::Orphaned(_) | CommitError::WrittenToOrphan(_)) => assert!(self.moved),
         }
     }
 
@@ -126,6 +139,11 @@ impl World {
             Step::Inject { after, fault } => self.disk.inject(*after, *fault),
             Step::Space(bytes) => self.disk.set_capacity(Some(self.disk.used() + bytes)),
             Step::Unlimited => self.disk.set_capacity(None),
+            Step::Move => {
+                self.journal();
+                self.disk.remove_from_outside(Removal::Directory);
+                self.moved = true;
+            }
         }
     }
 }

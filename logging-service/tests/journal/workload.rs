@@ -33,7 +33,11 @@ impl Promised {
                 self.unknown = batch;
                 Err(CommitError::Failed(error))
             }
-            Err(CommitError::NoSpace(error)) => Err(CommitError::NoSpace(error)),
+            Err(
+                error @ (CommitError::NoSpace(_)
+                | CommitError::Orphaned(_)
+                | CommitError::WrittenToOrphan(_)),
+            ) => Err(error),
         }
     }
 
@@ -82,15 +86,18 @@ pub(crate) fn run(
                 match done {
                     Ok(()) => break,
                     Err(CommitError::Failed(_)) => return Err(Ended::Failed(Box::new(opened))),
+                    Err(error @ (CommitError::Orphaned(_) | CommitError::WrittenToOrphan(_))) => {
+                        panic!("nothing was removed: {error}")
+                    }
                     Err(CommitError::NoSpace(_)) => {
                         assert_eq!(read_all(&opened.journal).len(), promised.stored.len());
                         give_space();
                         match opened.journal.probe_space() {
                             Ok(()) => {}
-                            Err(CommitError::NoSpace(error)) => panic!("still none: {error}"),
                             Err(CommitError::Failed(_)) => {
                                 return Err(Ended::Failed(Box::new(opened)));
                             }
+                            Err(error) => panic!("still none: {error}"),
                         }
                     }
                 }

@@ -18,7 +18,8 @@ use crate::{
     log::{apply::Apply, facts, index::Index},
     rules::{Decision, Decisions, Fate, Rules},
     store::{
-        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Reader, Refusal, Store,
+        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Orphaned, Reader, Refusal,
+        Store,
     },
 };
 
@@ -33,6 +34,8 @@ pub struct Appender {
     doubt: Doubt,
     /// Set while there is no space: new messages are refused without asking the disk each time.
     no_space: Option<Rejection>,
+    /// Set once no start would find what is stored: no message is answered as stored any more.
+    orphaned: Option<Orphaned>,
 }
 
 /// What one call of [`Appender::append`] did.
@@ -46,6 +49,8 @@ pub struct Appended {
     pub stored: Vec<Message>,
     /// Why new messages were rejected for want of space, if they were.
     pub no_space: Option<Rejection>,
+    /// Why nothing is stored any more, if that is so.
+    pub orphaned: Option<Orphaned>,
 }
 
 impl Appender {
@@ -60,7 +65,8 @@ impl Appender {
         let reader = store.reader();
         let apply = Apply::new(index, store.last_sequence(), console);
         let (rules, doubt) = <_>::default();
-        Self { store, reader, apply, clock, rules, limits, doubt, no_space: None }
+        let (no_space, orphaned) = (None, None);
+        Self { store, reader, apply, clock, rules, limits, doubt, no_space, orphaned }
     }
 
     /// The store.
@@ -95,6 +101,11 @@ impl Appender {
             self.catch_up(&[], &mut retries)?;
         }
         loop {
+            if let Some(orphaned) = &self.orphaned {
+                let outcomes = self.outcomes_of_orphan(&proposals, orphaned);
+                let orphaned = Some(orphaned.clone());
+                return Ok(Appended { outcomes, stored: Vec::new(), no_space: None, orphaned });
+            }
             let facts =
                 facts::look_up(self.apply.index(), &*self.reader, &proposals, retries.landed());
             let decided = self.rules.decide(&proposals, facts);
@@ -111,7 +122,8 @@ impl Appender {
                 let proposals = join(batch, rest, &decided);
                 (self.outcomes_not_stored(&proposals, decided, &fate), Vec::new())
             };
-            return Ok(Appended { outcomes, stored, no_space: self.no_space.clone() });
+            let no_space = self.no_space.clone();
+            return Ok(Appended { outcomes, stored, no_space, orphaned: None });
         }
     }
 
@@ -140,8 +152,20 @@ impl Appender {
                 let first = Receipt { sequence: committed.first_sequence, stored_at };
                 return Ok(Some(Fate::Stored(first)));
             }
-            CommitAnswer::Refused(refusal) => {
-                return Ok(Some(Fate::Refused(self.rejection(refusal))));
+            // The whole group is answered anew, messages that are stored already included.
+            CommitAnswer::Refused(Refusal::Orphaned(orphaned)) => {
+                self.orphaned = Some(orphaned);
+                return Ok(None);
+            }
+            CommitAnswer::Refused(Refusal::NoSpace(error)) => {
+                let rejection = Rejection::ReadOnly(Refusal::NoSpace(error).to_string());
+                self.no_space = Some(rejection.clone());
+                return Ok(Some(Fate::Refused(rejection)));
+            }
+            // An election takes seconds: to the client it is a log that cannot take more for a moment.
+            CommitAnswer::Refused(refusal @ Refusal::NoLeader(_)) => {
+                let rejection = Rejection::Overloaded(format!("not stored: {refusal}"));
+                return Ok(Some(Fate::Refused(rejection)));
             }
             CommitAnswer::Failed(error) => return Err(error),
             CommitAnswer::Overtaken => {}
@@ -169,16 +193,25 @@ impl Appender {
         proposals.iter().zip(decided.decisions).map(outcome).collect()
     }
 
-    fn rejection(&mut self, refusal: Refusal) -> Rejection {
-        match refusal {
-            Refusal::NoSpace(_) => {
-                let rejection = Rejection::ReadOnly(refusal.to_string());
-                self.no_space = Some(rejection.clone());
-                rejection
+    /// The outcomes once no start would find what is stored: a message that is in the log may be gone with
+    /// this process, and the others are not stored.
+    fn outcomes_of_orphan(
+        &self,
+        proposals: &[Message],
+        Orphaned { reason, .. }: &Orphaned,
+    ) -> Vec<Option<Outcome>> {
+        let outcome = |proposal: &Message| {
+            if self.doubt.may_hold(&proposal.id) {
+                return None;
             }
-            // An election takes seconds: to the client it is a log that cannot take more for a moment.
-            Refusal::NoLeader(_) => Rejection::Overloaded(format!("not stored: {refusal}")),
-        }
+            Some(Outcome::Rejected(match self.apply.index().get(&proposal.id) {
+                Some(_) => Rejection::Unreadable(format!(
+                    "a record with this id was stored, and may be lost: {reason}"
+                )),
+                None => Rejection::ReadOnly(format!("not stored: {reason}")),
+            }))
+        };
+        proposals.iter().map(outcome).collect()
     }
 
     /// Whether a batch may be stored that is not known, as the answer to its commit was lost.
@@ -222,6 +255,17 @@ impl Appender {
             self.doubt.settle();
         }
         Ok(())
+    }
+
+    /// Asks the store whether a start would find what is stored. If not, no message is answered as stored
+    /// any more.
+    ///
+    /// # Errors
+    /// As [`Store::check_place`].
+    pub fn check_place(&mut self) -> Result<(), Orphaned> {
+        let checked = self.store.check_place();
+        self.orphaned = checked.as_ref().err().cloned();
+        checked
     }
 
     /// Asks the store whether a full disk has space again. If so, new messages are taken again.

@@ -17,6 +17,7 @@ mod appender;
 mod doubt;
 mod group;
 mod inline;
+mod place;
 mod retries;
 mod space;
 mod task;
@@ -169,6 +170,8 @@ struct Committer {
     needs_seal: bool,
     /// When a full disk is probed again; `None` while there is space.
     space_probe_at: Option<Instant>,
+    /// When the store is asked again whether a start would find it; `None` once it would not.
+    place_check_at: Option<Instant>,
     /// When something was appended last.
     appended_at: Instant,
     /// How long that took.
@@ -190,6 +193,7 @@ impl Committer {
             inline: InlinePolicy::new(limits.inline_commit),
             needs_seal: false,
             space_probe_at: None,
+            place_check_at: Some(Instant::now() + place::CHECK_INTERVAL),
             appended_at: Instant::now(),
             commit_time: Duration::ZERO,
         }
@@ -198,11 +202,14 @@ impl Committer {
     /// How long to wait for a command before there is something to do without one; `None`: for ever.
     fn next_wakeup(&self) -> Option<Duration> {
         let asks_again = self.space_probe_at.is_some() || self.appender.is_in_doubt();
-        if self.needs_seal {
+        let place_check =
+            self.place_check_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let others = if self.needs_seal {
             Some(self.seal_due())
         } else {
             asks_again.then_some(space::PROBE_INTERVAL)
-        }
+        };
+        place_check.into_iter().chain(others).min()
     }
 
     /// Whether a handler may make the next commit.
@@ -237,6 +244,7 @@ impl Committer {
             Event::Command(Command::Wake) => false,
             Event::Command(Command::Stop) => true,
             Event::Idle => {
+                self.check_place_if_due();
                 self.probe_space_if_due()?;
                 self.appender.resolve_doubt()?;
                 // An inline commit meanwhile puts it off.
@@ -259,12 +267,16 @@ impl Committer {
     /// Stores what is new in one commit, then replies to every call.
     fn commit(&mut self, group: Group) -> io::Result<()> {
         let began = Instant::now();
+        self.check_place_if_due();
         self.probe_space_if_due()?;
         let (messages, callers) = group.into_parts();
         // On an error the callers are dropped here, which tells each of them.
         let appended = self.appender.append(messages)?;
         if let Some(rejection) = appended.no_space {
             self.enter_read_only(&rejection);
+        }
+        if let Some(orphaned) = appended.orphaned {
+            self.enter_orphaned(&orphaned);
         }
         callers.reply(appended.outcomes);
         self.appender.show(&appended.stored);
@@ -284,6 +296,10 @@ impl Committer {
     fn seal(&mut self) -> io::Result<()> {
         match self.appender.store().seal() {
             Ok(()) | Err(CommitError::NoSpace(_)) => Ok(()),
+            Err(CommitError::Orphaned(orphaned) | CommitError::WrittenToOrphan(orphaned)) => {
+                self.enter_orphaned(&orphaned);
+                Ok(())
+            }
             Err(CommitError::Failed(error)) => Err(error),
         }
     }

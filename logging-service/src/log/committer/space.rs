@@ -49,6 +49,9 @@ impl Committer {
             Err(CommitError::NoSpace(_)) => {
                 self.space_probe_at = Some(Instant::now() + PROBE_INTERVAL);
             }
+            Err(CommitError::Orphaned(orphaned) | CommitError::WrittenToOrphan(orphaned)) => {
+                self.enter_orphaned(&orphaned);
+            }
             Err(CommitError::Failed(error)) => return Err(error),
         }
         Ok(())

@@ -6,6 +6,7 @@
 //! - `format`, `segment`, `frame`, `record`: the bytes; `chain`: what links them
 //! - `frame_builder`, `writer`: the only code that adds to the log
 //! - `reader`: [`Reader`], beside the writer
+//! - `place`: whether a start would find the files that are open
 //! - `scrub`, over a `window` of each file: the one pass over the log that decides what is damage
 //! - `recovery`: [`Journal::open`]
 //! - [`verify`], [`repair`]: what a person runs on a journal that no process has open
@@ -26,6 +27,7 @@ mod error;
 mod format;
 mod frame;
 mod frame_builder;
+mod place;
 mod reader;
 mod record;
 mod recovery;
@@ -40,13 +42,13 @@ use oncelog::message::Message;
 
 pub use self::error::{Damage, OpenError, Progress};
 use self::{
-    disk::DiskLock,
     frame::Kind,
     frame_builder::FrameBuilder,
+    place::Place,
     reader::Published,
     writer::{Writer, WrittenFrame},
 };
-use super::{Address, CommitAnswer, CommitError, Committed, Reader, Store};
+use super::{Address, CommitAnswer, CommitError, Committed, Orphaned, Reader, Store};
 
 /// Bytes of a segment. Large enough that changing files costs nothing, small enough to copy.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -91,7 +93,9 @@ pub struct Journal {
     wanted_bytes: u64,
     /// Why the journal must not be used again.
     failure: Option<(io::ErrorKind, String)>,
-    _lock: Box<dyn DiskLock>,
+    place: Place,
+    /// Why nothing must be written any more. It stays: somebody else may have written meanwhile.
+    orphaned: Option<Orphaned>,
 }
 
 impl fmt::Debug for Journal {
@@ -100,6 +104,7 @@ impl fmt::Debug for Journal {
             .field("segment", &self.writer.segment.name)
             .field("last_sequence", &self.last_sequence())
             .field("failure", &self.failure)
+            .field("orphaned", &self.orphaned)
             .finish_non_exhaustive()
     }
 }
@@ -115,6 +120,14 @@ impl Journal {
         }
     }
 
+    /// Whether a start would find what is written next.
+    fn refuse_if_orphaned(&mut self) -> Result<(), CommitError> {
+        if self.orphaned.is_none() {
+            self.orphaned = self.place.check(&self.writer.segment, &self.published).err();
+        }
+        self.orphaned.clone().map_or(Ok(()), |orphaned| Err(CommitError::Orphaned(orphaned)))
+    }
+
     /// Remembers what a failed operation means for the next ones.
     fn note<T>(&mut self, result: Result<T, CommitError>) -> Result<T, CommitError> {
         if let Err(CommitError::Failed(error)) = &result {
@@ -125,6 +138,21 @@ impl Journal {
 
     /// Writes the frame that was built, makes it durable, and shows it to the readers.
     fn append(&mut self) -> Result<WrittenFrame, CommitError> {
+        self.refuse_if_orphaned()?;
+        let result = self.write_durably();
+        if matches!(result, Err(CommitError::NoSpace(_))) {
+            return result;
+        }
+        // Before anything is acknowledged, and before the disk is blamed for what is gone.
+        if let Err(CommitError::Orphaned(orphaned)) = self.refuse_if_orphaned() {
+            return Err(CommitError::WrittenToOrphan(orphaned));
+        }
+        let written = result?;
+        self.published.publish(&self.writer, written, &self.frame.distances);
+        Ok(written)
+    }
+
+    fn write_durably(&mut self) -> Result<WrittenFrame, CommitError> {
         let result = self.writer.write(&mut self.frame);
         // What found no space stays wanted, whatever smaller frame is written meanwhile.
         match &result {
@@ -132,11 +160,13 @@ impl Journal {
                 self.wanted_bytes = self.wanted_bytes.max(self.frame.frame_bytes());
             }
             Ok(_) if self.frame.kind == Kind::Data => self.wanted_bytes = 0,
-            Ok(_) | Err(CommitError::Failed(_)) => {}
+            Ok(_)
+            | Err(
+                CommitError::Orphaned(_) | CommitError::WrittenToOrphan(_) | CommitError::Failed(_),
+            ) => {}
         }
         let written = result?;
         self.writer.sync()?;
-        self.published.publish(&self.writer, written, &self.frame.distances);
         Ok(written)
     }
 
@@ -190,7 +220,7 @@ impl Store for Journal {
     fn seal(&mut self) -> Result<(), CommitError> {
         self.check()?;
         if !self.needs_seal {
-            return Ok(());
+            return self.refuse_if_orphaned();
         }
         let result = self.write_seal();
         self.note(result)
@@ -198,8 +228,19 @@ impl Store for Journal {
 
     fn probe_space(&mut self) -> Result<(), CommitError> {
         self.check()?;
+        self.refuse_if_orphaned()?;
         let result = self.writer.reserve(self.wanted_bytes);
+        if result.is_err() {
+            self.refuse_if_orphaned()?;
+        }
         self.note(result)
+    }
+
+    fn check_place(&mut self) -> Result<(), Orphaned> {
+        if self.orphaned.is_none() && self.failure.is_none() {
+            self.orphaned = self.place.check_sealed(&self.writer.segment, &self.published).err();
+        }
+        self.orphaned.clone().map_or(Ok(()), Err)
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

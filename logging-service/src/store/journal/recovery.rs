@@ -12,13 +12,14 @@ use super::{
     error::{Damage, OpenError, Progress},
     frame::Kind,
     frame_builder::FrameBuilder,
+    place::Place,
     reader::{Published, SegmentView},
     repair,
     scrub::{self, End, Event, Frame, Segment, Tail, scrub},
     segment::{self, first_frame_offset},
     writer::{ActiveSegment, Writer, cut, reserve_if_possible},
 };
-use crate::store::{Address, CommitError};
+use crate::store::Address;
 
 impl Journal {
     /// Opens the journal on `disk`, or starts one if there is none, and keeps it locked until it is
@@ -56,6 +57,7 @@ impl Journal {
         if let Some(damage) = replay.damage {
             return Err(OpenError::Damaged(damage));
         }
+        replay.published.open_files()?;
         // Everything is checked. Changes begin here.
         let writer = match replay.current.take() {
             Some((segment, view)) => {
@@ -71,7 +73,8 @@ impl Journal {
             needs_seal: replay.needs_seal,
             wanted_bytes: 0,
             failure: None,
-            _lock: lock,
+            place: Place::new(disk, lock),
+            orphaned: None,
         })
     }
 }
@@ -169,9 +172,11 @@ fn resume(
     }
     .map_err(OpenError::io(format!("cut the unfinished end of {name}")))?;
     rewrite_tail(&*file, &segment, last_frame).map_err(OpenError::io(format!("write {name}")))?;
+    let identity = file.identity().map_err(OpenError::io(format!("look at {name}")))?;
     view.keep_open(Arc::clone(&file));
     let header = segment.header;
-    let segment = ActiveSegment { name, header, file, end: offset, capacity, initialized: offset };
+    let segment =
+        ActiveSegment { name, header, file, identity, end: offset, capacity, initialized: offset };
     Ok(Writer::resume(Arc::clone(disk), options, segment, end.chain))
 }
 
@@ -210,8 +215,6 @@ fn begin(disk: &Arc<dyn Disk>, options: Options, end: &End) -> Result<Writer, Op
     if let Tail::IncompleteSegment(name) = &end.tail {
         remove(&**disk, name).map_err(OpenError::io(format!("remove the unfinished {name}")))?;
     }
-    Writer::begin(Arc::clone(disk), options, ChainTail::START, "").map_err(|error| {
-        let (CommitError::NoSpace(source) | CommitError::Failed(source)) = error;
-        OpenError::io("create the first segment")(source)
-    })
+    Writer::begin(Arc::clone(disk), options, ChainTail::START, "")
+        .map_err(|error| OpenError::io("create the first segment")(error.into_io()))
 }

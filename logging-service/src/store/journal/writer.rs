@@ -6,7 +6,7 @@ use super::{
     Options,
     bytes::memory_len,
     chain::ChainTail,
-    disk::{Disk, DiskFile},
+    disk::{Disk, DiskFile, FileIdentity},
     frame::Header,
     frame_builder::FrameBuilder,
     segment::{self, first_frame_offset},
@@ -18,6 +18,7 @@ pub(super) struct ActiveSegment {
     pub(super) name: String,
     pub(super) header: segment::Header,
     pub(super) file: Arc<dyn DiskFile>,
+    pub(super) identity: FileIdentity,
     /// Where the next frame goes.
     pub(super) end: u64,
     /// Bytes that are reserved for the segment.
@@ -252,13 +253,16 @@ fn create(
     let capacity = options.segment_bytes.max(end + frame_bytes);
     let file = disk.create(&name).map_err(classify)?;
     let filled = file.reserve(capacity).and_then(|()| file.write_all_at(0, &bytes));
-    if let Err(error) = filled {
-        if is_no_space(&error) {
-            disk.remove(&name).and_then(|()| disk.sync_dir()).map_err(CommitError::Failed)?;
+    let identity = match filled.and_then(|()| file.identity()) {
+        Ok(identity) => identity,
+        Err(error) => {
+            if is_no_space(&error) {
+                disk.remove(&name).and_then(|()| disk.sync_dir()).map_err(CommitError::Failed)?;
+            }
+            return Err(classify(error));
         }
-        return Err(classify(error));
-    }
+    };
     file.sync_data().and_then(|()| disk.sync_dir()).map_err(CommitError::Failed)?;
     let chain = ChainTail { address: header.address(end), checksum, ..chain };
-    Ok((ActiveSegment { name, header, file, end, capacity, initialized: end }, chain))
+    Ok((ActiveSegment { name, header, file, identity, end, capacity, initialized: end }, chain))
 }

@@ -12,9 +12,10 @@ use std::{io, sync::Arc};
 
 pub use self::real::RealDisk;
 #[cfg(feature = "simulation")]
-pub use self::simulated::{Fault, HeldSyncs, SimulatedDisk};
+pub use self::simulated::{Fault, HeldSyncs, Removal, SimulatedDisk};
 
-/// One flat directory of files.
+/// One flat directory of files, held open: whatever becomes of its path, all calls but
+/// [`Disk::is_in_place`] are about this directory.
 ///
 /// A file that was created, renamed or removed is only surely so after [`Disk::sync_dir`].
 pub trait Disk: Send + Sync {
@@ -55,6 +56,18 @@ pub trait Disk: Send + Sync {
     /// What the operating system says. It is then unknown which of them are durable.
     fn sync_dir(&self) -> io::Result<()>;
 
+    /// Which file has the name `name` now; `None` if none has. It looks at names and at no content.
+    ///
+    /// # Errors
+    /// What the operating system says. It is then unknown which file has the name.
+    fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>>;
+
+    /// Whether the path that the directory was opened by still leads to it.
+    ///
+    /// # Errors
+    /// What the operating system says. It is then unknown where the path leads.
+    fn is_in_place(&self) -> io::Result<bool>;
+
     /// Takes the directory for this process until the lock is dropped.
     ///
     /// # Errors
@@ -62,8 +75,25 @@ pub trait Disk: Send + Sync {
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError>;
 }
 
+/// Which file it is, whatever its names are. While a file is open no other file has its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
 /// One open file. Reads may run beside one writer.
 pub trait DiskFile: Send + Sync {
+    /// Which file it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn identity(&self) -> io::Result<FileIdentity>;
+
+    /// A path by which other processes can read the file as long as it is open, even if it has no
+    /// name any more. `None` if there is no such path.
+    fn open_path(&self) -> Option<String>;
+
     /// Bytes in the file.
     ///
     /// # Errors
@@ -115,7 +145,13 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// A directory taken; dropping it lets go.
-pub trait DiskLock: Send + Sync {}
+pub trait DiskLock: Send + Sync {
+    /// Whether it still keeps other processes out: a lock file that was removed or replaced does not.
+    ///
+    /// # Errors
+    /// What the operating system says. It is then unknown.
+    fn is_in_place(&self) -> io::Result<bool>;
+}
 
 /// Why a directory could not be taken.
 #[derive(Debug, thiserror::Error)]

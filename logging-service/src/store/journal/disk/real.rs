@@ -1,23 +1,32 @@
 //! A directory of a real file system.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::FileExt as _,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
     process,
     sync::Arc,
 };
 
 use rustix::{
-    fs::{FallocateFlags, fallocate},
-    io::Errno,
+    fs::{
+        AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, statat, unlinkat,
+    },
+    io::{Errno, retry_on_intr},
 };
 
-use super::{Disk, DiskFile, DiskLock, LockError};
+use super::{Disk, DiskFile, DiskLock, FileIdentity, LockError};
 
 /// Never removed: a lock on a removed file would exclude no process.
 const LOCK_FILE: &str = "LOCK";
+
+/// Modes of what is created: stored messages are for their owner alone.
+const DIR_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// A directory of a real, local file system.
 ///
@@ -25,8 +34,10 @@ const LOCK_FILE: &str = "LOCK";
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     dir: PathBuf,
-    /// Open for good: syncing it must not depend on a file descriptor being free.
+    /// Open for good: its files are found by it and not by the path, which may lead to another directory
+    /// one day, and syncing it does not depend on a file descriptor being free.
     handle: Arc<File>,
+    identity: FileIdentity,
 }
 
 impl RealDisk {
@@ -48,14 +59,26 @@ impl RealDisk {
         let dir = dir.into();
         if fs::metadata(&dir)?.is_dir() {
             let handle = Arc::new(File::open(&dir)?);
-            Ok(Self { dir, handle })
+            let identity = (&handle.metadata()?).into();
+            Ok(Self { dir, handle, identity })
         } else {
             Err(io::ErrorKind::NotADirectory.into())
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+    fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(FILE_MODE);
+        Ok(retry_on_intr(|| openat(&*self.handle, name, flags, mode))?.into())
+    }
+
+    fn create_file(&self, name: &str) -> io::Result<File> {
+        let file = self.open_file(name, OFlags::CREATE | OFlags::EXCL)?;
+        // A umask can take bits from the owner as well.
+        if file.metadata()?.mode() & FILE_MODE != FILE_MODE {
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        }
+        Ok(file)
     }
 }
 
@@ -69,50 +92,77 @@ fn create_dir_durably(dir: &Path) -> io::Result<()> {
         Some(_) | None => Path::new("."),
     };
     create_dir_durably(parent)?;
-    match fs::create_dir(dir) {
+    match DirBuilder::new().mode(DIR_MODE).create(dir) {
         // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
-        other => other?,
+        created => {
+            created?;
+            // A umask can take bits from the owner as well.
+            if fs::metadata(dir)?.mode() & DIR_MODE != DIR_MODE {
+                fs::set_permissions(dir, Permissions::from_mode(DIR_MODE))?;
+            }
+        }
     }
     File::open(parent)?.sync_all()
 }
 
 impl Disk for RealDisk {
     fn list(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.dir)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&*self.handle)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path(name))?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile(self.open_file(name, OFlags::empty())?)))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(name));
-        Ok(Arc::new(RealFile(file.map_err(out_of_files)?)))
+        Ok(Arc::new(RealFile(self.create_file(name).map_err(out_of_files)?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path(from), self.path(to))
+        Ok(renameat(&*self.handle, from, &*self.handle, to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path(name))
+        Ok(unlinkat(&*self.handle, name, AtFlags::empty())?)
     }
 
     fn sync_dir(&self) -> io::Result<()> {
         self.handle.sync_all()
     }
 
+    fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
+        match statat(&*self.handle, name, AtFlags::empty()) {
+            Ok(found) => Ok(Some(FileIdentity { device: found.st_dev, inode: found.st_ino })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        match fs::metadata(&self.dir) {
+            Ok(found) => Ok(FileIdentity::from(&found) == self.identity),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.path(LOCK_FILE))?;
+        let mut file = match self.create_file(LOCK_FILE) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.open_file(LOCK_FILE, OFlags::empty())?
+            }
+            created => created?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -126,7 +176,8 @@ impl Disk for RealDisk {
         // Also only for people: a full disk must not keep a journal from being read.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = writeln!(file, "{}", process::id());
-        Ok(Box::new(file))
+        let identity = (&file.metadata()?).into();
+        Ok(Box::new(RealLock { _file: file, identity, disk: self.clone() }))
     }
 }
 
@@ -141,12 +192,36 @@ fn out_of_files(error: io::Error) -> io::Error {
     }
 }
 
-/// Closing the file lets go of its lock.
-impl DiskLock for File {}
+impl From<&fs::Metadata> for FileIdentity {
+    fn from(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+struct RealLock {
+    /// Closing it lets go of its lock.
+    _file: File,
+    identity: FileIdentity,
+    disk: RealDisk,
+}
+
+impl DiskLock for RealLock {
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(self.disk.identity(LOCK_FILE)? == Some(self.identity))
+    }
+}
 
 struct RealFile(File);
 
 impl DiskFile for RealFile {
+    fn identity(&self) -> io::Result<FileIdentity> {
+        Ok((&self.0.metadata()?).into())
+    }
+
+    fn open_path(&self) -> Option<String> {
+        Some(format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd()))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }

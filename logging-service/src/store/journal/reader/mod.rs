@@ -7,9 +7,12 @@ mod scan;
 mod segment_reader;
 mod view;
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use oncelog::message::StoredMessage;
@@ -18,6 +21,7 @@ use self::{scan::Found, segment_reader::SegmentReader};
 pub(super) use self::{segment_reader::message, view::SegmentView};
 use super::{
     disk::Disk,
+    error::OpenError,
     writer::{ActiveSegment, Writer, WrittenFrame},
 };
 use crate::store::{Address, Damage, ReadError, Reader, ScanLimit};
@@ -58,6 +62,56 @@ impl Published {
         *segments = Arc::new(all);
     }
 
+    /// Notes which file each segment is, and opens the newest ones, as an open file outlives its name.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub(super) fn open_files(&self) -> Result<(), OpenError> {
+        let segments = self.segments();
+        let closed = segments.len().saturating_sub(self.open_segments_max);
+        for (index, segment) in segments.iter().enumerate() {
+            let opened = self.disk.open(&segment.name).and_then(|file| {
+                segment.set_identity(file.identity()?);
+                Ok(file)
+            });
+            let file = opened.map_err(OpenError::io(format!("open {}", segment.name)))?;
+            if index >= closed {
+                segment.keep_open(file);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at `count` segments from the `from`th on whether another file has their names now, or none.
+    /// Returns where to go on, and the first such segment.
+    pub(super) fn find_moved(
+        &self,
+        from: usize,
+        count: usize,
+    ) -> (usize, Option<io::Result<String>>) {
+        let segments = self.segments();
+        let from = if from < segments.len() { from } else { 0 };
+        let end = segments.len().min(from + count);
+        let found = segments[from..end].iter().find_map(|segment| {
+            let moved = segment.is_moved(&*self.disk);
+            moved.map(|moved| moved.then(|| segment.name.clone())).transpose()
+        });
+        (end, found)
+    }
+
+    /// The paths by which open segments can be read, each with the name of the segment, and the names
+    /// of segments that are not open.
+    pub(super) fn open_paths(&self) -> (Vec<(String, String)>, Vec<String>) {
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
+        for segment in &**self.segments() {
+            match segment.open_file().and_then(|file| file.open_path()) {
+                Some(path) => open.push((path, segment.name.clone())),
+                None => closed.push(segment.name.clone()),
+            }
+        }
+        (open, closed)
+    }
+
     fn segments(&self) -> Arc<Vec<Arc<SegmentView>>> {
         Arc::clone(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -66,10 +120,11 @@ impl Published {
     ///
     /// `writer` wrote it last, and `distances` are from its start to each of its records.
     pub(super) fn publish(&self, writer: &Writer, frame: WrittenFrame, distances: &[u32]) {
-        let ActiveSegment { name, header, file, end, .. } = &writer.segment;
+        let ActiveSegment { name, header, file, identity, end, .. } = &writer.segment;
         let last = self.segments().last().cloned();
         let segment = last.filter(|last| last.header == *header).unwrap_or_else(|| {
             let segment = Arc::new(SegmentView::new(name.clone(), *header));
+            segment.set_identity(*identity);
             segment.keep_open(Arc::clone(file));
             self.push(Arc::clone(&segment));
             segment

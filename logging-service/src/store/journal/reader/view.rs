@@ -3,13 +3,13 @@
 use std::{
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use crate::store::journal::{
-    disk::{Disk, DiskFile},
+    disk::{Disk, DiskFile, FileIdentity},
     segment::{Header, first_frame_offset},
 };
 
@@ -30,17 +30,11 @@ pub(super) struct Anchor {
 pub(in crate::store::journal) struct SegmentView {
     pub(super) name: String,
     pub(super) header: Header,
-    file: RwLock<FileHandle>,
+    /// `None`: it is opened for each call.
+    file: RwLock<Option<Arc<dyn DiskFile>>>,
+    identity: OnceLock<FileIdentity>,
     end: AtomicU64,
     anchors: RwLock<Vec<Anchor>>,
-}
-
-enum FileHandle {
-    Open(Arc<dyn DiskFile>),
-    /// To be opened and kept when it is read.
-    Wanted,
-    /// To be opened for each call.
-    Closed,
 }
 
 impl SegmentView {
@@ -48,34 +42,42 @@ impl SegmentView {
         Self {
             name,
             header,
-            file: RwLock::new(FileHandle::Wanted),
+            file: RwLock::new(None),
+            identity: OnceLock::new(),
             end: AtomicU64::new(first_frame_offset()),
             anchors: RwLock::new(Vec::new()),
         }
     }
 
     pub(in crate::store::journal) fn keep_open(&self, file: Arc<dyn DiskFile>) {
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = FileHandle::Open(file);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
 
     pub(super) fn close(&self) {
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = FileHandle::Closed;
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn file(&self, disk: &dyn Disk) -> io::Result<Arc<dyn DiskFile>> {
-        let keep = match &*self.file.read().unwrap_or_else(PoisonError::into_inner) {
-            FileHandle::Open(file) => return Ok(Arc::clone(file)),
-            FileHandle::Wanted => true,
-            FileHandle::Closed => false,
-        };
-        let file = disk.open(&self.name)?;
-        if keep {
-            let mut handle = self.file.write().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*handle, FileHandle::Wanted) {
-                *handle = FileHandle::Open(Arc::clone(&file));
-            }
+        match self.open_file() {
+            Some(file) => Ok(file),
+            None => disk.open(&self.name),
         }
-        Ok(file)
+    }
+
+    /// The file, if it is kept open.
+    pub(super) fn open_file(&self) -> Option<Arc<dyn DiskFile>> {
+        self.file.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes which file the segment is.
+    pub(super) fn set_identity(&self, identity: FileIdentity) {
+        self.identity.get_or_init(|| identity);
+    }
+
+    /// Whether another file has its name now, or none.
+    pub(super) fn is_moved(&self, disk: &dyn Disk) -> io::Result<bool> {
+        let Some(identity) = self.identity.get() else { return Ok(false) };
+        Ok(disk.identity(&self.name)? != Some(*identity))
     }
 
     /// Notes where the records of the frame at `offset` are.

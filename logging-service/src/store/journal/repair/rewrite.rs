@@ -122,8 +122,7 @@ fn write(
 }
 
 fn failed(error: CommitError) -> RepairError {
-    let (CommitError::NoSpace(error) | CommitError::Failed(error)) = error;
-    RepairError::Write(error)
+    RepairError::Write(error.into_io())
 }
 
 /// A sink that writes new segments.

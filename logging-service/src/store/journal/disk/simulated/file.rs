@@ -6,7 +6,7 @@ use super::{
     SimulatedDisk,
     state::{FileId, Interrupted},
 };
-use crate::store::journal::disk::DiskFile;
+use crate::store::journal::disk::{DiskFile, FileIdentity};
 
 pub(super) struct SimulatedFile {
     pub(super) disk: SimulatedDisk,
@@ -20,6 +20,14 @@ fn index(offset: u64) -> io::Result<usize> {
 }
 
 impl DiskFile for SimulatedFile {
+    fn identity(&self) -> io::Result<FileIdentity> {
+        Ok(self.file.identity())
+    }
+
+    fn open_path(&self) -> Option<String> {
+        None
+    }
+
     fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.state();
         state.operation(self.start)?;

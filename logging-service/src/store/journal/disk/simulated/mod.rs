@@ -16,7 +16,7 @@ use self::{
     file::SimulatedFile,
     state::{DirChange, State},
 };
-use super::{Disk, DiskFile, DiskLock, LockError};
+use super::{Disk, DiskFile, DiskLock, FileIdentity, LockError};
 
 /// A disk in memory. A clone is the same disk; [`SimulatedDisk::snapshot`] makes another one.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,17 @@ pub enum Fault {
     /// The machine stops in the middle of the operation: this and all later ones fail until
     /// [`SimulatedDisk::crash`] starts it again.
     Crash,
+}
+
+/// What something outside the journal does to the directory while it is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Its path leads elsewhere, or nowhere. Open files stay.
+    Directory,
+    /// The lock file has another file's name.
+    LockFile,
+    /// Nobody can tell any more what the path leads to.
+    Unknown,
 }
 
 impl SimulatedDisk {
@@ -104,6 +115,16 @@ impl SimulatedDisk {
     /// Makes `name` go away durably, as something outside the journal would.
     pub fn delete(&self, name: &str) {
         self.state().delete(name);
+    }
+
+    /// Lets `removal` happen now, for all who have the directory open.
+    pub fn remove_from_outside(&self, removal: Removal) {
+        self.state().removal = Some(removal);
+    }
+
+    /// Takes back what [`SimulatedDisk::remove_from_outside`] did.
+    pub fn put_back(&self) {
+        self.state().removal = None;
     }
 
     /// Flips bit `bit` of the durable content of `name`, counted from the lowest bit of the first
@@ -204,6 +225,19 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    /// Looking at names is no operation: what a crash or a fault does then, it does at the next one.
+    fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
+        Ok(self.state().names.get(name).map(|file| file.identity()))
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        match self.state().removal {
+            None | Some(Removal::LockFile) => Ok(true),
+            Some(Removal::Directory) => Ok(false),
+            Some(Removal::Unknown) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
         let mut state = self.state();
         state.disk_operation().map_err(io::Error::from)?;
@@ -220,7 +254,11 @@ struct SimulatedLock {
     start: u64,
 }
 
-impl DiskLock for SimulatedLock {}
+impl DiskLock for SimulatedLock {
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(self.disk.state().removal != Some(Removal::LockFile))
+    }
+}
 
 impl Drop for SimulatedLock {
     fn drop(&mut self) {

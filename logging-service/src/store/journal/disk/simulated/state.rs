@@ -5,13 +5,20 @@ use std::{
     io, mem,
 };
 
-use super::Fault;
+use super::{Fault, Removal};
+use crate::store::journal::disk::FileIdentity;
 
 /// What a disk writes whole or not at all.
 const BLOCK_BYTES: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId(u64);
+
+impl FileId {
+    pub(super) fn identity(self) -> FileIdentity {
+        FileIdentity { device: 0, inode: self.0 }
+    }
+}
 
 /// A change of the directory that is not synced yet.
 #[derive(Debug)]
@@ -46,6 +53,8 @@ pub(super) struct State {
     pub(super) starts: u64,
     stopped: bool,
     pub(super) locked: bool,
+    /// What was done to the directory from outside.
+    pub(super) removal: Option<Removal>,
     pub(super) operations: u64,
     pub(super) fault: Option<(u64, Fault)>,
     pub(super) capacity: Option<u64>,
