@@ -6,7 +6,6 @@ use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +15,10 @@ use logging_service::store::journal::{
     repair::{self, RepairError, RepairPlan},
     verify::verify,
 };
-use oncelog::process::exit::Exit;
+use oncelog::{
+    message::{IdSource as _, RandomIds},
+    process::exit::Exit,
+};
 
 use self::confirm::{Consent, ask};
 use crate::terminal::print;
@@ -91,9 +93,8 @@ fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
 }
 
 fn apply(plan: RepairPlan) -> Result<(), Exit> {
-    // The second of the repair: two repairs of one journal cannot be that close together.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let backup_name = now.as_secs().to_string();
+    // No other repair has it, whatever the clock shows; and names go by time if the clock does.
+    let backup_name = RandomIds.next_id().to_string();
     let repaired = with_bar(|progress| plan.apply(&backup_name, Options::default(), progress));
     let repaired = repaired.map_err(|error| {
         let exit = match &error {

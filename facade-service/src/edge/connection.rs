@@ -11,7 +11,7 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header::DATE};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use oncelog::net::LongLived;
@@ -27,7 +27,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     guard::ClientIo,
 };
-use crate::http::service::HttpService;
+use crate::http::{date, service::HttpService};
 
 /// How long a long-lived response or an upgraded connection may take to end once it is told to.
 const LONG_LIVED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -60,6 +60,8 @@ where
     let answering = Arc::clone(&activity);
     let service = service_fn(move |request| track(stack.clone(), request, Arc::clone(&answering)));
     let connection = http1::Builder::new()
+        // For refusals of the library, of heads that it cannot parse.
+        .auto_date_header(date::now().is_some())
         .max_buf_size(limits.header_bytes)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
@@ -161,6 +163,9 @@ fn track(
 
 /// The response as it is sent.
 fn begin(mut response: Response, activity: Arc<Activity>) -> Response<ResponseBody> {
+    if let Some(date) = date::now() {
+        response.headers_mut().insert(DATE, date);
+    }
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut is_long_lived = false;
     if let Some(admitted) = response.extensions_mut().remove::<LongLived>() {
