@@ -2,7 +2,7 @@
 //!
 //! - `kills`: concurrent clients while services are killed at random; the clients, their history, its
 //!   checker and the nemesis are those of `faultlab`
-//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`, `clocks`: one fault each
+//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`, `clocks`, `settings`: one fault each
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -12,6 +12,7 @@ mod full_disk;
 mod kills;
 mod outages;
 mod restarts;
+mod settings;
 mod shutdown;
 mod startup;
 #[path = "../support/mod.rs"]

@@ -17,7 +17,10 @@ use logging_service::store::journal::{
 };
 use oncelog::{
     message::{IdSource as _, RandomIds},
-    process::exit::Exit,
+    process::{
+        exit::Exit,
+        settings::{self, Checks, Setting, WrongSettings},
+    },
 };
 
 use self::confirm::{Consent, ask};
@@ -37,7 +40,7 @@ pub enum Command {
 pub struct JournalArgs {
     /// Directory of the journal
     #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
-    data_dir: PathBuf,
+    data_dir: Setting,
 }
 
 /// Which journal to repair.
@@ -110,7 +113,18 @@ fn apply(plan: RepairPlan) -> Result<(), Exit> {
     print("The journal is repaired. logging-service can be started.")
 }
 
-fn open(JournalArgs { data_dir: dir }: JournalArgs) -> Result<RealDisk, Exit> {
+impl TryFrom<JournalArgs> for PathBuf {
+    type Error = WrongSettings;
+
+    fn try_from(args: JournalArgs) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        let data_dir = checks.path(&args.data_dir);
+        checks.finish(|| data_dir)
+    }
+}
+
+fn open(args: JournalArgs) -> Result<RealDisk, Exit> {
+    let dir: PathBuf = settings::check(args)?;
     // Never creates the directory: a mistyped one must not look like a sound, empty journal.
     RealDisk::open_existing(&dir)
         .map_err(|error| Exit::Disk.because(format_args!("cannot open {}: {error}", dir.display())))
