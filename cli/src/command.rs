@@ -34,7 +34,7 @@ pub enum Command {
     Journal(journal::Command),
     /// Prove that every message is stored once: harm three private services, or audit a deployment
     #[cfg(feature = "tools")]
-    Prove(prove::Args),
+    Prove(Box<prove::Args>),
     /// Measure how fast a facade stores messages; what is posted stays in its log
     #[cfg(feature = "tools")]
     Bench(bench::Args),
@@ -59,7 +59,7 @@ impl Cli {
             #[cfg(feature = "tools")]
             Command::Journal(command) => journal::run(command),
             #[cfg(feature = "tools")]
-            Command::Prove(args) => Box::pin(prove::run(args)).await,
+            Command::Prove(args) => Box::pin(prove::run(*args)).await,
             #[cfg(feature = "tools")]
             Command::Bench(args) => Box::pin(bench::run(args)).await,
             #[cfg(feature = "tools")]

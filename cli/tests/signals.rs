@@ -10,6 +10,7 @@ use std::{
     process::Stdio,
 };
 
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use support::{cluster::Cluster, oncelog, run, send_signal, spawn, stderr, stdout};
 
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
@@ -66,6 +67,27 @@ fn each_signal_ends_a_reader_and_a_benchmark_early() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
         assert!(report.contains("latency p50 "), "{signal}: {report}");
     }
+}
+
+#[test]
+fn a_benchmark_ends_well_when_its_terminal_is_closed() {
+    let cluster = Cluster::start(&["--store", "memory", "--hide-bodies"]);
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let terminal = openpt(flags).unwrap();
+    unlockpt(&terminal).unwrap();
+    let output = ioctl_tiocgptpeer(&terminal, flags).unwrap();
+    let mut command = oncelog();
+    command.args(["bench", &cluster.facade, "--warmup=0s", "--duration=1h", "--rate=100"]);
+    let mut child = command.stdout(output).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let read = || stdout(&run(&["read", "-n1", "--logging-url", &cluster.logging]));
+    while read().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+    }
+    drop(terminal);
+    send_signal(&child, "HUP");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &stderr(&output)[..]), (Some(0), ""));
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn is_service_url(uri: &Uri) -> bool {
         && matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"))
 }
 
-/// Everything that is wrong with the settings. The process ends with [`Exit::Usage`].
+/// Everything that is wrong with the settings. The process ends with [`Exit::Usage`](crate::process::exit::Exit::Usage).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("wrong settings:\n  {}\n--help explains every setting", .0.join("\n  "))]
 pub struct WrongSettings(pub Vec<String>);
