@@ -266,12 +266,15 @@ async fn a_second_hang_up_cuts_nothing_off() {
     // It answers on, and ends when its client is done.
     let list = MessageRequest::ListServices(String::new());
     let list = ServerReflectionRequest { message_request: Some(list), ..Default::default() };
-    call.send(list).await.unwrap();
-    assert!(open.message().await.unwrap().is_some());
+    for _ in 0..20 {
+        call.send(list.clone()).await.unwrap();
+        assert!(open.message().await.unwrap().is_some());
+    }
     drop(call);
     assert!(open.message().await.unwrap().is_none());
     let ended = messages.ended(STOP_TIME_MAX).await.unwrap().expect("its end in time");
     assert_eq!(ended.code(), Some(0), "{:?}", messages.stderr());
+    assert!(messages.stderr_with("stopped at once").is_empty(), "{:?}", messages.stderr());
 }
 
 #[tokio::test]
