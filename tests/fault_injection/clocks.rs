@@ -1,9 +1,13 @@
 //! A wall clock that is far off, as after a dead battery: before 1970, beyond 2038, 2106 and 9999.
 
 use std::{
+    ffi::OsString,
     fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use faultlab::{
@@ -13,6 +17,9 @@ use faultlab::{
 use serde_json::Value;
 
 use crate::support::{Client, Scratch, client_of};
+
+/// An answer that takes longer is none.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A clock, what receipts say about it, and the date of answers.
 struct Shown {
@@ -74,9 +81,9 @@ impl WallClock {
     }
 
     /// `program` under this clock.
-    fn over(&self, program: &Path) -> Vec<std::ffi::OsString> {
+    fn over(&self, program: &Path) -> Vec<OsString> {
         let setting = |name: &str, value: &Path| {
-            let mut setting = std::ffi::OsString::from(name);
+            let mut setting = OsString::from(name);
             setting.push(value);
             setting
         };
@@ -131,7 +138,17 @@ async fn ask_all(client: &Client, key: &str, shown: &Shown) -> Value {
     record.json()
 }
 
-#[tokio::test]
+/// A head that cannot be parsed is refused, and not cut off.
+fn is_refused(facade: SocketAddr) {
+    let mut connection = TcpStream::connect(facade).unwrap();
+    connection.set_read_timeout(Some(ANSWER_TIMEOUT)).unwrap();
+    connection.write_all(b"BROKEN\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 400");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_depends_on_the_wall_clock() {
     let scratch = Scratch::new("clocks");
     let clock = WallClock::new(scratch.path());
@@ -147,6 +164,7 @@ async fn no_answer_depends_on_the_wall_clock() {
         let stored_at = record["stored_at"].as_str().unwrap();
         assert!(stored_at.starts_with(shown.stored_at), "{number}: {stored_at}");
         records.push((key, record));
+        is_refused(cluster.facade_address());
 
         // At a start under this clock everything is as it was.
         cluster.restart_logging().await.unwrap();
