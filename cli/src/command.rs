@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use oncelog::process::{exit::Exit, settings};
+use oncelog::process::{self, exit::Exit, settings};
 
 use crate::up;
 #[cfg(feature = "tools")]
@@ -34,7 +34,7 @@ pub enum Command {
     Journal(journal::Command),
     /// Prove that every message is stored once: harm three private services, or audit a deployment
     #[cfg(feature = "tools")]
-    Prove(prove::Args),
+    Prove(Box<prove::Args>),
     /// Measure how fast a facade stores messages; what is posted stays in its log
     #[cfg(feature = "tools")]
     Bench(bench::Args),
@@ -59,7 +59,7 @@ impl Cli {
             #[cfg(feature = "tools")]
             Command::Journal(command) => journal::run(command),
             #[cfg(feature = "tools")]
-            Command::Prove(args) => Box::pin(prove::run(args)).await,
+            Command::Prove(args) => Box::pin(prove::run(*args)).await,
             #[cfg(feature = "tools")]
             Command::Bench(args) => Box::pin(bench::run(args)).await,
             #[cfg(feature = "tools")]
@@ -70,14 +70,6 @@ impl Cli {
 
 /// Runs the command that the arguments name, and returns the code to exit with. It is compiled here and not
 /// in the program, which would compile most of this library once more.
-#[tokio::main]
-pub async fn main() -> ExitCode {
-    let result = match settings::parse_args::<Cli>() {
-        Ok(cli) => cli.run().await,
-        Err(exit) => Err(exit),
-    };
-    match result {
-        Ok(()) => Exit::Success.into(),
-        Err(exit) => exit.into(),
-    }
+pub fn main() -> ExitCode {
+    process::run_command(async { settings::parse_args::<Cli>()?.run().await })
 }

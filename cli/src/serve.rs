@@ -21,7 +21,7 @@ pub enum Command {
     Messages(messages_service::settings::Args),
 }
 
-/// Runs the service until SIGTERM or the end of standard input.
+/// Runs the service until a stop signal or the end of standard input.
 ///
 /// # Errors
 /// The code to exit with.

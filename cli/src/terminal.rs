@@ -11,19 +11,34 @@ use std::{
 
 use indicatif::ProgressBar;
 use oncelog::process::exit::Exit;
+use rustix::{
+    fs::{FileType, fstat},
+    io::Errno,
+};
 
 /// How often a [`ProgressLine`] changes.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Prints a line on standard output. A closed pipe is no error.
+/// Prints a line on standard output. A closed pipe or terminal is no error.
 ///
 /// # Errors
 /// [`Exit::Disk`]: the line could not be written.
 pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
+        Err(error) if !is_unread(&error) => Err(Exit::Disk.because(error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Whether `error`, of a write to standard output, says that nobody reads it any more: the reader of a pipe
+/// has ended, or a terminal was closed.
+pub(crate) fn is_unread(error: &io::Error) -> bool {
+    let is_terminal = || {
+        let stat = fstat(io::stdout());
+        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_char_device())
+    };
+    error.kind() == io::ErrorKind::BrokenPipe
+        || error.raw_os_error() == Some(Errno::IO.raw_os_error()) && is_terminal()
 }
 
 /// The innermost cause of `error`: libraries wrap what the operating system said several times.

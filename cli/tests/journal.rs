@@ -95,6 +95,25 @@ fn a_repair_needs_consent_and_keeps_a_backup() {
 }
 
 #[test]
+fn a_repair_does_not_depend_on_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path());
+    damage(dir.path());
+    let damaged = fs::read(dir.path().join(SEGMENT)).unwrap();
+    // The clock was set back by a minute since an earlier repair.
+    let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
+    for second in now..now + 60 {
+        fs::write(dir.path().join(format!("{SEGMENT}.backup-{second}")), b"earlier").unwrap();
+    }
+    for _ in 0..2 {
+        fs::write(dir.path().join(SEGMENT), &damaged).unwrap();
+        let flags = ["--yes", "--data-dir", dir.path().to_str().unwrap()];
+        let repaired = run(&[&["journal", "repair"], &flags[..]].concat());
+        assert_eq!(repaired.status.code(), Some(0), "{}", stderr(&repaired));
+    }
+}
+
+#[test]
 fn a_journal_in_use_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let _in_use = open(dir.path());

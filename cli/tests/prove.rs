@@ -79,6 +79,11 @@ fn data_is_in_the_given_directory_with_a_warning_if_in_memory() {
     let text = stdout(&output);
     assert!(text.contains("\ndata in /dev/shm/oncelog-prove-"), "{text}");
     assert!(text.contains("in memory, where a sync costs nothing: --dir takes"), "{text}");
+    // An empty variable is an unset one, and not the working directory.
+    let mut unset = oncelog();
+    unset.arg("prove").args(&run[..3]).current_dir(dir.path()).env("TMPDIR", "");
+    let text = stdout(&unset.output().unwrap());
+    assert!(text.contains("\ndata in /tmp/oncelog-prove-"), "{text}");
     let output = prove(dir.path(), &[&run[..], &["missing"]].concat());
     assert_eq!(output.status.code(), Some(74), "{}", stderr(&output));
     assert!(stderr(&output).contains("no directory for the run: missing"), "{}", stderr(&output));

@@ -12,7 +12,7 @@ use crate::{
     settings::{Args, Settings},
 };
 
-/// Listens and serves as `args` say, until Ctrl-C or SIGTERM.
+/// Listens and serves as `args` say, until Ctrl-C, SIGTERM or SIGHUP.
 ///
 /// # Errors
 /// Tells standard error what is wrong, and returns the code to exit with.

@@ -4,12 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use http::Uri;
-use oncelog::{
-    limits,
-    process::settings::{Checks, WrongSettings},
-};
-
-use crate::delivery::ATTEMPT_TIMEOUT;
+use oncelog::process::settings::{Checks, Setting, TIMEOUTS, WrongSettings};
 
 /// Takes messages over HTTP and stores each one exactly once.
 ///
@@ -19,33 +14,23 @@ use crate::delivery::ATTEMPT_TIMEOUT;
 pub struct Args {
     /// Address to serve HTTP on; port 0 takes any free port
     #[arg(long, env = "FACADE_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5000")]
-    listen: String,
+    listen: Setting,
 
     /// Where the logging service is
     #[arg(long, env = "LOGGING_URL", value_name = "URL", default_value = "http://127.0.0.1:5001")]
-    logging_url: String,
+    logging_url: Setting,
 
     /// Where the messages service is
     #[arg(long, env = "MESSAGES_URL", value_name = "URL", default_value = "http://127.0.0.1:5002")]
-    messages_url: String,
+    messages_url: Setting,
 
     /// How long one attempt to store a message may take, for example 500ms
-    #[arg(
-        long,
-        env = "FACADE_ATTEMPT_TIMEOUT",
-        value_name = "DURATION",
-        default_value_t = humantime::format_duration(ATTEMPT_TIMEOUT).to_string()
-    )]
-    attempt_timeout: String,
+    #[arg(long, env = "FACADE_ATTEMPT_TIMEOUT", value_name = "DURATION", default_value = "2s")]
+    attempt_timeout: Setting,
 
     /// How long a client waits at most: queueing, all attempts and pauses included
-    #[arg(
-        long,
-        env = "FACADE_TOTAL_TIMEOUT",
-        value_name = "DURATION",
-        default_value_t = humantime::format_duration(limits::TOTAL_TIMEOUT).to_string()
-    )]
-    total_timeout: String,
+    #[arg(long, env = "FACADE_TOTAL_TIMEOUT", value_name = "DURATION", default_value = "15s")]
+    total_timeout: Setting,
 }
 
 /// The settings, checked.
@@ -68,16 +53,16 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
-        let listen = checks.parse("--listen", &args.listen);
-        let logging_url = checks.service_url("--logging-url", &args.logging_url);
-        let messages_url = checks.service_url("--messages-url", &args.messages_url);
-        let attempt_timeout = checks.duration("--attempt-timeout", &args.attempt_timeout);
-        let total_timeout = checks.duration("--total-timeout", &args.total_timeout);
+        let listen = checks.listen(&args.listen);
+        let logging_url = checks.service_url(&args.logging_url);
+        let messages_url = checks.service_url(&args.messages_url);
+        let attempt_timeout = checks.duration(&args.attempt_timeout, TIMEOUTS);
+        let total_timeout = checks.duration(&args.total_timeout, TIMEOUTS);
         if let (Some(attempt), Some(total)) = (attempt_timeout, total_timeout)
             && attempt >= total
         {
-            let problem = format!("must be shorter than --total-timeout {:?}", args.total_timeout);
-            checks.problem("--attempt-timeout", &args.attempt_timeout, problem);
+            let problem = format_args!("must be shorter than {}", args.total_timeout);
+            checks.problem(&args.attempt_timeout, problem);
         }
         checks.finish(|| {
             Some(Self {
@@ -93,10 +78,13 @@ impl TryFrom<Args> for Settings {
 
 #[cfg(test)]
 mod tests {
+    use oncelog::{limits, process::settings};
+
     use super::*;
+    use crate::delivery::ATTEMPT_TIMEOUT;
 
     fn settings(flags: &[&str]) -> Result<Settings, WrongSettings> {
-        let args = Args::try_parse_from([&["facade-service"], flags].concat()).unwrap();
+        let args: Args = settings::parse([&["facade-service"], flags].concat()).unwrap();
         Settings::try_from(args)
     }
 

@@ -175,6 +175,14 @@ impl Process {
         self.end_by(Signal::INT).await
     }
 
+    /// Tells it that its terminal was closed (SIGHUP).
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub fn hang_up(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::HUP)
+    }
+
     async fn end_by(&mut self, signal: Signal) -> Result<Option<i32>, ProcessError> {
         self.signal(signal)?;
         let status = self.ended(STOP_TIMEOUT).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Uri;
-use oncelog::process::settings::{Checks, TIMEOUT_MAX};
+use oncelog::process::settings::{Checks, Setting, TIMEOUT_MAX, TIMEOUTS};
 
 pub(crate) fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -20,8 +20,12 @@ fn checks<T>(check: impl FnOnce(&mut Checks) -> Option<T>) -> Option<T> {
     value
 }
 
+fn given(text: &str) -> Setting {
+    Setting::new("--flag", text)
+}
+
 fn duration(text: &str) {
-    let parse = |text: &str| checks(|checks| checks.duration("--flag", text));
+    let parse = |text: &str| checks(|checks| checks.duration(&given(text), TIMEOUTS));
     let Some(duration) = parse(text) else { return };
     assert!(duration > Duration::ZERO && duration <= TIMEOUT_MAX, "{duration:?}");
     let written = humantime::format_duration(duration).to_string();
@@ -30,7 +34,7 @@ fn duration(text: &str) {
 
 fn size(text: &str) {
     const ALLOWED: std::ops::RangeInclusive<u64> = 1..=1 << 40;
-    let found = checks(|checks| checks.byte_size("--flag", text, ALLOWED));
+    let found = checks(|checks| checks.byte_size(&given(text), ALLOWED));
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
     let (digits, shift) = units
         .into_iter()
@@ -47,7 +51,7 @@ fn size(text: &str) {
 }
 
 fn url(text: &str) {
-    let Some(uri) = checks(|checks| checks.service_url("--flag", text)) else { return };
+    let Some(uri) = checks(|checks| checks.service_url(&given(text))) else { return };
     let (host, port) = (uri.host().unwrap(), uri.port_u16().unwrap());
     let again: Uri = format!("http://{host}:{port}").parse().unwrap();
     assert_eq!((again.host(), again.port_u16()), (Some(host), Some(port)));

@@ -7,7 +7,7 @@ use crate::{
     settings::{Args, Settings},
 };
 
-/// Listens and serves as `args` say, until Ctrl-C or SIGTERM, or until the disk fails.
+/// Listens and serves as `args` say, until Ctrl-C, SIGTERM or SIGHUP, or until the disk fails.
 ///
 /// # Errors
 /// Tells standard error what is wrong, and returns the code to exit with.

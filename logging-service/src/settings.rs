@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::Parser;
-use oncelog::process::settings::{Checks, WrongSettings};
+use oncelog::process::settings::{self, Checks, Setting, WrongSettings};
 
 use crate::console::Bodies;
 
@@ -13,22 +13,22 @@ use crate::console::Bodies;
 pub struct Args {
     /// Address to serve gRPC on; port 0 takes any free port
     #[arg(long, env = "LOGGING_LISTEN", default_value = "127.0.0.1:5001", value_name = "ADDR")]
-    listen: String,
+    listen: Setting,
 
     /// Where messages are kept: `journal` (on disk) or `memory` (a restart forgets them)
     #[arg(long, env = "LOGGING_STORE", default_value = "journal", value_name = "STORE")]
-    store: String,
+    store: Setting,
 
     /// Directory of the journal; created if it is missing
     #[arg(long, env = "LOGGING_DATA_DIR", default_value = "data/logging", value_name = "DIR")]
-    data_dir: PathBuf,
+    data_dir: Setting,
 
     /// Size of one journal file, whose space is reserved ahead, such as 64MiB
     #[arg(long, env = "LOGGING_SEGMENT_SIZE", default_value = "64MiB", value_name = "SIZE")]
-    segment_size: String,
+    segment_size: Setting,
 
     /// Show sizes and ids on the console instead of message bodies
-    #[arg(long, env = "LOGGING_HIDE_BODIES", value_parser = clap::builder::FalseyValueParser::new(), default_value_t = false)]
+    #[arg(long, env = "LOGGING_HIDE_BODIES", value_parser = settings::Switch, default_value_t = false)]
     hide_bodies: bool,
 }
 
@@ -98,19 +98,17 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, Self::Error> {
         let mut checks = Checks::default();
-        let listen = checks.parse("--listen", &args.listen);
-        let store = checks.parse("--store", &args.store);
-        let segment_bytes = checks.byte_size(
-            "--segment-size",
-            &args.segment_size,
-            SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX,
-        );
+        let listen = checks.listen(&args.listen);
+        let store = checks.parse(&args.store);
+        let segment_bytes =
+            checks.byte_size(&args.segment_size, SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX);
+        let data_dir = checks.path(&args.data_dir);
         let bodies = if args.hide_bodies { Bodies::Hidden } else { Bodies::Shown };
         checks.finish(|| {
             Some(Self {
                 listen: listen?,
                 store: store?,
-                data_dir: args.data_dir,
+                data_dir: data_dir?,
                 segment_bytes: segment_bytes?,
                 bodies,
             })
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
 
     fn settings(args: &[&str]) -> Result<Settings, WrongSettings> {
-        Args::try_parse_from([&["logging-service"], args].concat()).unwrap().try_into()
+        settings::parse::<Args>([&["logging-service"], args].concat()).unwrap().try_into()
     }
 
     #[test]

@@ -4,12 +4,21 @@
 
 mod support;
 
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
 use futures_util::future::join_all;
 use logging_service::{
     Execution,
+    console::Console,
     limits::Limits,
-    log::{AppendError, ReadRange, State},
+    log::{AppendError, Log, ReadRange, State},
+    open_journal,
+    store::journal::{Options, disk::SimulatedDisk},
 };
+use oncelog::{clock::Clock, message::Outcome};
 use support::{
     all, duplicate, id, message, record, scripted_log, scripted_store::Answer, stored, wait_for,
 };
@@ -54,6 +63,37 @@ async fn either_way_a_failure_or_a_panic_is_told_to_every_waiter() {
             }
             wait_for(&log, |state| matches!(state, State::Failed(_))).await;
             log.close().await;
+        }
+    }
+}
+
+/// A clock that stands still anywhere.
+struct Standing(SystemTime);
+
+impl Clock for Standing {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_and_its_record_agree_whatever_the_clock_says() {
+    let distances = [0, 1, 1 << 31, 1 << 32, 253_402_300_800, 1 << 45];
+    for distance in distances.map(|seconds| Duration::new(seconds, 5)) {
+        for time in [SystemTime::UNIX_EPOCH - distance, SystemTime::UNIX_EPOCH + distance] {
+            let disk = Arc::new(SimulatedDisk::new());
+            let open = || {
+                let opened = open_journal(disk.clone(), Options::default()).unwrap();
+                let (clock, limits) = (Arc::new(Standing(time)), Limits::default());
+                Log::start(opened, clock, Console::off(), Execution::Threads, limits).unwrap()
+            };
+            let log = open();
+            let first = log.append(vec![message(1, "msg")]).await.unwrap();
+            let [Outcome::Stored(receipt)] = first[..] else { panic!("{first:?}") };
+            assert_eq!(log.lookup(&id(1)).await.unwrap().unwrap().receipt, receipt, "{time:?}");
+            log.close().await;
+            let again = open().append(vec![message(1, "msg")]).await.unwrap();
+            assert_eq!(again, [Outcome::Duplicate(receipt)], "{time:?}");
         }
     }
 }

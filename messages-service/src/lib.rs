@@ -25,7 +25,7 @@ use self::settings::{Args, Settings};
 /// What the service answers.
 pub const TEXT: &str = "not implemented yet";
 
-/// Listens and serves as `args` say, until Ctrl-C or SIGTERM.
+/// Listens and serves as `args` say, until Ctrl-C, SIGTERM or SIGHUP.
 ///
 /// # Errors
 /// Tells standard error what is wrong, and returns the code to exit with.

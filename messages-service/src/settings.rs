@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use oncelog::process::settings::{Checks, WrongSettings};
+use oncelog::process::settings::{Checks, Setting, WrongSettings};
 
 /// The messages service of Oncelog: a stub that answers `not implemented yet`.
 #[derive(Debug, Parser)]
@@ -11,7 +11,7 @@ use oncelog::process::settings::{Checks, WrongSettings};
 pub struct Args {
     /// Address to listen on; port 0 takes any free port
     #[arg(long, env = "MESSAGES_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5002")]
-    pub listen: String,
+    listen: Setting,
 }
 
 /// Settings that were checked.
@@ -26,7 +26,7 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
-        let listen = checks.parse("--listen", &args.listen);
+        let listen = checks.listen(&args.listen);
         checks.finish(|| Some(Self { listen: listen? }))
     }
 }

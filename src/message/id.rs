@@ -1,8 +1,13 @@
 //! The id of a message: what "the same message" means.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::Mutex,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use super::StreamName;
 
@@ -107,18 +112,36 @@ pub trait IdSource: Send + Sync + 'static {
     fn next_id(&self) -> MessageId;
 }
 
-/// Time-ordered random ids (UUIDv7, RFC 9562).
+/// Time-ordered random ids (UUIDv7, RFC 9562). They are unique whatever the wall clock shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomIds;
 
 impl IdSource for RandomIds {
     fn next_id(&self) -> MessageId {
-        MessageId(Uuid::now_v7().into_bytes())
+        id_at(SystemTime::now(), &IDS)
     }
+}
+
+/// The times that fit into an id: 48 bits of milliseconds, up to the year 10889. Its generator is seeded when
+/// the time is not that of the id before, and begins at 0.
+const ID_TIME_MIN: Duration = Duration::from_millis(1);
+const ID_TIME_MAX: Duration = Duration::from_millis((1 << 48) - 1);
+
+/// Orders the ids of one time.
+static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+/// A new id of `time`, or of the nearest time that an id can hold.
+fn id_at(time: SystemTime, ids: &Mutex<ContextV7>) -> MessageId {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = since_1970.clamp(ID_TIME_MIN, ID_TIME_MAX);
+    let timestamp = Timestamp::from_unix(ids, since_1970.as_secs(), since_1970.subsec_nanos());
+    MessageId(Uuid::new_v7(timestamp).into_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn facade() -> StreamName {
@@ -166,5 +189,20 @@ mod tests {
     fn new_ids_are_unique_and_ordered_by_time() {
         let ids: Vec<_> = (0..1000).map(|_| RandomIds.next_id()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn new_ids_are_unique_whatever_the_clock_shows() {
+        let far = Duration::from_secs(1 << 42);
+        let times = [UNIX_EPOCH - far, UNIX_EPOCH - Duration::from_nanos(1), UNIX_EPOCH];
+        let times = times.into_iter().chain([UNIX_EPOCH + ID_TIME_MAX, UNIX_EPOCH + far]);
+        for time in times.clone() {
+            // Of two processes.
+            let [one, other] = [(); 2].map(|()| id_at(time, &Mutex::new(ContextV7::new())));
+            assert_ne!(one.0[6..12], other.0[6..12], "few random bits at {time:?}");
+        }
+        let ids: Vec<_> = times.cycle().take(1000).map(|time| id_at(time, &IDS)).collect();
+        assert!(ids.iter().all(|id| Uuid::from_bytes(id.0).get_version_num() == 7));
+        assert_eq!(HashSet::<_>::from_iter(&ids).len(), ids.len());
     }
 }

@@ -5,6 +5,7 @@ mod detach;
 mod id;
 mod stream;
 mod text;
+pub mod time;
 
 use std::time::SystemTime;
 
@@ -38,7 +39,8 @@ pub struct Message {
 pub struct Receipt {
     /// Place in the log: dense, from 1.
     pub sequence: u64,
-    /// When the record was written, by the wall clock of the logging service.
+    /// When the record was written, by the wall clock of the logging service: a time that a record can hold
+    /// ([`time::recordable`]).
     pub stored_at: SystemTime,
 }
 

@@ -8,7 +8,7 @@ mod start;
 pub mod telemetry;
 
 pub use self::{
-    runtime::{main, run},
-    signal::stop_on_signal,
+    runtime::{main, run, run_command},
+    signal::{StopSignals, stop_on_signal},
     start::{Started, announce, start},
 };

@@ -1,11 +1,15 @@
 //! The threads that serve connections.
 
-use std::{env, ffi::OsStr, future::Future, num::NonZeroUsize, process::ExitCode, thread};
+use std::{future::Future, num::NonZeroUsize, process::ExitCode, thread};
 
 use clap::Parser;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
-use super::{exit::Exit, settings, telemetry};
+use super::{
+    exit::Exit,
+    settings::{self, Checks, Setting, WrongSettings},
+    telemetry,
+};
 use crate::net::raise_open_files;
 
 /// The variable that names the number of threads, as in every program on Tokio.
@@ -32,51 +36,51 @@ pub fn main<Args: Parser>(service: impl AsyncFnOnce(Args) -> Result<(), Exit>) -
 /// wake another thread, which costs more than the task itself where processors are few or virtual. The
 /// other half is for the disk, the kernel, and the services next door.
 pub fn run(service: impl Future<Output = Result<(), Exit>>) -> ExitCode {
-    match runtime().and_then(|runtime| runtime.block_on(service)) {
+    let builder = match threads(processors() / 2) {
+        1 => Builder::new_current_thread(),
+        threads => several(threads),
+    };
+    finish(builder, service)
+}
+
+/// As [`run`], for a command, which may do work of its own on these threads: without the variable on all
+/// processors.
+pub fn run_command(command: impl Future<Output = Result<(), Exit>>) -> ExitCode {
+    finish(several(threads(processors())), command)
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn several(threads: usize) -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads);
+    builder
+}
+
+fn finish(mut builder: Builder, work: impl Future<Output = Result<(), Exit>>) -> ExitCode {
+    let runtime = builder.enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Exit::Failure.because(format_args!("cannot start threads: {error}")));
+    match runtime.and_then(|runtime| runtime.block_on(work)) {
         Ok(()) => Exit::Success.into(),
         Err(exit) => exit.into(),
     }
 }
 
-fn runtime() -> Result<Runtime, Exit> {
-    let wanted = env::var_os(THREADS_VARIABLE);
-    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = threads(wanted.as_deref(), processors).ok_or_else(|| {
-        Exit::Usage
-            .because(format_args!("{THREADS_VARIABLE}: write a number from 1 to {THREADS_MAX}"))
-    })?;
-    let runtime = match threads {
-        1 => Builder::new_current_thread().enable_all().build(),
-        threads => Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
-    };
-    runtime.map_err(|error| Exit::Failure.because(format_args!("cannot start threads: {error}")))
+/// The number of threads that is wanted, or `default`. One that is wrong is told with all other settings.
+fn threads(default: usize) -> usize {
+    wanted_threads().ok().flatten().unwrap_or(default).max(1)
 }
 
-/// None if what is wanted is no number of threads.
-fn threads(wanted: Option<&OsStr>, processors: usize) -> Option<usize> {
-    match wanted {
-        Some(wanted) => {
-            wanted.to_str()?.parse().ok().filter(|threads| (1..=THREADS_MAX).contains(threads))
-        }
-        None => Some((processors / 2).max(1)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_takes_half_of_the_processors_and_one_at_least() {
-        for (processors, expected) in [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)] {
-            assert_eq!(threads(None, processors), Some(expected));
-        }
-    }
-
-    #[test]
-    fn a_wish_is_a_number_of_threads_or_refused() {
-        let threads = |wanted: &str| threads(Some(wanted.as_ref()), 2);
-        assert_eq!(["1", "8"].map(threads), [Some(1), Some(8)]);
-        assert_eq!(["", "0", "-1", "two", "1000000"].map(threads), [None; 5]);
-    }
+/// How many threads `TOKIO_WORKER_THREADS` asks for.
+///
+/// # Errors
+/// It is no number of threads.
+pub(super) fn wanted_threads() -> Result<Option<usize>, WrongSettings> {
+    let Some(wanted) = settings::variable(THREADS_VARIABLE) else { return Ok(None) };
+    let mut checks = Checks::default();
+    let threads = checks.number(&Setting::new(THREADS_VARIABLE, wanted), 1..=THREADS_MAX);
+    checks.finish(|| Some(Some(threads?)))
 }

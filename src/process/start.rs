@@ -8,7 +8,11 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{exit::Exit, settings::WrongSettings, signal::stop_on_signal};
+use super::{
+    exit::Exit,
+    settings::{self, WrongSettings},
+    signal::stop_on_signal,
+};
 use crate::net::{listen, tell_open_files};
 
 /// A service that listens and has not served yet.
@@ -20,7 +24,7 @@ pub struct Started<Settings> {
     pub listener: TcpListener,
     /// The address of the listener, with the port that it got.
     pub addr: SocketAddr,
-    /// Cancelled by Ctrl-C or SIGTERM.
+    /// Cancelled by Ctrl-C, SIGTERM or SIGHUP.
     pub stop: CancellationToken,
 }
 
@@ -35,7 +39,7 @@ pub async fn start<Args, Settings>(
 where
     Settings: TryFrom<Args, Error = WrongSettings>,
 {
-    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let settings = settings::check::<Args, Settings>(args)?;
     let stop = stop_on_signal()?;
     let listener = listen(listens_on(&settings)).await;
     let listener = listener.map_err(|error| Exit::Unavailable.because(error))?;

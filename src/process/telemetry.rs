@@ -4,7 +4,6 @@
 //! service, the messages.
 
 use std::{
-    env,
     ffi::OsStr,
     io::{self, IsTerminal as _},
 };
@@ -14,6 +13,8 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+use super::settings;
 
 /// The variable that chooses log lines, as in most programs written in Rust.
 const FILTER_VARIABLE: &str = "RUST_LOG";
@@ -32,7 +33,7 @@ pub fn init() -> WorkerGuard {
         .buffered_lines_limit(LINES_WAITING_MAX)
         .lossy(true)
         .finish(io::stderr());
-    let wanted = env::var_os(FILTER_VARIABLE);
+    let wanted = settings::variable(FILTER_VARIABLE);
     let chosen = wanted.as_deref().map(filter);
     let is_invalid = matches!(chosen, Some(None));
     let filter = chosen.flatten().unwrap_or_else(|| all(LevelFilter::INFO));
@@ -53,16 +54,13 @@ pub fn init() -> WorkerGuard {
     guard
 }
 
-/// Levels for all targets or for one, as in `info` or `facade_service=debug,warn`; an empty value leaves
-/// errors. `None` if it is not understood.
+/// Levels for all targets or for one, as in `info` or `facade_service=debug,warn`. `None` if it is not
+/// understood.
 fn filter(wanted: &OsStr) -> Option<Targets> {
     let directives = wanted.to_str()?.split(',').map(str::trim);
     let directives: Vec<&str> = directives.filter(|directive| !directive.is_empty()).collect();
-    if directives.is_empty() {
-        return Some(all(LevelFilter::ERROR));
-    }
     // Spans and their fields, in brackets, would be taken for the name of a target.
-    if directives.iter().any(|directive| directive.contains('[')) {
+    if directives.is_empty() || directives.iter().any(|directive| directive.contains('[')) {
         return None;
     }
     directives.join(",").parse().ok()
@@ -100,12 +98,12 @@ mod tests {
         }
         assert_eq!(enabled("oncelog=info", "any"), Some(LevelFilter::OFF));
         assert_eq!(enabled("oncelog", "oncelog"), Some(LevelFilter::TRACE), "a target alone");
-        assert_eq!(enabled("", "any"), Some(LevelFilter::ERROR));
     }
 
     #[test]
     fn a_filter_that_is_not_understood_is_none() {
-        for wrong in ["oncelog=loud", "a=b=c", "info,a=loud", "[span]=info", "oncelog[{id}]=debug"]
+        for wrong in
+            ["oncelog=loud", "a=b=c", "info,a=loud", "[span]=info", "oncelog[{id}]=debug", " , "]
         {
             assert!(filter(wrong.as_ref()).is_none(), "{wrong:?}");
         }

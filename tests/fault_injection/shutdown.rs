@@ -1,6 +1,8 @@
 //! A stop in good order under load.
 
 use std::{
+    ffi::OsString,
+    fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -10,14 +12,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use faultlab::{cluster::Cluster, processes::Process};
+use faultlab::{
+    cluster::Cluster,
+    processes::{Group, Process},
+    programs::Program,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest,
 };
 
-use crate::support::{Client, client_of, eventually, start_cluster};
+use crate::support::{Client, Scratch, client_of, eventually, start_cluster};
 
 const CLIENTS: usize = 16;
 
@@ -222,6 +229,76 @@ async fn a_signal_stops_a_service_and_a_second_one_ends_it_at_once() {
     kill_process(pid, Signal::INT).unwrap();
     let ended = messages.ended(STOP_TIME_MAX).await.unwrap().expect("its end in time");
     assert_eq!(ended.code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_terminal_stops_each_service_in_good_order() {
+    let (_scratch, mut cluster, _) = start_cluster("hang-up").await;
+    let clients = under_posts(&cluster).await;
+    cluster.facade.hang_up().unwrap();
+    let ended = cluster.facade.ended(STOP_TIME_MAX).await.unwrap().expect("its end in time");
+    assert_eq!(ended.code(), Some(0), "{:?}", cluster.facade.stderr());
+    all_answered_are_stored(&mut cluster, clients, Vec::new()).await;
+    for service in [&mut cluster.logging, &mut cluster.messages] {
+        service.hang_up().unwrap();
+        let ended = service.ended(STOP_TIME_MAX).await.unwrap().expect("its end in time");
+        assert_eq!(ended.code(), Some(0), "{:?}", service.stderr());
+        assert_eq!(service.stderr_with("stopping").len(), 1, "{:?}", service.stderr());
+    }
+}
+
+#[tokio::test]
+async fn a_second_hang_up_cuts_nothing_off() {
+    let (_scratch, mut cluster, _) = start_cluster("hang-up-twice").await;
+    let url = format!("http://{}", cluster.messages_address()).parse().unwrap();
+    let mut client = ServerReflectionClient::new(oncelog::grpc::channel(url));
+    let (call, calls) = tokio::sync::mpsc::channel::<ServerReflectionRequest>(1);
+    let calls = tokio_stream::wrappers::ReceiverStream::new(calls);
+    let mut open = client.server_reflection_info(calls).await.unwrap().into_inner();
+    let messages = &mut cluster.messages;
+    // The shell and the kernel send it, one after the other.
+    messages.hang_up().unwrap();
+    eventually("the end of the listening", LOAD_TIMEOUT, async || {
+        (!messages.stderr_with("stopping").is_empty()).then_some(())
+    })
+    .await;
+    messages.hang_up().unwrap();
+    // It answers on, and ends when its client is done.
+    let list = MessageRequest::ListServices(String::new());
+    let list = ServerReflectionRequest { message_request: Some(list), ..Default::default() };
+    for _ in 0..20 {
+        call.send(list.clone()).await.unwrap();
+        assert!(open.message().await.unwrap().is_some());
+    }
+    drop(call);
+    assert!(open.message().await.unwrap().is_none());
+    let ended = messages.ended(STOP_TIME_MAX).await.unwrap().expect("its end in time");
+    assert_eq!(ended.code(), Some(0), "{:?}", messages.stderr());
+    assert!(messages.stderr_with("stopped at once").is_empty(), "{:?}", messages.stderr());
+}
+
+#[tokio::test]
+async fn a_service_started_to_outlive_its_terminal_does() {
+    let scratch = Scratch::new("nohup");
+    for program in [Program::Facade, Program::Logging, Program::Messages] {
+        // As `nohup` starts it.
+        let ignoring = ["/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""];
+        let mut command: Vec<OsString> = ignoring.map(Into::into).into();
+        command.push(program.path().unwrap().into());
+        command.extend(["--listen", "127.0.0.1:0"].map(Into::into));
+        if program == Program::Logging {
+            command.extend(["--store", "memory"].map(Into::into));
+        }
+        let started = Process::start(program.name(), command, scratch.path(), Group::Shared);
+        let (mut service, address) = started.await.unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+        assert!(ignored.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']), "{ignored}");
+        service.hang_up().unwrap();
+        TcpStream::connect(address).unwrap();
+        assert!(service.stderr_with("stopping").is_empty(), "{:?}", service.stderr());
+        assert_eq!(service.stop().await.unwrap(), Some(0));
+    }
 }
 
 async fn under_load(busy: &AtomicBool) {

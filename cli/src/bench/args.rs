@@ -1,13 +1,12 @@
 //! The arguments of `oncelog bench`.
 
-use std::{ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
-use clap::builder::FalseyValueParser;
 use faultlab::open_loop::{Arrivals, Plan};
 use http::Uri;
 use oncelog::{
     limits,
-    process::settings::{Checks, WrongSettings},
+    process::settings::{Checks, Setting, Switch, WrongSettings},
 };
 
 use crate::send::DEFAULT_URL;
@@ -31,32 +30,32 @@ const DURATION_MAX: Duration = Duration::from_secs(3600);
 pub struct Args {
     /// Where the facade is. What is posted stays in its log
     #[arg(env = "FACADE_URL", value_name = "URL", default_value = DEFAULT_URL)]
-    url: String,
+    url: Setting,
 
     /// Connections, each with one message under way at most
     #[arg(long, value_name = "N", default_value = "64")]
-    connections: String,
+    connections: Setting,
 
     /// How long to measure, such as 10s or 1m
     #[arg(long, value_name = "DURATION", default_value = "10s")]
-    duration: String,
+    duration: Setting,
 
     /// How long to post before that, without measuring; 0s for not at all
     #[arg(long, value_name = "DURATION", default_value = "1s")]
-    warmup: String,
+    warmup: Setting,
 
     /// Messages a second, whatever the answers do; latencies count from the moment a message is due
     /// [default: each connection posts when its last answer is there]
     #[arg(long, value_name = "N")]
-    rate: Option<String>,
+    rate: Option<Setting>,
 
     /// Bytes of the text of each message, such as 100 or 64KiB; with the JSON around it, a body is 1 MiB
     /// at most
     #[arg(long, value_name = "BYTES", default_value = "100")]
-    size: String,
+    size: Setting,
 
     /// Print one JSON object, with latencies in microseconds, instead of a table
-    #[arg(long, env = "ONCELOG_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "ONCELOG_JSON", value_parser = Switch)]
     json: bool,
 }
 
@@ -86,19 +85,17 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
-        let url = checks.service_url("URL", &args.url);
-        let connections = within(&mut checks, "--connections", &args.connections, CONNECTIONS);
-        let duration = checks.duration("--duration", &args.duration);
-        let duration = at_most(&mut checks, "--duration", &args.duration, duration);
-        let warmup = checks.duration_or_zero("--warmup", &args.warmup);
-        let warmup = at_most(&mut checks, "--warmup", &args.warmup, warmup);
+        let url = checks.service_url(&args.url);
+        let connections = checks.number(&args.connections, CONNECTIONS);
+        let duration = checks.duration(&args.duration, Duration::from_nanos(1)..=DURATION_MAX);
+        let warmup = checks.duration(&args.warmup, Duration::ZERO..=DURATION_MAX);
         let rate = match &args.rate {
-            Some(rate) => within(&mut checks, "--rate", rate, RATES).map(Some),
+            Some(rate) => checks.number(rate, RATES).map(Some),
             None => Some(None),
         };
         let sizes =
             Plan::TEXT_BYTES_MIN as u64..=limits::HTTP_BODY_BYTES_MAX as u64 - JSON_AROUND_BYTES;
-        let size = checks.byte_size("--size", &args.size, sizes);
+        let size = checks.byte_size(&args.size, sizes);
         let size = size.and_then(|size| usize::try_from(size).ok());
         let settings = || {
             let (url, connections, duration) = (url?, connections?, duration?);
@@ -107,32 +104,4 @@ impl TryFrom<Args> for Settings {
         };
         settings().ok_or_else(|| checks.wrong())
     }
-}
-
-fn within<T>(checks: &mut Checks, flag: &str, value: &str, allowed: RangeInclusive<T>) -> Option<T>
-where
-    T: FromStr<Err: std::fmt::Display> + PartialOrd + std::fmt::Display,
-{
-    let number: T = checks.parse(flag, value)?;
-    if !allowed.contains(&number) {
-        let (least, most) = allowed.into_inner();
-        checks.problem(flag, value, format_args!("must be {least} to {most}"));
-        return None;
-    }
-    Some(number)
-}
-
-fn at_most(
-    checks: &mut Checks,
-    flag: &str,
-    value: &str,
-    duration: Option<Duration>,
-) -> Option<Duration> {
-    let duration = duration?;
-    if duration > DURATION_MAX {
-        let longest = humantime::format_duration(DURATION_MAX);
-        checks.problem(flag, value, format_args!("must be at most {longest}"));
-        return None;
-    }
-    Some(duration)
 }

@@ -13,7 +13,7 @@ use std::{fmt::Display, io, net::SocketAddr};
 use http::Uri;
 use oncelog::{
     limits,
-    process::{self, exit::Exit},
+    process::{self, exit::Exit, settings},
 };
 use tokio::{net, time::timeout};
 
@@ -28,7 +28,7 @@ use crate::terminal::print;
 /// The code to exit with: [`Exit::Unavailable`] if the facade cannot be reached, [`Exit::Failure`] if
 /// nothing was acknowledged while it was measured.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let settings: Settings = settings::check(args)?;
     let stop = process::stop_on_signal()?;
     let url = settings.url.to_string();
     let url = url.trim_end_matches('/');

@@ -6,7 +6,6 @@ use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +15,13 @@ use logging_service::store::journal::{
     repair::{self, RepairError, RepairPlan},
     verify::verify,
 };
-use oncelog::process::exit::Exit;
+use oncelog::{
+    message::{IdSource as _, RandomIds},
+    process::{
+        exit::Exit,
+        settings::{self, Checks, Setting, WrongSettings},
+    },
+};
 
 use self::confirm::{Consent, ask};
 use crate::terminal::print;
@@ -35,7 +40,7 @@ pub enum Command {
 pub struct JournalArgs {
     /// Directory of the journal
     #[arg(long, env = "LOGGING_DATA_DIR", value_name = "DIR", default_value = "data/logging")]
-    data_dir: PathBuf,
+    data_dir: Setting,
 }
 
 /// Which journal to repair.
@@ -91,9 +96,8 @@ fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
 }
 
 fn apply(plan: RepairPlan) -> Result<(), Exit> {
-    // The second of the repair: two repairs of one journal cannot be that close together.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let backup_name = now.as_secs().to_string();
+    // No other repair has it, whatever the clock shows; and names go by time if the clock does.
+    let backup_name = RandomIds.next_id().to_string();
     let repaired = with_bar(|progress| plan.apply(&backup_name, Options::default(), progress));
     let repaired = repaired.map_err(|error| {
         let exit = match &error {
@@ -109,7 +113,18 @@ fn apply(plan: RepairPlan) -> Result<(), Exit> {
     print("The journal is repaired. logging-service can be started.")
 }
 
-fn open(JournalArgs { data_dir: dir }: JournalArgs) -> Result<RealDisk, Exit> {
+impl TryFrom<JournalArgs> for PathBuf {
+    type Error = WrongSettings;
+
+    fn try_from(args: JournalArgs) -> Result<Self, WrongSettings> {
+        let mut checks = Checks::default();
+        let data_dir = checks.path(&args.data_dir);
+        checks.finish(|| data_dir)
+    }
+}
+
+fn open(args: JournalArgs) -> Result<RealDisk, Exit> {
+    let dir: PathBuf = settings::check(args)?;
     // Never creates the directory: a mistyped one must not look like a sound, empty journal.
     RealDisk::open_existing(&dir)
         .map_err(|error| Exit::Disk.because(format_args!("cannot open {}: {error}", dir.display())))

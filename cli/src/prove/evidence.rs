@@ -1,7 +1,6 @@
 //! Where a private cluster keeps its data, and what is kept of a run that failed.
 
 use std::{
-    env,
     fs::{DirBuilder, File},
     io::{self, BufWriter, Write as _},
     os::unix::fs::DirBuilderExt as _,
@@ -13,7 +12,7 @@ use faultlab::{
     nemesis::Done,
     report::Report,
 };
-use oncelog::process::exit::Exit;
+use oncelog::process::{exit::Exit, settings};
 use tempfile::TempDir;
 
 /// The faults of a run, a line each.
@@ -47,7 +46,9 @@ impl RunDir {
             created.map_err(|error| said(&dir, error))?;
             return Ok(Self::Asked(dir));
         }
-        let parent = parent.unwrap_or_else(env::temp_dir);
+        // An empty variable would name the working directory.
+        let temporary = || settings::variable("TMPDIR").map_or_else(|| "/tmp".into(), Into::into);
+        let parent = parent.unwrap_or_else(temporary);
         let dir = tempfile::Builder::new().prefix("oncelog-prove-").tempdir_in(&parent);
         dir.map(Self::Temporary).map_err(|error| said(&parent, error))
     }

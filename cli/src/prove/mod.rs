@@ -21,7 +21,7 @@ use faultlab::{
     report::{Conclusion, Subject},
 };
 use futures_util::future::join_all;
-use oncelog::process::{self, exit::Exit};
+use oncelog::process::{self, exit::Exit, settings};
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::Args;
@@ -47,7 +47,7 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The code to exit with: [`Exit::Failure`] if a promise was broken, [`Exit::Vacuous`] if the run
 /// shows nothing, [`Exit::Unavailable`] if the services do not start or no Oncelog is at the target.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let settings: Settings = settings::check(args)?;
     let stop = process::stop_on_signal()?;
     print(format_args!("seed {}", settings.parameters.seed))?;
     match settings.parameters.subject.clone() {

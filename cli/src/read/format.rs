@@ -3,11 +3,10 @@
 use std::{
     io::{self, Write},
     str::FromStr,
-    time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use oncelog::message::StoredMessage;
+use oncelog::message::{StoredMessage, time::rfc3339};
 use serde::Serialize;
 
 use crate::terminal::escaped;
@@ -36,8 +35,7 @@ impl FromStr for Format {
 struct Record<'a> {
     uuid: String,
     sequence: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored_at: Option<String>,
+    stored_at: String,
     stream: &'a str,
     content_type: &'a str,
     #[serde(flatten)]
@@ -85,7 +83,7 @@ impl<'a> From<&'a StoredMessage> for Record<'a> {
         Self {
             uuid: message.id.to_string(),
             sequence: stored.receipt.sequence,
-            stored_at: rfc3339(stored.receipt.stored_at),
+            stored_at: rfc3339(stored.receipt.stored_at).to_string(),
             stream: message.stream.as_str(),
             content_type: message.content_type.as_str(),
             body: match str::from_utf8(&message.body) {
@@ -96,15 +94,10 @@ impl<'a> From<&'a StoredMessage> for Record<'a> {
     }
 }
 
-/// The time in UTC; `None` outside the years RFC 3339 has names for.
-fn rfc3339(time: SystemTime) -> Option<String> {
-    const YEAR_10_000: Duration = Duration::from_secs(253_402_300_800);
-    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    (since_1970 < YEAR_10_000).then(|| humantime::format_rfc3339_nanos(time).to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use oncelog::message::{ContentType, Message, MessageId, Receipt};
 
     use super::*;
@@ -140,14 +133,5 @@ mod tests {
         let text = |body| String::from_utf8(print(Format::Ndjson, body)).unwrap();
         assert_eq!(text(b"a\n\x1b\""), format!("{head}\"msg\":\"a\\n\\u001b\\\"\"}}\n"));
         assert_eq!(text(b"\xff\0"), format!("{head}\"msg_base64\":\"/wA=\"}}\n"));
-    }
-
-    #[test]
-    fn a_time_without_a_name_is_left_out() {
-        let epoch = SystemTime::UNIX_EPOCH;
-        assert_eq!(rfc3339(epoch - Duration::from_secs(1)), None);
-        assert_eq!(rfc3339(epoch + Duration::from_secs(253_402_300_800)), None);
-        let last = rfc3339(epoch + Duration::from_secs(253_402_300_799));
-        assert_eq!(last.as_deref(), Some("9999-12-31T23:59:59.000000000Z"));
     }
 }

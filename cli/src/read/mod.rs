@@ -5,13 +5,13 @@ mod log;
 
 use std::io::{self, IsTerminal as _};
 
-use clap::builder::FalseyValueParser;
 use http::Uri;
 use oncelog::{
     message::StreamName,
     process::{
+        StopSignals,
         exit::Exit,
-        settings::{Checks, WrongSettings},
+        settings::{self, Checks, Setting, Switch, WrongSettings},
     },
 };
 
@@ -24,28 +24,28 @@ use self::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Wait for new messages at the end of the log; Ctrl-C ends it
-    #[arg(long, short, env = "ONCELOG_FOLLOW", value_parser = FalseyValueParser::new())]
+    #[arg(long, short, env = "ONCELOG_FOLLOW", value_parser = Switch)]
     follow: bool,
 
     /// Only messages after this sequence
     #[arg(long, env = "ONCELOG_AFTER", value_name = "SEQUENCE", default_value = "0")]
-    after: String,
+    after: Setting,
 
     /// At most this many messages; 0 for no limit
     #[arg(long, short = 'n', env = "ONCELOG_LIMIT", value_name = "MESSAGES", default_value = "0")]
-    limit: String,
+    limit: Setting,
 
     /// Only messages of this stream [default: all streams]
     #[arg(long, env = "ONCELOG_STREAM", value_name = "NAME")]
-    stream: Option<String>,
+    stream: Option<Setting>,
 
     /// `text`: one message a line; `ndjson`: one JSON object a line, with uuid, sequence and time
     #[arg(long, env = "ONCELOG_FORMAT", value_name = "FORMAT", default_value = "text")]
-    format: String,
+    format: Setting,
 
     /// Where the logging service is
     #[arg(long, env = "LOGGING_URL", value_name = "URL", default_value = "http://127.0.0.1:5001")]
-    logging_url: String,
+    logging_url: Setting,
 }
 
 struct Settings {
@@ -59,14 +59,11 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
-        let after = checks.parse("--after", &args.after);
-        let limit = checks.parse("--limit", &args.limit);
-        let stream = match &args.stream {
-            Some(name) => checks.parse::<StreamName>("--stream", name).map(Some),
-            None => Some(None),
-        };
-        let format = checks.parse("--format", &args.format);
-        let logging_url = checks.service_url("--logging-url", &args.logging_url);
+        let after = checks.number(&args.after, 0..=u64::MAX);
+        let limit = checks.number(&args.limit, 0..=u64::MAX);
+        let stream = checks.parse_optional::<StreamName>(args.stream.as_ref());
+        let format = checks.parse(&args.format);
+        let logging_url = checks.service_url(&args.logging_url);
         let settings = || {
             let (stream, after, limit, follow) = (stream?, after?, limit?, args.follow);
             let query = Query { stream, after, limit, follow };
@@ -81,13 +78,14 @@ impl TryFrom<Args> for Settings {
 /// # Errors
 /// The code to exit with.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    let settings = Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let settings: Settings = settings::check(args)?;
+    let mut signals = StopSignals::watch().map_err(|error| Exit::Failure.because(error))?;
     // A task of its own: a full pipe holds up the thread that prints, and Ctrl-C must end it then too.
     let printed = async { tokio::spawn(print(settings)).await };
     tokio::select! {
         biased;
         // Returning would wait for that thread.
-        _ = tokio::signal::ctrl_c() => std::process::exit(Exit::Success as i32),
+        () = signals.recv() => std::process::exit(Exit::Success as i32),
         printed = printed => match printed {
             Ok(result) => result.map_err(|error| error.exit().because(error)),
             Err(panicked) => Err(Exit::Failure.because(panicked)),

@@ -17,14 +17,13 @@ mod upload;
 
 use std::io::{self, IsTerminal as _};
 
-use clap::builder::FalseyValueParser;
 use http::Uri;
 use oncelog::process::{
+    StopSignals,
     exit::Exit,
-    settings::{Checks, WrongSettings},
+    settings::{self, Checks, Setting, Switch, WrongSettings},
 };
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -42,25 +41,25 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:5000";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The message; without it every line of standard input is one, and empty lines are skipped
-    message: Option<String>,
+    message: Option<Setting>,
 
     /// Idempotency key of MESSAGE: the same key never stores a second message [default: a new UUID]
     // No environment variable: a key that stays set would turn every later message into a repeat.
     #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    key: Option<Setting>,
 
     /// Keys of the lines are PREFIX-1, PREFIX-2, … by line number, so that sending the same input
     /// again stores nothing twice [default: a new UUID for each line]
     // No environment variable, for the same reason.
     #[arg(long, value_name = "PREFIX")]
-    key_prefix: Option<String>,
+    key_prefix: Option<Setting>,
 
     /// Where the facade is
     #[arg(long, env = "FACADE_URL", value_name = "URL", default_value = DEFAULT_URL)]
-    url: String,
+    url: Setting,
 
     /// Print the answers of the facade as they are, instead of `<sequence> <uuid>`
-    #[arg(long, env = "ONCELOG_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "ONCELOG_JSON", value_parser = Switch)]
     json: bool,
 }
 
@@ -90,30 +89,28 @@ impl TryFrom<Args> for Settings {
 
     fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
-        let url = checks.service_url("--url", &args.url);
+        let url = checks.service_url(&args.url);
         let what = match args.message {
             Some(message) => {
                 if let Some(prefix) = &args.key_prefix {
-                    checks.problem("--key-prefix", prefix, "is for lines; use --key for MESSAGE");
+                    checks.problem(prefix, "is for lines; use --key for MESSAGE");
                 }
-                if message.is_empty() {
-                    checks.problem("MESSAGE", "", "there is nothing to send");
+                let text = checks.text(&message);
+                if text == Some("") {
+                    checks.problem(&message, "there is nothing to send");
                 }
                 let key = match &args.key {
-                    Some(key) => checks.parse("--key", key),
+                    Some(key) => checks.parse(key),
                     None => Some(Key::new()),
                 };
-                key.map(|key| What::Message(Line { number: 1, key, text: message }))
+                let line = |(key, text): (_, &str)| Line { number: 1, key, text: text.to_owned() };
+                key.zip(text).map(|given| What::Message(line(given)))
             }
             None => {
                 if let Some(key) = &args.key {
-                    checks.problem("--key", key, "is for MESSAGE; use --key-prefix for lines");
+                    checks.problem(key, "is for MESSAGE; use --key-prefix for lines");
                 }
-                match &args.key_prefix {
-                    Some(prefix) => checks.parse("--key-prefix", prefix).map(Some),
-                    None => Some(None),
-                }
-                .map(What::Lines)
+                checks.parse_optional(args.key_prefix.as_ref()).map(What::Lines)
             }
         };
         let wrong = checks.wrong();
@@ -132,8 +129,7 @@ impl TryFrom<Args> for Settings {
 /// The code to exit with: [`Exit::Failure`] if any message is not known to be stored,
 /// [`Exit::Unavailable`] if there is no facade.
 pub async fn run(args: Args) -> Result<(), Exit> {
-    let Settings { what, url, json } =
-        Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let Settings { what, url, json } = settings::check(args)?;
     let client = FacadeClient::new(url.clone())
         .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
     let mut report = Report::new(url, what.repeat(), json);
@@ -161,12 +157,12 @@ pub async fn run(args: Args) -> Result<(), Exit> {
     report.exit()
 }
 
-/// A token that is cancelled by Ctrl-C: what is under way then must still be named.
+/// A token that is cancelled by Ctrl-C, SIGTERM or SIGHUP: what is under way then must still be named.
 fn interruption() -> CancellationToken {
     let interrupted = CancellationToken::new();
     // Watching begins here and not in the task: nothing may be sent before. Where it cannot be
-    // watched for, Ctrl-C simply ends the process.
-    if let Ok(mut signals) = signal(SignalKind::interrupt()) {
+    // watched for, a signal simply ends the process.
+    if let Ok(mut signals) = StopSignals::watch() {
         let interrupt = interrupted.clone();
         tokio::spawn(async move {
             signals.recv().await;

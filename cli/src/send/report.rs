@@ -15,7 +15,7 @@ use super::{
     client::{Answer, NoAnswer, Outcome},
     input::{InputError, Line},
 };
-use crate::terminal::shell_word;
+use crate::terminal::{is_unread, shell_word};
 
 /// Work that takes longer than this gets a progress bar.
 const PROGRESS_DELAY: Duration = Duration::from_secs(1);
@@ -169,8 +169,8 @@ impl Report {
     fn receipt(&mut self, receipt: impl fmt::Display) {
         let Some(out) = &mut self.receipts else { return };
         if let Err(error) = writeln!(out, "{receipt}") {
-            // A closed pipe ends the receipts. The messages are sent all the same.
-            if error.kind() != io::ErrorKind::BrokenPipe {
+            // A closed pipe or terminal ends the receipts. The messages are sent all the same.
+            if !is_unread(&error) {
                 self.exit = Exit::Failure;
                 self.note(format_args!("cannot print receipts: {error}; sending goes on"));
             }

@@ -11,13 +11,16 @@ use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
-    path::PathBuf,
 };
 
-use clap::builder::FalseyValueParser;
 use oncelog::{
     net,
-    process::{self, exit::Exit, telemetry},
+    process::{
+        self,
+        exit::Exit,
+        settings::{self, Setting, Switch},
+        telemetry,
+    },
 };
 
 use self::{
@@ -30,37 +33,37 @@ use self::{
 pub struct Args {
     /// Directory for all data; created if it is missing
     #[arg(long, env = "ONCELOG_DATA_DIR", value_name = "DIR", default_value = "./data")]
-    data_dir: PathBuf,
+    data_dir: Setting,
 
     /// Address of the facade (HTTP); port 0 takes any free port
     #[arg(long, env = "FACADE_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5000")]
-    facade_listen: String,
+    facade_listen: Setting,
 
     /// Address of the logging service (gRPC)
     #[arg(long, env = "LOGGING_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5001")]
-    logging_listen: String,
+    logging_listen: Setting,
 
     /// Address of the messages service (gRPC)
     #[arg(long, env = "MESSAGES_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:5002")]
-    messages_listen: String,
+    messages_listen: Setting,
 
     /// Where messages are kept: `journal` (on disk) or `memory` (a restart forgets them)
     #[arg(long, env = "LOGGING_STORE", value_name = "STORE", default_value = "journal")]
-    store: String,
+    store: Setting,
 
     /// Show sizes and ids on the console instead of message bodies
-    #[arg(long, env = "LOGGING_HIDE_BODIES", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LOGGING_HIDE_BODIES", value_parser = Switch)]
     hide_bodies: bool,
 }
 
-/// Runs the services until Ctrl-C or SIGTERM, or until one of them fails.
+/// Runs the services until Ctrl-C, SIGTERM or SIGHUP, or until one of them fails.
 ///
 /// # Errors
 /// The code to exit with: that of the service that failed.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let _last_lines = telemetry::init();
     net::raise_open_files();
-    let settings = Settings::new(&args).map_err(|wrong| Exit::Usage.because(wrong))?;
+    let settings: Settings = settings::check(args)?;
     let stop = process::stop_on_signal()?;
     let services = Services::bind(settings).await?;
     let addrs = services.addrs;

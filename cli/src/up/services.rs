@@ -9,13 +9,13 @@ use std::{
 use clap::Parser;
 use facade_service::{Facade, Options, Upstreams, settings as facade_settings};
 use http::Uri;
-use logging_service::settings as logging_settings;
+use logging_service::{console::Bodies, settings as logging_settings};
 use oncelog::{
     message::RandomIds,
     net,
     process::{
         exit::Exit,
-        settings::{Checks, WrongSettings},
+        settings::{self, Checks, WrongSettings},
     },
 };
 use tokio::{net::TcpListener, sync::oneshot};
@@ -37,42 +37,52 @@ pub(super) struct Settings {
     messages: SocketAddr,
 }
 
-impl Settings {
+impl TryFrom<Args> for Settings {
+    type Error = WrongSettings;
+
     /// Checks what is given here. The rest comes from the environment and the defaults of each service.
-    pub(super) fn new(args: &Args) -> Result<Self, WrongSettings> {
+    fn try_from(args: Args) -> Result<Self, WrongSettings> {
         let mut checks = Checks::default();
         let addresses = (
-            checks.parse("--facade-listen", &args.facade_listen),
-            checks.parse("--logging-listen", &args.logging_listen),
-            checks.parse("--messages-listen", &args.messages_listen),
+            checks.listen(&args.facade_listen),
+            checks.listen(&args.logging_listen),
+            checks.listen(&args.messages_listen),
         );
+        let (store, data_dir) = (checks.parse(&args.store), checks.path(&args.data_dir));
+        let bodies = if args.hide_bodies { Bodies::Hidden } else { Bodies::Shown };
         let wrong = checks.wrong();
-        // Addresses and URLs are set below. These flags keep those of the environment out.
-        let facade = parsed::<facade_settings::Args, facade_settings::Settings>([
+        // What is set below. These flags keep that of the environment out.
+        let facade = parsed::<facade_settings::Args, facade_settings::Settings>(&[
             FACADE,
             "--listen=127.0.0.1:0",
             "--logging-url=http://127.0.0.1:1",
             "--messages-url=http://127.0.0.1:1",
         ]);
-        let store = format!("--store={}", args.store);
-        let logging = [LOGGING, "--listen=127.0.0.1:0", &store];
-        let hide_bodies = args.hide_bodies.then_some("--hide-bodies");
-        let logging = parsed::<logging_settings::Args, logging_settings::Settings>(
-            logging.into_iter().chain(hide_bodies),
-        );
-        match (addresses, facade, logging) {
-            ((Some(facade_addr), Some(logging_addr), Some(messages)), Ok(facade), Ok(logging)) => {
-                Ok(Self {
-                    facade: facade_settings::Settings { listen: facade_addr, ..facade },
-                    logging: logging_settings::Settings {
-                        listen: logging_addr,
-                        data_dir: args.data_dir.join("logging"),
-                        ..logging
-                    },
-                    messages,
-                })
-            }
-            (_, facade, logging) => Err(WrongSettings(
+        let logging = parsed::<logging_settings::Args, logging_settings::Settings>(&[
+            LOGGING,
+            "--listen=127.0.0.1:0",
+            "--store=journal",
+            "--data-dir=.",
+        ]);
+        match (addresses, store, data_dir, facade, logging) {
+            (
+                (Some(facade_addr), Some(logging_addr), Some(messages)),
+                Some(store),
+                Some(data_dir),
+                Ok(facade),
+                Ok(logging),
+            ) => Ok(Self {
+                facade: facade_settings::Settings { listen: facade_addr, ..facade },
+                logging: logging_settings::Settings {
+                    listen: logging_addr,
+                    store,
+                    data_dir: data_dir.join("logging"),
+                    bodies,
+                    ..logging
+                },
+                messages,
+            }),
+            (_, _, _, facade, logging) => Err(WrongSettings(
                 [Some(wrong), facade.err(), logging.err()]
                     .into_iter()
                     .flatten()
@@ -84,14 +94,13 @@ impl Settings {
 }
 
 /// The settings of a service that is called with `args`.
-fn parsed<'a, Args, Settings>(
-    args: impl IntoIterator<Item = &'a str>,
-) -> Result<Settings, WrongSettings>
+fn parsed<Args, Settings>(args: &[&str]) -> Result<Settings, WrongSettings>
 where
     Args: Parser,
     Settings: TryFrom<Args, Error = WrongSettings>,
 {
-    Args::try_parse_from(args).map_err(|error| WrongSettings(vec![error.to_string()]))?.try_into()
+    let args = settings::parse::<Args>(args);
+    args.map_err(|error| WrongSettings(vec![error.to_string()]))?.try_into()
 }
 
 /// The services with their ports taken, ready to run.

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, StatusCode, Version, header::EXPECT};
+use http::{HeaderValue, Request, StatusCode, Version, header::{DATE, EXPECT}};
 use hyper::{
     body::{Body as _, Incoming},
     server::conn::http1,
@@ -33,7 +33,7 @@ use super::{
     guard::ClientIo,
     unread::settle,
 };
-use crate::http::service::HttpService;
+use crate::http::{date, service::HttpService};
 
 /// How long a long-lived response or an upgraded connection may take to end once it is told to.
 const LONG_LIVED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,6 +71,8 @@ where
     let connection = http1::Builder::new()
         // The end of the input says "no more requests", not "gone".
         .half_close(true)
+        // For refusals of the library, of heads that it cannot parse.
+        .auto_date_header(date::now().is_some())
         .max_buf_size(limits.header_bytes)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
@@ -195,6 +197,9 @@ fn expects_continue(request: &Request<Incoming>) -> bool {
 
 /// The response as it is sent.
 fn begin(mut response: Response, activity: Arc<Activity>) -> Response<ResponseBody> {
+    if let Some(date) = date::now() {
+        response.headers_mut().insert(DATE, date);
+    }
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut is_long_lived = false;
     if let Some(admitted) = response.extensions_mut().remove::<LongLived>() {

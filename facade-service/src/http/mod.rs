@@ -4,6 +4,7 @@
 pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod content;
+pub(crate) mod date;
 pub(crate) mod json;
 pub(crate) mod key;
 pub(crate) mod lines;

@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 
 use oncelog::{
     clock::Clock,
-    message::{Message, Outcome, Receipt, Rejection},
+    message::{Message, Outcome, Receipt, Rejection, time::recordable},
 };
 use tokio::sync::watch;
 
@@ -144,7 +144,7 @@ impl Appender {
         if retries.are_used_up() {
             return Ok(Some(Fate::Refused(retries.rejection())));
         }
-        let stored_at = self.clock.now();
+        let stored_at = recordable(self.clock.now());
         match self.store.commit(batch, stored_at) {
             CommitAnswer::Stored(committed) => {
                 self.apply.publish(&committed, batch);
