@@ -170,11 +170,13 @@ async fn empty_and_oversized_batches_are_refused_whole() {
     let huge: v1::Message = message(1, "x").into();
     let huge = v1::Message { body: vec![0; 5 * 1024 * 1024].into(), ..huge };
     let status = service.send(vec![huge]).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(surely_not_stored(&status));
     // A hundred times as large in memory as on the wire: refused before it is made.
     let many_and_empty = vec![v1::Message::default(); 2 * 1024 * 1024 - 1];
     let status = service.send(many_and_empty).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(surely_not_stored(&status));
     assert!(status.message().contains("elements"), "{}", status.message());
     let status = service.status().await;
     assert_eq!(status.last_sequence, 0);

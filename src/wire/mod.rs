@@ -10,6 +10,7 @@ mod message;
 mod read_response;
 
 use prost::DecodeError;
+use tonic::{Status, metadata::MetadataValue};
 
 pub use self::convert::{InvalidMessage, InvalidReceipt};
 
@@ -27,6 +28,12 @@ pub const FILE_DESCRIPTOR_SET: &[u8] =
 
 /// Trailer that says whether a failed call stored anything: `no` if surely not. Absent means unknown.
 pub const STORED_TRAILER: &str = "oncelog-stored";
+
+/// Marks a failure that stored nothing, now or later, so that a client may say so.
+pub fn surely_not_stored(mut status: Status) -> Status {
+    status.metadata_mut().insert(STORED_TRAILER, MetadataValue::from_static("no"));
+    status
+}
 
 /// Says in which field of which message an error is, as generated code does.
 fn in_field(mut error: DecodeError, message: &'static str, field: &'static str) -> DecodeError {
