@@ -6,7 +6,7 @@ mod support;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use logging_service::store::journal::disk::SimulatedDisk;
+use logging_service::{limits::Limits, store::journal::disk::SimulatedDisk};
 use oncelog::{
     limits::GRPC_MESSAGE_BYTES_MAX,
     wire::{
@@ -17,7 +17,8 @@ use oncelog::{
 use prost::Message as _;
 use support::{
     message,
-    served::{Served, append},
+    scripted_store::scripted,
+    served::{Served, append, parts},
 };
 use tokio::net::TcpStream;
 
@@ -25,6 +26,7 @@ const APPEND: &str = "/oncelog.v1.LoggingService/Append";
 
 const LIMIT: usize = GRPC_MESSAGE_BYTES_MAX;
 
+const CANCELLED: u32 = 1;
 const INVALID_ARGUMENT: u32 = 3;
 const RESOURCE_EXHAUSTED: u32 = 8;
 const UNIMPLEMENTED: u32 = 12;
@@ -187,5 +189,20 @@ async fn a_call_of_something_else_is_refused() {
         assert_eq!(ended.code, Some(0), "{usual:?}: {ended:?}");
     }
     assert_eq!(service.last_sequence().await, 1, "stored once");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_past_its_deadline_does_not_say_that_it_is_not_stored() {
+    let (store, script, _) = scripted();
+    let service = Served::start(parts(Limits::default(), || store)).await;
+    let held = script.hold_commits();
+    let mut head = request(APPEND, "application/grpc");
+    head.headers_mut().insert("grpc-timeout", "100m".parse().unwrap());
+    let ended = ends(&service, head, whole(&good())).await;
+    assert_eq!((ended.code, &ended.stored), (Some(CANCELLED), &None), "{ended:?}");
+    drop(held);
+    let repeated = AppendRequest { messages: vec![message(1, "hello").into()] };
+    assert_eq!(append(&service.client().await, repeated).await, [(Outcome::Duplicate, 1)]);
     service.stop().await;
 }
