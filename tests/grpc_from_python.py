@@ -45,6 +45,16 @@ class Stranger:
         result = stub(request, timeout=DEADLINE_SECONDS)
         return list(result) if described.server_streaming else result
 
+    def refused(self, service, method, requests):
+        """How a unary method refuses these encoded requests: the status and what is stored."""
+        stub = self.channel.stream_unary(f"/{service}/{method}")
+        try:
+            stub(iter(requests), timeout=DEADLINE_SECONDS)
+            sys.exit(f"{method} took {len(requests)} requests")
+        except grpc.RpcError as error:
+            stored = dict(error.trailing_metadata()).get("oncelog-stored")
+            return error.code(), stored
+
     def health(self, service):
         stub = health_pb2_grpc.HealthStub(self.channel)
         request = health_pb2.HealthCheckRequest(service=service)
@@ -62,6 +72,18 @@ def expect(what, found, wanted):
     if found != wanted:
         sys.exit(f"{what}: found {found!r}, wanted {wanted!r}")
     print(f"ok: {what}")
+
+
+def expect_refusals(server, service, method):
+    """What is not one message within the limit is refused, and surely not stored."""
+    for what, requests, wanted in (
+        ("a request over the limit", [bytes(5 * 1024 * 1024)], "RESOURCE_EXHAUSTED"),
+        ("two requests", [b"", b""], "UNIMPLEMENTED"),
+        ("no request", [], "UNIMPLEMENTED"),
+        ("what is no message", [b"\x0a\x80"], "INTERNAL"),
+    ):
+        found = server.refused(service, method, requests)
+        expect(f"{method}: {what} is refused", found, (grpc.StatusCode[wanted], "no"))
 
 
 def explore_logging(address):
@@ -83,6 +105,9 @@ def explore_logging(address):
     expect("a repeat is a duplicate", append(b"from Python"), ("OUTCOME_DUPLICATE", 1))
     expect("another message is a conflict", append(b"else"), ("OUTCOME_CONFLICT", 0))
 
+    for method in ("Append", "Read", "Lookup", "Status"):
+        expect_refusals(log, service, method)
+
     chunks = log.call(service, "Read", after=0)
     read = [(stored.sequence, stored.message.body) for chunk in chunks for stored in chunk.messages]
     expect("the log is read", read, [(1, b"from Python")])
@@ -102,6 +127,7 @@ def explore_messages(address):
     expect("its health", messages.health(service), "SERVING")
     text = messages.call(service, "GetMessages").text
     expect("the messages service answers", text, "not implemented yet")
+    expect_refusals(messages, service, "GetMessages")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,19 @@ async fn an_error_on_the_way_tells_where_to_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_position_after_the_end_is_an_error_and_not_waited_for() {
+    let url = logging::start(bodies(&["a", "b"]), End::Well).await;
+    let expected = "the log ends at sequence 2, and 5 is after its end: it is another log, or an old \
+                    backup was put back. Compare what was read with the log, and read on after a \
+                    sequence up to 2\n";
+    for follow in [&[][..], &["--follow"]] {
+        let output = run(&[&["read", "--logging-url", &url, "--after", "5"], follow].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!((&stdout(&output)[..], &stderr(&output)[..]), ("", expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_not_ready_says_why() {
     let url = logging::start(Vec::new(), End::Well).await;
     let output = run(&["read", "--logging-url", &url]);

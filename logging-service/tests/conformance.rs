@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::join_all};
 use logging_service::{
     OpenStore,
     log::{Index, Log, ReadRange},
@@ -21,7 +21,7 @@ use logging_service::{
 };
 use oncelog::{
     limits::GRPC_ELEMENTS_MAX,
-    message::{Message, Outcome, StoredMessage},
+    message::{AfterTheEnd, Message, Outcome, StoredMessage},
 };
 use support::{
     all, duplicate, id, log, message, next, record,
@@ -95,6 +95,8 @@ conformance! {
     a_read_of_one_stream_skips_the_others
     a_read_ends_where_the_log_ended_when_it_began
     a_follower_sees_new_records_in_order
+    a_position_after_the_end_is_refused
+    what_a_receipt_names_is_never_after_the_end
     bodies_come_back_byte_for_byte
     a_closed_log_refuses_appends_and_reads_on
 }
@@ -114,7 +116,7 @@ async fn store(log: &Log, messages: Vec<Message>) {
 }
 
 async fn read(log: &Log, range: ReadRange) -> Vec<StoredMessage> {
-    all(log.read(range)).await
+    all(log.read(range).unwrap()).await
 }
 
 async fn read_all(log: &Log) -> Vec<StoredMessage> {
@@ -205,8 +207,6 @@ async fn a_read_shows_records_in_order_up_to_its_limit(log: Log) {
     assert_eq!(read(&log, page).await, expected[700..703]);
     let behind = ReadRange { after: count, ..ReadRange::default() };
     assert_eq!(read(&log, behind).await, []);
-    let far_behind = ReadRange { after: u64::MAX, ..ReadRange::default() };
-    assert_eq!(read(&log, far_behind).await, []);
 }
 
 async fn a_read_of_one_stream_skips_the_others(log: Log) {
@@ -225,7 +225,7 @@ async fn a_read_of_one_stream_skips_the_others(log: Log) {
 
 async fn a_read_ends_where_the_log_ended_when_it_began(log: Log) {
     store(&log, vec![message(1, "before")]).await;
-    let records = log.read(ReadRange::default());
+    let records = log.read(ReadRange::default()).unwrap();
     store(&log, vec![message(2, "after")]).await;
     let seen = all(records).await;
     assert_eq!(seen, [record(1, message(1, "before"))]);
@@ -234,13 +234,50 @@ async fn a_read_ends_where_the_log_ended_when_it_began(log: Log) {
 async fn a_follower_sees_new_records_in_order(log: Log) {
     store(&log, vec![message(1, "1")]).await;
     let follow = ReadRange { follow: true, limit: Some(3), ..ReadRange::default() };
-    let mut records = log.read(follow);
+    let mut records = log.read(follow).unwrap();
     assert_eq!(next(&mut records).await, [record(1, message(1, "1"))]);
     store(&log, vec![message(2, "2")]).await;
     assert_eq!(next(&mut records).await, [record(2, message(2, "2"))]);
     store(&log, vec![message(3, "3")]).await;
     assert_eq!(next(&mut records).await, [record(3, message(3, "3"))]);
     assert!(records.next().await.is_none(), "the limit was passed");
+}
+
+async fn a_position_after_the_end_is_refused(log: Log) {
+    let range = |after, follow| ReadRange { after, follow, limit: Some(1), ..ReadRange::default() };
+    for last_sequence in 0..3 {
+        for follow in [false, true] {
+            for after in [last_sequence + 1, last_sequence + 3, u64::MAX] {
+                let refused = log.read(range(after, follow)).err().unwrap();
+                assert_eq!(refused, AfterTheEnd { after, last_sequence });
+            }
+        }
+        assert_eq!(read(&log, range(last_sequence, false)).await, []);
+        let mut follower = log.read(range(last_sequence, true)).unwrap();
+        store(&log, vec![message(last_sequence, "x")]).await;
+        assert_eq!(
+            next(&mut follower).await,
+            [record(last_sequence + 1, message(last_sequence, "x"))]
+        );
+    }
+}
+
+async fn what_a_receipt_names_is_never_after_the_end(log: Log) {
+    let check = async |client: u64| {
+        for number in 0..50 {
+            // Two clients send the same messages, so one of them gets the receipts of the other.
+            let sent = message(client / 2 * 1000 + number, "x");
+            let outcome = append_one(&log, sent.clone()).await;
+            let (Outcome::Stored(receipt) | Outcome::Duplicate(receipt)) = outcome else {
+                panic!("{outcome:?}")
+            };
+            let after = |after| ReadRange { after, limit: Some(1), ..ReadRange::default() };
+            assert!(log.read(after(receipt.sequence)).is_ok(), "{receipt:?}");
+            let found = log.lookup(&sent.id).await.unwrap().unwrap();
+            assert!(log.read(after(found.receipt.sequence)).is_ok(), "{receipt:?}");
+        }
+    };
+    join_all((0..8).map(check)).await;
 }
 
 async fn bodies_come_back_byte_for_byte(log: Log) {

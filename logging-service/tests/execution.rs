@@ -33,7 +33,7 @@ async fn either_way_each_message_is_stored_once_and_can_be_read() {
         let again = log.append(vec![message(1, "msg1"), message(2, "msg2")]).await.unwrap();
         assert_eq!(again, [duplicate(1), stored(2)], "{execution:?}");
         assert_eq!(log.lookup(&id(2)).await.unwrap(), Some(record(2, message(2, "msg2"))));
-        let all = all(log.read(ReadRange::default())).await;
+        let all = all(log.read(ReadRange::default()).unwrap()).await;
         assert_eq!(all, [record(1, message(1, "msg1")), record(2, message(2, "msg2"))]);
     }
 }

@@ -38,7 +38,7 @@ async fn store(log: &Log, numbers: impl Iterator<Item = u64>) {
 }
 
 fn follow(log: &Log, after: u64) -> ReadStream {
-    log.read(ReadRange { after, follow: true, ..ReadRange::default() })
+    log.read(ReadRange { after, follow: true, ..ReadRange::default() }).unwrap()
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_follower_that_begins_within_a_chunk_gets_the_rest_of_it() {
     let mut second = follow(&log, 4);
     assert!(sequences_to(&mut second, 10).await.into_iter().eq(5..=10));
     let two = ReadRange { after: 6, limit: Some(2), follow: true, ..ReadRange::default() };
-    assert_eq!(support::all(log.read(two)).await.len(), 2);
+    assert_eq!(support::all(log.read(two).unwrap()).await.len(), 2);
     assert_eq!(script.scans(), 1);
 }
 
@@ -88,7 +88,7 @@ async fn followers_of_different_streams_see_each_their_own_records() {
     }
     let only = |name: &str| {
         let stream: Option<StreamName> = Some(name.parse().unwrap());
-        log.read(ReadRange { stream, follow: true, ..ReadRange::default() })
+        log.read(ReadRange { stream, follow: true, ..ReadRange::default() }).unwrap()
     };
     let (mut every, mut facade, mut orders) = (follow(&log, 0), only("facade"), only("orders"));
     let (every, facade, orders) = tokio::join!(

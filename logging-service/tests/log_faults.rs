@@ -35,7 +35,7 @@ async fn begin(log: &Log, messages: Vec<Message>) -> Appending {
 type Appending = tokio::task::JoinHandle<Result<Vec<Outcome>, AppendError>>;
 
 async fn read_all(log: &Log) -> Vec<StoredMessage> {
-    all(log.read(ReadRange::default())).await
+    all(log.read(ReadRange::default()).unwrap()).await
 }
 
 /// A log whose first call, with message 0, stands in front of a disk that is held up.

@@ -11,7 +11,7 @@ use oncelog::{
     limits::CALL_MESSAGES_MAX,
     process::exit::Exit,
     wire::{
-        STORED_TRAILER,
+        LAST_SEQUENCE_METADATA, STORED_TRAILER,
         v1::{
             self, AppendRequest, LookupRequest, Outcome, ReadRequest, Reason, Receipt, State,
             StatusRequest, StatusResponse,
@@ -170,11 +170,13 @@ async fn empty_and_oversized_batches_are_refused_whole() {
     let huge: v1::Message = message(1, "x").into();
     let huge = v1::Message { body: vec![0; 5 * 1024 * 1024].into(), ..huge };
     let status = service.send(vec![huge]).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(surely_not_stored(&status));
     // A hundred times as large in memory as on the wire: refused before it is made.
     let many_and_empty = vec![v1::Message::default(); 2 * 1024 * 1024 - 1];
     let status = service.send(many_and_empty).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(surely_not_stored(&status));
     assert!(status.message().contains("elements"), "{}", status.message());
     let status = service.status().await;
     assert_eq!(status.last_sequence, 0);
@@ -186,6 +188,9 @@ async fn while_the_log_is_read_calls_are_refused_as_not_stored() {
     let status = service.send(one()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(surely_not_stored(&status));
+    let ahead = ReadRequest { after: u64::MAX, ..ReadRequest::default() };
+    let status = service.client.read(ahead).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "its end is not known yet");
     let status = service.status().await;
     assert_eq!(status.state(), State::Replaying);
     assert_eq!(service.health().await, ServingStatus::NotServing);
@@ -257,6 +262,26 @@ async fn a_call_of_unknown_outcome_is_not_called_not_stored() {
     let receipt = &service.send(vec![message(2, "b").into()]).await.unwrap()[0];
     assert_eq!((receipt.outcome(), receipt.reason()), (Outcome::Rejected, Reason::Overloaded));
     assert_eq!(service.health().await, ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn a_reader_ahead_of_the_log_is_told_its_last_sequence() {
+    let mut service = start(|| scripted().0).await;
+    for last_sequence in ["0", "1", "2"] {
+        for (follow, after) in [(false, 5), (true, 5), (true, 3), (false, u64::MAX)] {
+            let ahead = ReadRequest { after, follow, limit: 1, ..ReadRequest::default() };
+            let status = service.client.read(ahead).await.unwrap_err();
+            assert_eq!(status.code(), Code::OutOfRange);
+            assert_eq!(status.metadata().get(LAST_SEQUENCE_METADATA).unwrap(), last_sequence);
+            let words = format!("the log ends at sequence {last_sequence}, and {after} is after");
+            assert!(status.message().starts_with(&words), "{}", status.message());
+        }
+        let after = last_sequence.parse().unwrap();
+        let at_the_end = ReadRequest { after, ..ReadRequest::default() };
+        let mut nothing_new = service.client.read(at_the_end).await.unwrap().into_inner();
+        assert!(nothing_new.message().await.unwrap().is_none());
+        service.send(vec![message(after + 1, "x").into()]).await.unwrap();
+    }
 }
 
 #[tokio::test]

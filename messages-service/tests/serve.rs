@@ -4,18 +4,25 @@
 
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use messages_service::{TEXT, serve};
 use oncelog::{
     net::{self, DRAIN_TIMEOUT},
-    wire::v1::{GetMessagesRequest, messages_service_client::MessagesServiceClient},
+    wire::{
+        STORED_TRAILER,
+        v1::{
+            GetMessagesRequest, GetMessagesResponse, messages_service_client::MessagesServiceClient,
+        },
+    },
 };
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_stream::{StreamExt as _, pending};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Request, client::Grpc, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tonic_prost::ProstCodec;
 use tonic_reflection::pb::{
     v1::{
         self, server_reflection_client::ServerReflectionClient,
@@ -146,5 +153,31 @@ async fn a_reflection_question_longer_than_any_name_is_refused() {
         let ask = MessageRequest::FileContainingSymbol(name.to_owned());
         let answer = question(service.channel.clone(), ask).await;
         assert_eq!(answer.is_some(), known, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_one_message_within_the_limit() {
+    let service = start().await;
+    let messages = |bodies: &[usize]| {
+        let message = |&bytes| v1alpha::ServerReflectionRequest {
+            host: "x".repeat(bytes),
+            message_request: None,
+        };
+        tokio_stream::iter(bodies.iter().map(message).collect::<Vec<_>>())
+    };
+    for (bodies, expected) in [
+        (&[][..], Code::Unimplemented),
+        (&[0, 0], Code::Unimplemented),
+        (&[5 * 1024 * 1024], Code::ResourceExhausted),
+    ] {
+        let mut client = Grpc::new(service.channel.clone());
+        client.ready().await.unwrap();
+        let path = PathAndQuery::from_static("/oncelog.v1.MessagesService/GetMessages");
+        let codec = ProstCodec::<_, GetMessagesResponse>::default();
+        let request = Request::new(messages(bodies));
+        let refused = client.client_streaming(request, path, codec).await.unwrap_err();
+        assert_eq!(refused.code(), expected, "{refused:?}");
+        assert_eq!(refused.metadata().get(STORED_TRAILER).unwrap(), "no");
     }
 }

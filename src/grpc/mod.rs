@@ -3,6 +3,7 @@
 mod body_budget;
 mod endpoint;
 mod health;
+mod one_message;
 mod server;
 
 pub use self::{

@@ -1,5 +1,6 @@
 //! The message, and what the log answers to it.
 
+mod after_the_end;
 mod content_type;
 mod detach;
 mod id;
@@ -12,6 +13,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 pub use self::{
+    after_the_end::AfterTheEnd,
     content_type::{ContentType, InvalidContentType},
     detach::detach,
     id::{IdSource, InvalidMessageId, MESSAGE_ID_CHARS, MessageId, RandomIds},

@@ -1,5 +1,7 @@
 //! Between bytes and messages: Protobuf, with a bound on what a few bytes can become.
 
+use std::any::TypeId;
+
 use bytes::Buf;
 use prost::{
     Message,
@@ -11,6 +13,7 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
+use super::{surely_not_stored, v1};
 use crate::limits::GRPC_ELEMENTS_MAX;
 
 /// The codec of all generated clients and servers.
@@ -43,25 +46,41 @@ where
 /// Decodes messages of at most [`GRPC_ELEMENTS_MAX`] elements.
 pub(super) struct BoundedDecoder<U>(ProstDecoder<U>);
 
-impl<U: Message + Default> Decoder for BoundedDecoder<U> {
+impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // The message is in one piece. If it ever were not, the limit on bytes would still hold.
         if elements(buffer.chunk()) > GRPC_ELEMENTS_MAX {
-            // As for too many bytes: the other side has sent it, and for a response that means it
-            // did what was asked.
-            return Err(Status::out_of_range(format!(
-                "the message has more than {GRPC_ELEMENTS_MAX} elements"
-            )));
+            let words = format!("the message has more than {GRPC_ELEMENTS_MAX} elements");
+            return Err(if is_request::<U>() {
+                surely_not_stored(Status::resource_exhausted(words))
+            } else {
+                // As for too many bytes: the other side has done what was asked, and says so.
+                Status::out_of_range(words)
+            });
         }
-        self.0.decode(buffer)
+        let decoded = self.0.decode(buffer);
+        if is_request::<U>() { decoded.map_err(surely_not_stored) } else { decoded }
     }
 
     fn buffer_settings(&self) -> BufferSettings {
         self.0.buffer_settings()
     }
+}
+
+/// Whether servers decode `U`, which comes before a method runs: what fails then has stored nothing. Of a
+/// response that cannot be decoded nothing is known.
+fn is_request<U: 'static>() -> bool {
+    [
+        TypeId::of::<v1::AppendRequest>(),
+        TypeId::of::<v1::ReadRequest>(),
+        TypeId::of::<v1::LookupRequest>(),
+        TypeId::of::<v1::StatusRequest>(),
+        TypeId::of::<v1::GetMessagesRequest>(),
+    ]
+    .contains(&TypeId::of::<U>())
 }
 
 /// How many fields of `message` have a length, as elements of lists do. What comes after a mistake
@@ -81,7 +100,6 @@ fn elements(mut message: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::v1;
 
     #[test]
     fn elements_are_counted_without_being_made() {

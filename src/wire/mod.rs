@@ -8,10 +8,14 @@ mod codec;
 mod convert;
 mod message;
 mod read_response;
+mod status;
 
 use prost::DecodeError;
 
-pub use self::convert::{InvalidMessage, InvalidReceipt};
+pub use self::{
+    convert::{InvalidMessage, InvalidReceipt},
+    status::{LAST_SEQUENCE_METADATA, STORED_TRAILER, surely_not_stored},
+};
 
 /// Package `oncelog.v1`.
 #[allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub, unused_qualifications)]
@@ -24,9 +28,6 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of `proto/` and its imports, as server reflection serves it.
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/oncelog_descriptor.bin"));
-
-/// Trailer that says whether a failed call stored anything: `no` if surely not. Absent means unknown.
-pub const STORED_TRAILER: &str = "oncelog-stored";
 
 /// Says in which field of which message an error is, as generated code does.
 fn in_field(mut error: DecodeError, message: &'static str, field: &'static str) -> DecodeError {

@@ -6,7 +6,7 @@ use http::Uri;
 use oncelog::{
     grpc::endpoint,
     limits,
-    message::{StoredMessage, StreamName},
+    message::{AfterTheEnd, StoredMessage, StreamName},
     process::exit::Exit,
     wire::{
         InvalidReceipt,
@@ -33,6 +33,8 @@ pub(super) enum ReadError {
     Unreachable { url: Uri, source: tonic::transport::Error },
     #[error("the logging service at {url} does not serve reads: {}", explain(source))]
     Refused { url: Uri, source: Box<Status> },
+    #[error(transparent)]
+    AfterTheEnd(#[from] AfterTheEnd),
     #[error("reading broke off: {}; go on with --after {last_sequence}", explain(source))]
     BrokeOff { source: Box<Status>, last_sequence: u64 },
     #[error("the logging service sent {0}; it may be of a later version")]
@@ -45,7 +47,7 @@ impl ReadError {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. } | Self::Refused { .. } => Exit::Unavailable,
-            Self::BrokeOff { .. } | Self::Contract(_) => Exit::Failure,
+            Self::AfterTheEnd(_) | Self::BrokeOff { .. } | Self::Contract(_) => Exit::Failure,
             Self::Output(_) => Exit::Disk,
         }
     }
@@ -70,10 +72,11 @@ impl LogReader {
             limit: query.limit,
             follow: query.follow,
         };
-        let response = client
-            .read(request)
-            .await
-            .map_err(|status| ReadError::Refused { url: url.clone(), source: status.into() })?;
+        let refused = |status: Status| match AfterTheEnd::from_status(&status, query.after) {
+            Some(ahead) => ahead.into(),
+            None => ReadError::Refused { url: url.clone(), source: status.into() },
+        };
+        let response = client.read(request).await.map_err(refused)?;
         Ok(Self { chunks: response.into_inner(), last_sequence: query.after })
     }
 

@@ -5,7 +5,7 @@ use std::{pin::Pin, time::SystemTime};
 use futures_util::{Stream, StreamExt as _, stream};
 use oncelog::{
     grpc,
-    message::{ContentType, Message, MessageId, Receipt, StoredMessage},
+    message::{AfterTheEnd, ContentType, Message, MessageId, Receipt, StoredMessage},
     net,
     wire::v1::{
         AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest, ReadResponse,
@@ -62,6 +62,10 @@ impl LoggingService for Log {
         let request = request.into_inner();
         if self.bodies.is_empty() {
             return Err(Status::unavailable("the log is being checked"));
+        }
+        let (after, last_sequence) = (request.after, self.bodies.len() as u64);
+        if after > last_sequence {
+            return Err(AfterTheEnd { after, last_sequence }.into());
         }
         let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
         let chunks: Vec<_> = (1..)

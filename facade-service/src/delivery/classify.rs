@@ -1,4 +1,5 @@
-//! What a failed attempt means: the only place that reads its error.
+//! What a failed attempt means: the only place that reads its error. The contract,
+//! `proto/oncelog/v1/logging.proto`, has the same in a table, and a test compares the two.
 //!
 //! Decided by type through the chain of causes, never by text. When in doubt the outcome is unknown:
 //! a wrong "not stored" makes a client send the message again under another id, while "unknown" only
@@ -96,12 +97,16 @@ fn classify_status(status: &Status) -> Verdict {
     if status.source().is_some() {
         return Verdict::UNKNOWN;
     }
+    let stored_nothing = status.metadata().get(STORED_TRAILER).is_some_and(|stored| stored == "no");
     let verdict = match status.code() {
         // Fails in the same way every time, and before anything is stored.
         Code::InvalidArgument => Verdict::INVALID,
+        // The logging service itself: over its limit on requests, or nothing that it can decode. Without
+        // the trailer, something on the way.
+        Code::ResourceExhausted | Code::Internal if stored_nothing => Verdict::INVALID,
         // Another service is at this address, or one that does not let us in.
         Code::Unimplemented | Code::Unauthenticated | Code::PermissionDenied => Verdict::REFUSED,
-        // Over a size limit: of the request, or of the response after everything was stored.
+        // Over a limit on this side: the response came after everything was stored.
         Code::OutOfRange => Verdict::TOO_LARGE,
         // A timeout on the way, or the connection closed while the call was on it.
         Code::Cancelled
@@ -120,7 +125,6 @@ fn classify_status(status: &Status) -> Verdict {
         | Code::FailedPrecondition
         | Code::Aborted => Verdict::UNKNOWN,
     };
-    let stored_nothing = status.metadata().get(STORED_TRAILER).is_some_and(|stored| stored == "no");
     match verdict.fate {
         Fate::Unknown if stored_nothing => Verdict { fate: Fate::NeverReached, ..verdict },
         Fate::Unknown | Fate::NeverReached | Fate::Refused => verdict,

@@ -8,7 +8,7 @@ mod upstream;
 
 use std::{error::Error as _, time::Duration};
 
-use oncelog::wire::InvalidReceipt;
+use oncelog::{message::AfterTheEnd, wire::InvalidReceipt};
 use tonic::Status;
 
 pub(crate) use self::encode::{ENCODED_AT_ONCE_MAX, Encoder, RecordJson};
@@ -29,6 +29,26 @@ pub(crate) enum Unavailable {
          Accept: application/x-ndjson"
     )]
     Messages(#[source] ReadBroken),
+}
+
+/// Why a read of the log did not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotOpened {
+    #[error(transparent)]
+    AfterTheEnd(#[from] AfterTheEnd),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl NotOpened {
+    /// What `broken` means for a read after `after`.
+    fn new(broken: ReadBroken, after: u64) -> Self {
+        let ahead = match &broken {
+            ReadBroken::Status(status) => AfterTheEnd::from_status(status, after),
+            ReadBroken::TimedOut(_) | ReadBroken::Contract(_) | ReadBroken::Encode(_) => None,
+        };
+        ahead.map_or_else(|| Unavailable::Logging(broken).into(), Self::from)
+    }
 }
 
 /// Why a read did not come to its end.

@@ -11,7 +11,7 @@ use oncelog::{
 };
 use tonic::{Code, Response, Status, Streaming, transport::Channel};
 
-use super::{ReadBroken, Unavailable};
+use super::{NotOpened, ReadBroken, Unavailable};
 use crate::http::page::Page;
 
 /// The services that are read, and how long an answer may take.
@@ -33,10 +33,11 @@ pub struct ReadUpstream {
 impl ReadUpstream {
     /// Begins to read `page`. Returns once the first records, or the end, have arrived: so a log that
     /// cannot be read fails here, and not in the middle of an answer.
-    pub(crate) async fn read(&self, page: Page) -> Result<LogReader, Unavailable> {
+    pub(crate) async fn read(&self, page: Page) -> Result<LogReader, NotOpened> {
+        let after = page.after.unwrap_or(0);
         let request = v1::ReadRequest {
             stream: StreamName::facade().as_str().to_owned(),
-            after: page.after.unwrap_or(0),
+            after,
             limit: page.limit.unwrap_or(0),
             follow: false,
         };
@@ -50,7 +51,7 @@ impl ReadUpstream {
         tokio::time::timeout(self.call_timeout, opening)
             .await
             .unwrap_or(Err(ReadBroken::TimedOut(self.call_timeout)))
-            .map_err(Unavailable::Logging)
+            .map_err(|broken| NotOpened::new(broken, after))
     }
 
     /// Finds one record.

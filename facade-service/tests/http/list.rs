@@ -76,6 +76,30 @@ async fn a_query_that_is_not_understood_is_refused() {
 }
 
 #[tokio::test]
+async fn a_position_after_the_end_is_a_conflict_that_names_the_end() {
+    let world = world_with(&["a", "b"]).await;
+    for query in ["after=3", "after=5&limit=1", "after=18446744073709551615"] {
+        for accept in ["*/*", "application/x-ndjson", "text/plain"] {
+            let refused =
+                world.get(&format!("/facade?{query}"), &format!("accept: {accept}")).await;
+            let message = refused.failure(409, None);
+            assert!(message.contains("ends at sequence 2"), "{message}");
+            let json = refused.json();
+            assert_eq!(
+                (&json["code"], &json["last_sequence"]),
+                (&json!("after_the_end"), &json!(2))
+            );
+            assert_eq!(json["stored"], json!(null), "nothing was sent");
+        }
+    }
+    let at_the_end = world.get("/facade?after=2", "").await.json();
+    assert_eq!((&at_the_end["logs"], &at_the_end["next_after"]), (&json!([]), &json!(2)));
+    let empty = World::start().await;
+    assert_eq!(empty.get("/facade?after=0", "").await.status, 200);
+    assert_eq!(empty.get("/facade?after=1", "").await.json()["last_sequence"], json!(0));
+}
+
+#[tokio::test]
 async fn ndjson_shows_one_record_a_line_without_the_messages_service() {
     let world = Plan { messages_down: true, ..Plan::default() }.start().await;
     world.logging.store("facade", b"one\ntwo");

@@ -13,7 +13,8 @@ use std::{
 use futures_util::{Stream, StreamExt as _, stream};
 use oncelog::{
     message::{
-        ContentType, Message, MessageId, Outcome, Receipt, Rejection, StoredMessage, StreamName,
+        AfterTheEnd, ContentType, Message, MessageId, Outcome, Receipt, Rejection, StoredMessage,
+        StreamName,
     },
     wire::v1::{
         self,
@@ -157,6 +158,10 @@ impl LoggingService for FakeLogging {
     ) -> Result<Response<Self::ReadStream>, Status> {
         let request = request.into_inner();
         assert_eq!(request.stream, StreamName::facade().as_str());
+        let last_sequence = self.records().len() as u64;
+        if request.after > last_sequence {
+            return Err(AfterTheEnd { after: request.after, last_sequence }.into());
+        }
         let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
         let records: Vec<v1::StoredMessage> = self
             .records()

@@ -4,11 +4,14 @@ use bytes::Bytes;
 use oncelog::{
     limits::CALL_MESSAGES_MAX,
     message::{Message, Outcome, Rejection, detach},
-    wire::v1::{self, AppendRequest, AppendResponse},
+    wire::{
+        surely_not_stored,
+        v1::{self, AppendRequest, AppendResponse},
+    },
 };
 use tonic::Status;
 
-use super::status::{append_status, surely_not_stored};
+use super::status::append_status;
 use crate::log::{AppendError, Log, State};
 
 pub(super) async fn append(log: &Log, request: AppendRequest) -> Result<AppendResponse, Status> {

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use oncelog::{
     limits::GRPC_MESSAGE_BYTES_MAX,
-    wire::v1::{
-        AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest, StatusRequest,
-        StatusResponse,
-        logging_service_server::{LoggingService, LoggingServiceServer},
+    wire::{
+        surely_not_stored,
+        v1::{
+            AppendRequest, AppendResponse, LookupRequest, LookupResponse, ReadRequest,
+            StatusRequest, StatusResponse,
+            logging_service_server::{LoggingService, LoggingServiceServer},
+        },
     },
 };
 use tokio::sync::Semaphore;
@@ -58,7 +61,7 @@ impl Grpc {
     /// The log, once it is open.
     fn log(&self) -> Result<&Log, Status> {
         self.readiness.log().ok_or_else(|| {
-            status::surely_not_stored(Status::unavailable(
+            surely_not_stored(Status::unavailable(
                 "the log is being read and checked after a start; nothing was stored, repeat the call",
             ))
         })

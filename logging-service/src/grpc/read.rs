@@ -32,7 +32,7 @@ impl Grpc {
             after: request.after,
             limit: (request.limit > 0).then_some(request.limit),
             follow: request.follow,
-        });
+        })?;
         let responses = chunks.map(move |chunk| {
             let _held_until_the_end = &permit;
             Ok(ReadResponse::encoded(chunk.map_err(read_status)?.encoded(encode)))

@@ -1,15 +1,9 @@
 //! What an error of the log is on the wire.
 
-use oncelog::wire::STORED_TRAILER;
-use tonic::{Status, metadata::MetadataValue};
+use oncelog::wire::surely_not_stored;
+use tonic::Status;
 
 use crate::{log::AppendError, store::ReadError};
-
-/// Marks a failure that stored nothing, so that a client may say so.
-pub(super) fn surely_not_stored(mut status: Status) -> Status {
-    status.metadata_mut().insert(STORED_TRAILER, MetadataValue::from_static("no"));
-    status
-}
 
 pub(super) fn append_status(error: AppendError) -> Status {
     let message = error.to_string();

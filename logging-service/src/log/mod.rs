@@ -15,19 +15,20 @@ use std::{io, sync::Arc};
 
 use oncelog::{
     clock::Clock,
-    message::{Message, MessageId, Outcome, Rejection, StoredMessage, detach},
+    message::{AfterTheEnd, Message, MessageId, Outcome, Rejection, StoredMessage, detach},
 };
 use tokio::sync::watch;
 
+use self::{
+    apply::DurableSequence,
+    committer::{Handle, SubmitError},
+    read::{Reads, Scanner},
+};
 pub use self::{
     committer::{Appended, Appender},
     index::Index,
     read::{Chunk, ReadRange, ReadStream},
     state::State,
-};
-use self::{
-    committer::{Handle, SubmitError},
-    read::{Reads, Scanner},
 };
 use crate::{
     console::Console,
@@ -56,6 +57,7 @@ struct Inner {
     reads: Reads,
     state: watch::Sender<State>,
     last_sequence: watch::Receiver<u64>,
+    durable_sequence: DurableSequence,
 }
 
 /// Why an append call has no outcomes.
@@ -90,6 +92,7 @@ impl Log {
         let reader = opened.store.reader();
         let appender = Appender::new(opened.store, Arc::clone(&index), clock, console, limits);
         let last_sequence = appender.last_sequence();
+        let durable_sequence = appender.durable_sequence();
         let state = watch::Sender::new(State::Ready);
         let scanner = Scanner::new(reader, last_sequence.clone(), execution, limits);
         Ok(Self(Arc::new(Inner {
@@ -99,6 +102,7 @@ impl Log {
             scanner,
             state,
             last_sequence,
+            durable_sequence,
         })))
     }
 
@@ -190,8 +194,16 @@ impl Log {
 
     /// Streams durable records in log order. A stream that follows ends once the log has been closed or has
     /// failed, behind the last record that was stored. Dropping the stream ends the read.
-    pub fn read(&self, range: ReadRange) -> ReadStream {
-        self.0.reads.open(range)
+    ///
+    /// # Errors
+    /// [`AfterTheEnd`] if the range begins after the end of the log. A receipt, or a record that was read or
+    /// looked up, names no such position.
+    pub fn read(&self, range: ReadRange) -> Result<ReadStream, AfterTheEnd> {
+        let (after, last_sequence) = (range.after, self.0.durable_sequence.get());
+        if after > last_sequence {
+            return Err(AfterTheEnd { after, last_sequence });
+        }
+        Ok(self.0.reads.open(range))
     }
 
     /// What the log can do now, and a way to wait for changes.

@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 
-use logging_service::store::{
-    ScanLimit, Store as _,
-    journal::{
-        OpenError,
-        disk::{Disk, Fault, RealDisk, SimulatedDisk},
-        repair::{RepairError, RepairPlan, Repaired, plan},
-        verify::{VerifyReport, verify},
+use futures_util::StreamExt as _;
+use logging_service::{
+    Execution,
+    console::Console,
+    limits::Limits,
+    log::{Log, ReadRange},
+    open_journal,
+    store::{
+        ScanLimit, Store as _,
+        journal::{
+            OpenError,
+            disk::{Disk, Fault, RealDisk, SimulatedDisk},
+            repair::{RepairError, RepairPlan, Repaired, plan},
+            verify::{VerifyReport, verify},
+        },
     },
 };
-use oncelog::message::StoredMessage;
+use oncelog::{
+    clock::SystemClock,
+    message::{AfterTheEnd, StoredMessage},
+};
 
 use crate::{
     damage::{closed_journal, frames, segments},
@@ -151,6 +162,27 @@ fn a_damaged_end_that_was_sealed_keeps_its_sequences() {
     let repaired = repair(&disk, "1").unwrap();
     assert_eq!(repaired.lost, [4..=6]);
     assert_holds_all_but(&disk, 6, &[4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_from_what_a_repair_could_not_save() {
+    let disk = closed_journal(&[1..=3, 4..=6]);
+    let mut bytes = disk.read(FIRST_SEGMENT).unwrap();
+    let last = frames(&bytes)[1].clone();
+    bytes[last].fill(0);
+    disk.put(FIRST_SEGMENT, &bytes);
+    repair(&disk, "1").unwrap();
+    let opened = open_journal(Arc::new(disk), options(64 * 1024)).unwrap();
+    let (clock, limits) = (Arc::new(SystemClock), Limits::default());
+    let log = Log::start(opened, clock, Console::off(), Execution::Threads, limits).unwrap();
+    let read = |after| log.read(ReadRange { after, ..ReadRange::default() });
+    for after in 4..=6 {
+        assert!(read(after).unwrap().next().await.is_none(), "nothing is stored after {after}");
+    }
+    assert_eq!(read(7).err(), Some(AfterTheEnd { after: 7, last_sequence: 6 }));
+    let _ = log.append(messages(7..=7)).await.unwrap();
+    let chunk = read(5).unwrap().next().await.unwrap().unwrap();
+    assert_eq!(chunk.records().first().unwrap().receipt.sequence, 7);
 }
 
 #[test]

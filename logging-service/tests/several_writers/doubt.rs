@@ -27,7 +27,7 @@ async fn store_unnoticed(log: &Log, script: &Script, message: Message) {
 #[tokio::test(start_paused = true)]
 async fn a_quiet_log_reads_what_a_lost_reply_has_stored() {
     let (log, script) = start();
-    let mut follower = log.read(ReadRange { follow: true, ..ReadRange::default() });
+    let mut follower = log.read(ReadRange { follow: true, ..ReadRange::default() }).unwrap();
     store_unnoticed(&log, &script, message(1, "a")).await;
     script.read([Reading::Unavailable; 3]);
     let seen = tokio::time::timeout(LONG, sequences_to(&mut follower, 1)).await;

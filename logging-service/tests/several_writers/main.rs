@@ -44,7 +44,7 @@ async fn assert_goes_on(log: &Log, script: &Script) {
     let records = script.records();
     assert_eq!(outcomes, [stored(records.len() as u64)]);
     let expected: Vec<_> = (1..).zip(records).map(|(nth, message)| record(nth, message)).collect();
-    assert_eq!(all(log.read(ReadRange::default())).await, expected);
+    assert_eq!(all(log.read(ReadRange::default()).unwrap()).await, expected);
     for record in expected {
         assert_eq!(log.lookup(&record.message.id).await.unwrap(), Some(record));
     }
@@ -206,7 +206,7 @@ async fn a_refusal_after_another_batch_was_read_is_certain() {
 #[tokio::test]
 async fn batches_of_others_reach_followers_like_own_ones() {
     let (log, script) = start();
-    let mut follower = log.read(ReadRange { follow: true, ..ReadRange::default() });
+    let mut follower = log.read(ReadRange { follow: true, ..ReadRange::default() }).unwrap();
     script.answer([Answer::Overtaken(vec![message(10, "other"), message(11, "other")])]);
     append(&log, vec![message(1, "own")]).await;
     assert_eq!(sequences_to(&mut follower, 3).await, [1, 2, 3]);

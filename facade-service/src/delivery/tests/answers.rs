@@ -77,9 +77,15 @@ async fn a_permanent_refusal_of_the_call_is_not_retried() {
         let (answer, _) = answer_to([ambiguous(), Step::Fail(status)]).await;
         assert!(matches!(answer, Err(DeliveryError::Unknown(_))), "{answer:?}");
     }
-    let (answer, calls) = answer_to([Step::Fail(Status::invalid_argument("empty"))]).await;
-    assert!(matches!(answer, Err(DeliveryError::Invalid(_))), "{answer:?}");
-    assert_eq!(calls, 1);
+    for status in [
+        Status::invalid_argument("empty"),
+        stored_nothing(Status::resource_exhausted("4 MiB")),
+        stored_nothing(Status::internal("not decoded")),
+    ] {
+        let (answer, calls) = answer_to([Step::Fail(status)]).await;
+        assert!(matches!(answer, Err(DeliveryError::Invalid(_))), "{answer:?}");
+        assert_eq!(calls, 1);
+    }
     let (answer, calls) = answer_to([Step::Fail(Status::out_of_range("4 MiB"))]).await;
     assert!(matches!(answer, Err(DeliveryError::Unknown(_))), "{answer:?}");
     assert_eq!(calls, 1);

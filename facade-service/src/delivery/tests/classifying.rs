@@ -30,12 +30,12 @@ pub(crate) const CODES: [(Code, Meaning, Meaning); 17] = [
     (Code::NotFound, (Unknown, Retry), (NeverReached, Retry)),
     (Code::AlreadyExists, (Unknown, Retry), (NeverReached, Retry)),
     (Code::PermissionDenied, (Refused, GiveUp), (Refused, GiveUp)),
-    (Code::ResourceExhausted, (Unknown, Retry), (NeverReached, Retry)),
+    (Code::ResourceExhausted, (Unknown, Retry), (Refused, Split)),
     (Code::FailedPrecondition, (Unknown, Retry), (NeverReached, Retry)),
     (Code::Aborted, (Unknown, Retry), (NeverReached, Retry)),
     (Code::OutOfRange, (Unknown, Split), (NeverReached, Split)),
     (Code::Unimplemented, (Refused, GiveUp), (Refused, GiveUp)),
-    (Code::Internal, (Unknown, Retry), (NeverReached, Retry)),
+    (Code::Internal, (Unknown, Retry), (Refused, Split)),
     (Code::Unavailable, (Unknown, Retry), (NeverReached, Retry)),
     (Code::DataLoss, (Unknown, Retry), (NeverReached, Retry)),
     (Code::Unauthenticated, (Refused, GiveUp), (Refused, GiveUp)),
@@ -51,6 +51,45 @@ fn every_code_has_its_meaning_with_and_without_the_trailer() {
     for (code, alone, with_trailer) in CODES {
         assert_eq!(judge(Status::new(code, "")), alone, "{code:?}");
         assert_eq!(judge(stored_nothing(Status::new(code, ""))), with_trailer, "{code:?}");
+    }
+}
+
+/// The contract, whose table says what each status means for an append.
+const CONTRACT: &str = include_str!("../../../../proto/oncelog/v1/logging.proto");
+
+/// What the table says of a status, with or without the trailer: `stored` and `repeat`.
+fn in_contract(status: &str, trailer: &str) -> (&'static str, &'static str) {
+    let rows = CONTRACT.lines().filter_map(|line| line.trim().strip_prefix("// | "));
+    let rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    let mut found = rows.filter_map(|row| {
+        let [statuses, when, stored, repeat, ..] = row[..] else { return None };
+        let is_meant = statuses.split(", ").any(|named| named == status);
+        (is_meant && (when == "any" || when == trailer)).then_some((stored, repeat))
+    });
+    let first = found.next().unwrap_or_else(|| panic!("{status}, trailer {trailer}: no row"));
+    assert_eq!(found.next(), None, "{status}, trailer {trailer}: two rows");
+    first
+}
+
+#[test]
+fn every_status_means_what_the_contract_says() {
+    for (code, alone, with_trailer) in CODES.into_iter().skip(1) {
+        let mut status = String::new();
+        for letter in format!("{code:?}").chars() {
+            if letter.is_uppercase() && !status.is_empty() {
+                status.push('_');
+            }
+            status.push(letter.to_ascii_uppercase());
+        }
+        for (trailer, (fate, remedy)) in [("none", alone), ("no", with_trailer)] {
+            let stored = if fate == Unknown { "unknown" } else { "no" };
+            let repeat = match remedy {
+                Retry => "unchanged",
+                Split => "in parts",
+                GiveUp => "never",
+            };
+            assert_eq!(in_contract(&status, trailer), (stored, repeat), "{status} {trailer}");
+        }
     }
 }
 

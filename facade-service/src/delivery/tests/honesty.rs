@@ -22,10 +22,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::StoreAndFail(Status::unknown("broken"))),
         1 => Just(Step::StoreAndFail(Status::out_of_range("response too large"))),
         1 => Just(Step::Fail(Status::unavailable("draining"))),
-        1 => Just(Step::Fail(stored_nothing(Status::resource_exhausted("full")))),
+        1 => Just(Step::Fail(stored_nothing(Status::resource_exhausted("too large")))),
         1 => Just(Step::Fail(Status::invalid_argument("refused"))),
         1 => Just(Step::Fail(Status::permission_denied("refused"))),
-        1 => Just(Step::Fail(Status::out_of_range("request too large"))),
+        1 => Just(Step::Fail(Status::out_of_range("response too large"))),
         1 => Just(Step::Tell(oncelog::message::Outcome::Rejected(
             oncelog::message::Rejection::ReadOnly("no space".to_owned())
         ))),

@@ -388,11 +388,11 @@ async fn a_call_over_the_limit_of_the_service_is_made_once() {
     let count = Arc::clone(&calls);
     let addr = serve(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
-        Err(Status::out_of_range("message length too large"))
+        Err(stored_nothing(Status::resource_exhausted("message length too large")))
     })
     .await;
     let delivery = Delivery::start(client(addr), DeliveryOptions::default());
     let answer = delivery.append(message(7)).await;
-    assert!(matches!(answer, Err(DeliveryError::Unknown(_))), "{answer:?}");
+    assert!(matches!(answer, Err(DeliveryError::Invalid(_))), "{answer:?}");
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }

@@ -73,6 +73,8 @@ codes! {
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No acceptable form can be had";
     InvalidUuid = "invalid_uuid", BAD_REQUEST, "This is not the uuid of a message";
     MessageNotFound = "message_not_found", NOT_FOUND, "No message with this uuid is stored";
+    /// The page begins after the end of the log.
+    AfterTheEnd = "after_the_end", CONFLICT, "The position is after the end of the log";
     /// Too many reads of the log are being answered.
     TooManyReads = "too_many_reads", SERVICE_UNAVAILABLE, "Too many clients are reading the log";
     LoggingUnavailable = "logging_unavailable", SERVICE_UNAVAILABLE, "The log cannot be read";

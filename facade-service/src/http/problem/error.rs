@@ -2,7 +2,7 @@
 //!
 //! The maps below name every variant, so that a new one cannot inherit a wrong code.
 
-use oncelog::message::MessageId;
+use oncelog::message::{AfterTheEnd, MessageId};
 
 use super::{Code, Problem, Stored};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         accept::NotAcceptable, body::BodyError, content::InvalidContent, key::InvalidKey,
         media_type::WrongMediaType, page::InvalidPage,
     },
-    reads::Unavailable,
+    reads::{NotOpened, Unavailable},
 };
 
 /// Why a message was not acknowledged.
@@ -124,23 +124,47 @@ pub(crate) enum ReadError {
     )]
     NotFound(MessageId),
     #[error(transparent)]
+    AfterTheEnd(AfterTheEnd),
+    #[error(transparent)]
     Unavailable(#[from] Unavailable),
     #[error("{0} clients are reading the log now; try again")]
     TooMany(usize),
 }
 
+impl ReadError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Page(_) => Code::InvalidPage,
+            Self::NotAcceptable(NotAcceptable) => Code::NotAcceptable,
+            Self::Id(_) => Code::InvalidUuid,
+            Self::NotFound(_) => Code::MessageNotFound,
+            Self::AfterTheEnd(_) => Code::AfterTheEnd,
+            Self::Unavailable(Unavailable::Logging(_)) => Code::LoggingUnavailable,
+            Self::Unavailable(Unavailable::Messages(_)) => Code::MessagesUnavailable,
+            Self::TooMany(_) => Code::TooManyReads,
+        }
+    }
+}
+
+impl From<NotOpened> for ReadError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::AfterTheEnd(error) => Self::AfterTheEnd(error),
+            NotOpened::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        let (code, id) = match &error {
-            ReadError::Page(_) => (Code::InvalidPage, None),
-            ReadError::NotAcceptable(NotAcceptable) => (Code::NotAcceptable, None),
-            ReadError::Id(_) => (Code::InvalidUuid, None),
-            ReadError::NotFound(id) => (Code::MessageNotFound, Some(*id)),
-            ReadError::Unavailable(Unavailable::Logging(_)) => (Code::LoggingUnavailable, None),
-            ReadError::Unavailable(Unavailable::Messages(_)) => (Code::MessagesUnavailable, None),
-            ReadError::TooMany(_) => (Code::TooManyReads, None),
-        };
-        Self { id, ..Self::new(code, error.to_string(), None) }
+        let mut problem = Self::new(error.code(), error.to_string(), None);
+        if let ReadError::NotFound(id) = error {
+            problem.id = Some(id);
+        }
+        if let ReadError::AfterTheEnd(AfterTheEnd { last_sequence, .. }) = error {
+            problem.last_sequence = Some(last_sequence);
+        }
+        problem
     }
 }
 

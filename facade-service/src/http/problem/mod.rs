@@ -7,6 +7,7 @@
 //! | `message`, `detail` | what happened, and what a client can do, in words that may change |
 //! | `uuid` | the id of the message, once it has one |
 //! | `stored` | whether the message may be stored all the same: `no` or `unknown`; nothing was sent if it is absent |
+//! | `last_sequence` | of `after_the_end`: the last sequence of the log |
 //! | `code` | the kind of failure, for programs: see [`PROBLEM_TYPES`] |
 //! | `type` | a reference that names the same kind: `/problems/` and the code. Nothing is served there |
 //! | `title` | the same kind for people |
@@ -57,6 +58,8 @@ pub(crate) struct Problem {
     code: Code,
     message: String,
     id: Option<MessageId>,
+    /// The end of the log, if the failure is to be after it.
+    last_sequence: Option<u64>,
     stored: Option<Stored>,
     /// How long a client had better wait before it comes again, if that is known.
     wait: Duration,
@@ -72,6 +75,8 @@ struct ProblemJson<'a> {
     uuid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stored: Option<Stored>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_sequence: Option<u64>,
     code: &'static str,
     #[serde(flatten)]
     details: Option<DetailsJson<'a>>,
@@ -86,7 +91,7 @@ struct DetailsJson<'a> {
 
 impl Problem {
     fn new(code: Code, message: String, stored: Option<Stored>) -> Self {
-        Self { code, message, id: None, stored, wait: Duration::ZERO }
+        Self { code, message, id: None, last_sequence: None, stored, wait: Duration::ZERO }
     }
 
     /// The failure of line `line` of an upload.
@@ -105,6 +110,7 @@ impl Problem {
             message: &self.message,
             uuid: self.id.map(|id| id.to_string()),
             stored: self.stored,
+            last_sequence: self.last_sequence,
             code: self.code.problem_type().code,
             details,
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::response::IntoResponse as _;
 use http_body_util::BodyExt as _;
-use oncelog::message::{InvalidMessageId, MessageId};
+use oncelog::message::{AfterTheEnd, InvalidMessageId, MessageId};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -66,6 +66,7 @@ fn of_others() -> Vec<(Problem, u16, &'static str, Option<&'static str>)> {
     let read = |error: ReadError| Problem::from(error);
     let page = |error: InvalidPage| read(error.into());
     let broken = || ReadBroken::Status(Status::internal("why"));
+    let ahead = AfterTheEnd { after: 5, last_sequence: 2 };
     let timed_out = ReadBroken::TimedOut(SECOND);
     let text = || "x".to_owned();
     vec![
@@ -76,6 +77,7 @@ fn of_others() -> Vec<(Problem, u16, &'static str, Option<&'static str>)> {
         (read(NotAcceptable.into()), 406, "not_acceptable", None),
         (read(ReadError::Id(text())), 400, "invalid_uuid", None),
         (read(ReadError::NotFound(id())), 404, "message_not_found", None),
+        (read(ReadError::AfterTheEnd(ahead)), 409, "after_the_end", None),
         (read(Unavailable::Logging(broken()).into()), 503, "logging_unavailable", None),
         (read(Unavailable::Messages(timed_out).into()), 503, "messages_unavailable", None),
         (read(ReadError::TooMany(64)), 503, "too_many_reads", None),

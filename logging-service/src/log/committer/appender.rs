@@ -15,7 +15,11 @@ use super::{doubt::Doubt, retries::Retries};
 use crate::{
     console::Console,
     limits::Limits,
-    log::{apply::Apply, facts, index::Index},
+    log::{
+        apply::{Apply, DurableSequence},
+        facts,
+        index::Index,
+    },
     rules::{Decision, Decisions, Fate, Rules},
     store::{
         CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Orphaned, Reader, Refusal,
@@ -77,6 +81,11 @@ impl Appender {
     /// Sequence of the last durable record, and a way to wait for more.
     pub fn last_sequence(&self) -> watch::Receiver<u64> {
         self.apply.last_sequence()
+    }
+
+    /// Sequence of the last durable record, which no receipt is ahead of.
+    pub(in crate::log) fn durable_sequence(&self) -> DurableSequence {
+        self.apply.durable_sequence()
     }
 
     /// Stores the new ones among `messages`, durably, and says what became of each. When this returns,
