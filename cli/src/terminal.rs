@@ -1,5 +1,4 @@
-//! What commands show on a terminal: results, a line of progress, errors, text that is safe to show and
-//! to paste.
+//! What commands show on a terminal: results, a line of progress, errors, text that is safe to paste.
 
 use std::{
     error::Error,
@@ -24,6 +23,11 @@ pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Exit::Disk.because(error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Prints a line on standard error. If that is closed, the exit code still tells.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// The innermost cause of `error`: libraries wrap what the operating system said several times.
@@ -58,26 +62,6 @@ impl Drop for ProgressLine {
     }
 }
 
-/// `bytes` on one line, without anything that could steer a terminal: control characters and bytes
-/// that are no text become escapes.
-pub(crate) fn escaped(bytes: &[u8]) -> String {
-    let mut line = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for char in chunk.valid().chars() {
-            if char.is_control() {
-                line.extend(char.escape_default());
-            } else {
-                line.push(char);
-            }
-        }
-        for byte in chunk.invalid() {
-            // Writing into memory cannot fail.
-            let _ = write!(line, "\\x{byte:02x}");
-        }
-    }
-    line
-}
-
 /// `text` as one word of a shell command.
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
@@ -110,14 +94,6 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-
-    #[test]
-    fn nothing_that_steers_a_terminal_is_left() {
-        assert_eq!(escaped("héllo 😀".as_bytes()), "héllo 😀");
-        assert_eq!(escaped(b"a\nb\r\x1b[2J\0\x7f"), r"a\nb\r\u{1b}[2J\u{0}\u{7f}");
-        assert_eq!(escaped("\u{9b}31m".as_bytes()), r"\u{9b}31m");
-        assert_eq!(escaped(b"a\xff\xfeb"), r"a\xff\xfeb");
-    }
 
     #[test]
     fn a_shell_reads_back_what_was_quoted() {

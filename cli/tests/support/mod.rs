@@ -40,7 +40,12 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// Sends SIGINT, as Ctrl-C does.
 pub(crate) fn interrupt(child: &Child) {
-    let kill = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    signal(child, "INT");
+}
+
+/// Sends a signal by its name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
     assert!(kill.unwrap().success());
 }
 
