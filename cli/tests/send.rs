@@ -119,6 +119,20 @@ async fn a_line_that_cannot_be_sent_is_named_and_the_others_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_is_not_stored() {
+    let facade = Facade::start().await;
+    let output = send_input(&facade, &[], "\u{feff}a\r\n\u{feff}b\n".as_bytes());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(facade.texts(), ["a", "\u{feff}b"]);
+
+    let output = send_input(&facade, &[], b"\xff\xfec\0\n\0d\0\n\0");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(facade.texts().len(), 2);
+    assert!(stderr(&output).starts_with("not sent: standard input is UTF-16"), "{output:?}");
+    assert!(stderr(&output).ends_with("0 stored, 0 duplicates, 1 failed\n"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_come_while_the_input_is_open_and_after_a_pause() {
     let facade = Facade::start().await;
     let mut child = spawn_send(&facade.url, &[]);
