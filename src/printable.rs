@@ -4,7 +4,7 @@
 //! stand for what they do in most languages, `\u{1b}` for a character by its number, and `\xff` for a byte
 //! that belongs to no character.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// Whether `char` is written as an escape: the backslash itself, control characters, separators of lines
 /// and paragraphs, and marks that are invisible or change the direction of what follows.
@@ -26,6 +26,27 @@ pub fn escaped(bytes: &[u8]) -> String {
     let mut line = String::with_capacity(bytes.len());
     push_escaped(&mut line, bytes);
     line
+}
+
+/// JSON, or a part of it, with the same meaning: characters that JSON may hold as they are and [`is_escaped`]
+/// keeps from a line become `\u202e` or the like.
+pub fn escaped_json(json: &str) -> Cow<'_, str> {
+    // What is escaped in JSON already, and what is between its values.
+    let is_left = |char| char == '\\' || char < ' ';
+    let is_escaped = |char| is_escaped(char) && !is_left(char);
+    if !may_be_escaped(json) || !json.contains(is_escaped) {
+        return json.into();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for char in json.chars() {
+        if is_escaped(char) {
+            // All of them are in the first plane. Writing into memory cannot fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(char));
+        } else {
+            escaped.push(char);
+        }
+    }
+    escaped.into()
 }
 
 /// Appends `bytes` to `line`.
@@ -111,6 +132,17 @@ mod tests {
             let found = may_be_escaped(char.encode_utf8(&mut [0; 4]));
             assert!(found || !is_escaped(char), "U+{:04X}", u32::from(char));
         }
+    }
+
+    #[test]
+    fn escaped_json_means_the_same_and_steers_nothing() {
+        assert_eq!(escaped_json("{\"é\\n\":\t1}"), "{\"é\\n\":\t1}");
+        assert_eq!(escaped_json("\"a\u{7f}\u{9b}\u{202e}“\""), r#""a\u007f\u009b\u202e“""#);
+        let all: String = ('\0'..=char::MAX).collect();
+        let json = serde_json::to_string(&all).unwrap();
+        let escaped = escaped_json(&json);
+        assert!(!escaped.contains(|char| is_escaped(char) && char != '\\'));
+        assert!(serde_json::from_str::<String>(&escaped).unwrap() == all);
     }
 
     #[test]

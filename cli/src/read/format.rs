@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use oncelog::{
     message::StoredMessage,
-    printable::{is_escaped, push_escaped},
+    printable::{escaped_json, push_escaped},
 };
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -65,19 +65,7 @@ impl Formatter for PrintableJson {
     where
         W: ?Sized + Write,
     {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(is_escaped) {
-            let (plain, behind) = rest.split_at(at);
-            out.write_all(plain.as_bytes())?;
-            let mut chars = behind.chars();
-            for unit in
-                chars.next().into_iter().flat_map(|char| char.encode_utf16(&mut [0; 2]).to_vec())
-            {
-                write!(out, "\\u{unit:04x}")?;
-            }
-            rest = chars.as_str();
-        }
-        out.write_all(rest.as_bytes())
+        out.write_all(escaped_json(fragment).as_bytes())
     }
 }
 

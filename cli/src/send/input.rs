@@ -188,9 +188,12 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_of_an_input_in_another_encoding() {
-        for input in
-            [&b"\xff\xfea\0\n\0"[..], b"\xfe\xff\0a\0\n", b"\xff\xfe\0\0a\0\0\0", b"\0\0\xfe\xff\0\0\0a"]
-        {
+        for input in [
+            &b"\xff\xfea\0\n\0"[..],
+            b"\xfe\xff\0a\0\n",
+            b"\xff\xfe\0\0a\0\0\0",
+            b"\0\0\xfe\xff\0\0\0a",
+        ] {
             let lines = read(input);
             assert_eq!(lines.len(), 1);
             assert!(lines[0].as_ref().unwrap_err().contains("UTF-16"), "{lines:?}");

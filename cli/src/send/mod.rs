@@ -20,12 +20,10 @@ use std::io::{self, IsTerminal as _};
 use clap::builder::FalseyValueParser;
 use http::Uri;
 use oncelog::process::{
+    self,
     exit::Exit,
     settings::{Checks, WrongSettings},
 };
-
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use self::{
     client::{FacadeClient, NoAnswer},
@@ -130,14 +128,16 @@ impl TryFrom<Args> for Settings {
 ///
 /// # Errors
 /// The code to exit with: [`Exit::Failure`] if any message is not known to be stored,
-/// [`Exit::Unavailable`] if there is no facade.
+/// [`Exit::Unavailable`] if there is no facade, [`Exit::Disk`] if all are stored and a receipt could not be
+/// printed.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let Settings { what, url, json } =
         Settings::try_from(args).map_err(|wrong| Exit::Usage.because(wrong))?;
     let client = FacadeClient::new(url.clone())
         .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
     let mut report = Report::new(url, what.repeat(), json);
-    let interrupted = interruption();
+    // What is under way then must still be named.
+    let interrupted = process::stop_on_signal()?;
     match what {
         What::Message(message) => {
             match interrupted.run_until_cancelled(client.post(&message)).await {
@@ -159,19 +159,4 @@ pub async fn run(args: Args) -> Result<(), Exit> {
         }
     }
     report.exit()
-}
-
-/// A token that is cancelled by Ctrl-C: what is under way then must still be named.
-fn interruption() -> CancellationToken {
-    let interrupted = CancellationToken::new();
-    // Watching begins here and not in the task: nothing may be sent before. Where it cannot be
-    // watched for, Ctrl-C simply ends the process.
-    if let Ok(mut signals) = signal(SignalKind::interrupt()) {
-        let interrupt = interrupted.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            interrupt.cancel();
-        });
-    }
-    interrupted
 }
