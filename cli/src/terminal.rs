@@ -9,7 +9,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use oncelog::process::exit::Exit;
+use oncelog::{printable::is_escaped, process::exit::Exit};
 
 /// How often a [`ProgressLine`] changes.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
@@ -68,7 +68,9 @@ pub(crate) fn shell_word(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(plain) {
         return text.to_owned();
     }
-    if !text.chars().any(char::is_control) {
+    // A backslash steers nothing by itself.
+    let hidden = |char| char != '\\' && is_escaped(char);
+    if !text.contains(hidden) {
         return format!("'{}'", text.replace('\'', r"'\''"));
     }
     let mut word = "$'".to_owned();
@@ -76,7 +78,7 @@ pub(crate) fn shell_word(text: &str) -> String {
         if matches!(char, '\'' | '\\') {
             word.push('\\');
             word.push(char);
-        } else if char.is_control() {
+        } else if hidden(char) {
             for byte in char.encode_utf8(&mut [0; 4]).bytes() {
                 // Octal has a fixed length, so that no digit behind it is taken for a part of it.
                 let _ = write!(word, "\\{byte:03o}");
@@ -97,9 +99,16 @@ mod tests {
 
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
-        for text in
-            ["plain", "", "two words", "it's $HOME `x` \"q\" \\", "a\nb\t1'\\\u{1b}7", "é!*?~#&;"]
-        {
+        for text in [
+            "plain",
+            "",
+            "two words",
+            "it's $HOME `x` \"q\" \\",
+            "a\nb\t1'\\\u{1b}7",
+            "é!*?~#&;",
+            "\u{202e}7",
+        ] {
+            assert!(!shell_word(text).contains(|char| char != '\\' && is_escaped(char)));
             let script = format!("printf %s {}", shell_word(text));
             let output = Command::new("bash").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text, "{script}");
