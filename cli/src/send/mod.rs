@@ -39,7 +39,8 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:5000";
 /// What to send, and where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The message; without it every line of standard input is one, and empty lines are skipped
+    /// The message; without it every line of standard input (UTF-8) is one. Its line end, LF or CR LF,
+    /// is no part of it, nor is a byte order mark at the start; empty lines are skipped
     message: Option<String>,
 
     /// Idempotency key of MESSAGE: the same key never stores a second message [default: a new UUID]
