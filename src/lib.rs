@@ -6,6 +6,7 @@
 //! - [`net`]: accepted connections: the accept loop, the connection limiter, timers, the flood guard
 //! - [`grpc`]: a gRPC server with limits, health and reflection; endpoints of clients
 //! - [`process`]: the main of a service, settings, exit codes, runtime, signals, telemetry
+//! - [`printable`]: text of strangers on one line
 //! - [`clock`]: wall clock time, real or simulated
 //!
 //! The services themselves are the packages beside this one. They are library functions that take
@@ -17,5 +18,6 @@ pub mod grpc;
 pub mod limits;
 pub mod message;
 pub mod net;
+pub mod printable;
 pub mod process;
 pub mod wire;

@@ -20,13 +20,14 @@ fn bodies(texts: &[&str]) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_is_printed_one_body_a_line() {
-    let url = logging::start(bodies(&["a", "b\x1b", "c", "d"]), End::Well).await;
+async fn the_log_is_printed_one_message_a_line() {
+    let url = logging::start(bodies(&["a", "b\x1b", "c\nC:\\", "d"]), End::Well).await;
     let read = |args: &[&str]| stdout(&run(&[&["read", "--logging-url", &url], args].concat()));
-    assert_eq!(read(&[]), "a\nb\x1b\nc\nd\n");
-    assert_eq!(read(&["--after", "2"]), "c\nd\n");
+    assert_eq!(read(&[]), "a\nb\\u{1b}\nc\\nC:\\\\\nd\n");
+    assert_eq!(read(&["--after", "3"]), "d\n");
     assert_eq!(read(&["-n", "1"]), "a\n");
-    assert_eq!(read(&["--stream", "orders", "--after", "1", "--limit", "1"]), "b\x1b\n");
+    assert_eq!(read(&["--stream", "orders", "--after", "1", "--limit", "1"]), "b\\u{1b}\n");
+    assert_eq!(read(&["--raw"]), "a\nb\x1b\nc\nC:\\\nd\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +85,7 @@ async fn ctrl_c_ends_it_while_its_output_pipe_is_full() {
             Some(ended) => break ended,
         }
     };
-    assert_eq!(ended.code(), Some(0));
+    assert_eq!(ended.code(), Some(130));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +131,14 @@ fn no_service_is_one_clear_sentence() {
 
 #[test]
 fn every_wrong_setting_is_named_and_exits_64() {
-    let wrong = ["--after=-1", "--limit=x", "--stream=A", "--format=xml", "--logging-url=x"];
+    let wrong = [
+        "--after=-1",
+        "--limit=x",
+        "--stream=A",
+        "--format=xml",
+        "--retry-for=soon",
+        "--logging-url=x",
+    ];
     let output = run(&[&["read"], &wrong[..]].concat());
     assert_eq!(output.status.code(), Some(64));
     for flag in wrong {

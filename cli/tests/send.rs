@@ -5,6 +5,7 @@
 mod support;
 
 use std::{
+    fs::OpenOptions,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     path::Path,
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::support::{facade::Facade, interrupt, oncelog, run, spawn, stderr, stdout, unused_url};
+use self::support::{facade::Facade, oncelog, run, send_signal, spawn, stderr, stdout, unused_url};
 
 fn send(facade: &Facade, args: &[&str]) -> Output {
     run(&[&["send", "--url", &facade.url], args].concat())
@@ -119,6 +120,20 @@ async fn a_line_that_cannot_be_sent_is_named_and_the_others_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_is_not_stored() {
+    let facade = Facade::start().await;
+    let output = send_input(&facade, &[], "\u{feff}a\r\n\u{feff}b\n".as_bytes());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(facade.texts(), ["a", "\u{feff}b"]);
+
+    let output = send_input(&facade, &[], b"\xff\xfec\0\n\0d\0\n\0");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(facade.texts().len(), 2);
+    assert!(stderr(&output).starts_with("not sent: standard input is UTF-16"), "{output:?}");
+    assert!(stderr(&output).ends_with("0 stored, 0 duplicates, 1 failed\n"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_come_while_the_input_is_open_and_after_a_pause() {
     let facade = Facade::start().await;
     let mut child = spawn_send(&facade.url, &[]);
@@ -183,11 +198,12 @@ async fn after_a_broken_upload_with_a_prefix_the_input_can_be_resent() {
 }
 
 #[test]
-fn ctrl_c_names_what_is_under_way() {
+fn a_stop_signal_names_what_is_under_way() {
     // It takes connections, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    for args in [&["--key", "k-1", "hello"][..], &[]] {
+    let both = [&["--key", "k-1", "hello"][..], &[]];
+    for (args, name) in both.into_iter().flat_map(|args| [(args, "INT"), (args, "TERM")]) {
         let mut child = spawn_send(&url, args);
         child.stdin.as_mut().unwrap().write_all(b"hello\n").unwrap();
         let (mut connection, _) = silent.accept().unwrap();
@@ -197,7 +213,7 @@ fn ctrl_c_names_what_is_under_way() {
             let bytes = connection.read(&mut chunk).unwrap();
             request.extend_from_slice(&chunk[..bytes]);
         }
-        interrupt(&child);
+        send_signal(&child, name);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let log = stderr(&output);
@@ -217,6 +233,26 @@ async fn receipts_into_a_closed_pipe_do_not_stop_the_sending() {
     child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert_eq!(log, "3 stored, 0 duplicates, 0 failed\n");
     assert_eq!(facade.texts(), ["a", "b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_cannot_be_written_are_an_error_of_their_own() {
+    let facade = Facade::start().await;
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = oncelog();
+    let output = command.args(["send", "--url", &facade.url, "a"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(74));
+    assert!(stderr(&output).starts_with("cannot print receipts: No space left"), "{output:?}");
+    assert_eq!(facade.texts(), ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_facade_says_steers_no_terminal() {
+    let facade = Facade::start().await;
+    let output = send(&facade, &["--json", "--key", "k", "steer"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "two\\nlines \\u{1b}[2J\\u{202e}\n");
+    assert!(stdout(&output).contains(r"two\nlines \u001b[2J\u202e"), "{output:?}");
 }
 
 #[test]

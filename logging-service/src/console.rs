@@ -21,7 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oncelog::message::{Message, MessageId};
+use oncelog::{
+    message::{Message, MessageId},
+    printable::push_escaped,
+};
 
 /// Memory of lines that wait to be printed. Past this they are dropped.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -191,37 +194,27 @@ fn print(chunks: &Receiver<Chunk>, counts: &Counts, mut out: impl Write, bodies:
     }
 }
 
-/// Writes a body of `body_bytes` that begins with `start`, on one line: control characters escaped, so
-/// that a message cannot steer the terminal, and cut after [`BODY_CHARS_MAX`].
+/// Writes a body of `body_bytes` that begins with `start`, on one line: escaped, so that a message cannot
+/// steer the terminal, and cut after [`BODY_CHARS_MAX`].
 fn write_body(out: &mut String, start: &[u8], body_bytes: usize) -> fmt::Result {
-    let text = String::from_utf8_lossy(start);
-    let cut = match text.len() {
-        ..=BODY_CHARS_MAX => None,
-        _ => text.char_indices().nth(BODY_CHARS_MAX).map(|(at, _)| at),
+    let shown = match start.len() {
+        ..=BODY_CHARS_MAX => start,
+        _ => first_chars(start, BODY_CHARS_MAX),
     };
-    let shown = &text[..cut.unwrap_or(text.len())];
-    if may_control(shown) {
-        for char in shown.chars() {
-            if char.is_control() {
-                write!(out, "{}", char.escape_default())?;
-            } else {
-                out.push(char);
-            }
-        }
-    } else {
-        out.push_str(shown);
-    }
-    if cut.is_some() || start.len() < body_bytes {
+    push_escaped(out, shown);
+    if shown.len() < body_bytes {
         write!(out, "… ({body_bytes} bytes)")?;
     }
     Ok(())
 }
 
-/// Whether there may be a control character in `text`. The fold looks at all of it, many bytes at a
-/// time.
-fn may_control(text: &str) -> bool {
-    // U+0080 to U+009F begin with 0xc2.
-    text.bytes().fold(false, |found, byte| found | matches!(byte, ..b' ' | 0x7f | 0xc2))
+/// The first characters of `bytes`, `chars_max` at most. A byte that belongs to none counts as one.
+fn first_chars(bytes: &[u8], chars_max: usize) -> &[u8] {
+    let lengths = bytes.utf8_chunks().flat_map(|chunk| {
+        let invalid = chunk.invalid().iter().map(|_| 1);
+        chunk.valid().chars().map(char::len_utf8).chain(invalid)
+    });
+    &bytes[..lengths.take(chars_max).sum()]
 }
 
 #[cfg(test)]
@@ -266,11 +259,12 @@ mod tests {
     fn each_message_is_one_line_in_order() {
         let (output, console) = console(Bodies::Shown, || {});
         console.show(&[message("msg1"), message("msg2")]);
-        console.show(&[message("two\nlines \u{1b}[2J")]);
+        console.show(&[message("two\nlines \u{1b}[2J \u{2028}\u{202e} C:\\new")]);
         console.flush();
         assert_eq!(
             output.text(),
-            "Logged message: msg1\nLogged message: msg2\nLogged message: two\\nlines \\u{1b}[2J\n"
+            "Logged message: msg1\nLogged message: msg2\n\
+             Logged message: two\\nlines \\u{1b}[2J \\u{2028}\\u{202e} C:\\\\new\n"
         );
     }
 
@@ -286,11 +280,18 @@ mod tests {
 
     #[test]
     fn a_long_body_is_cut() {
-        let body = "ü".repeat(BODY_CHARS_MAX + 1);
-        let mut shown = String::new();
-        write_body(&mut shown, &body.as_bytes()[..BODY_BYTES_MAX.min(body.len())], body.len())
-            .unwrap();
-        assert_eq!(shown, format!("{}… ({} bytes)", "ü".repeat(BODY_CHARS_MAX), body.len()));
+        for (char, shown_char) in [(&b"x"[..], "x"), ("ü".as_bytes(), "ü"), (b"\xff", "\\xff")] {
+            let shown_of = |chars| {
+                let (body, mut shown) = (char.repeat(chars), String::new());
+                let start = &body[..BODY_BYTES_MAX.min(body.len())];
+                write_body(&mut shown, start, body.len()).unwrap();
+                shown
+            };
+            let whole = shown_char.repeat(BODY_CHARS_MAX);
+            assert_eq!(shown_of(BODY_CHARS_MAX), whole);
+            let bytes = char.len() * 1000;
+            assert_eq!(shown_of(1000), format!("{whole}… ({bytes} bytes)"));
+        }
     }
 
     #[test]

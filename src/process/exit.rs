@@ -25,6 +25,8 @@ pub enum Exit {
     Disk = 74,
     /// Another process holds the data directory (`EX_TEMPFAIL`).
     Locked = 75,
+    /// A signal ended it before it was done: `128 + SIGINT`, as a shell reports it.
+    Interrupted = 130,
 }
 
 impl Exit {

@@ -7,9 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 
-/// After `128 + SIGINT`, as a shell reports a process that a signal ended.
-const EXIT_INTERRUPTED: i32 = 130;
-
 /// How long the last line has to be written. A terminal that is held with Ctrl-S takes none.
 const LAST_LINE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -83,7 +80,7 @@ pub fn stop_on_signal() -> Result<CancellationToken, Exit> {
         tracing::warn!("stopped at once: answers under way were cut off");
         // Log lines are written beside the work; this one has no other work to be written beside.
         tokio::time::sleep(LAST_LINE_PAUSE).await;
-        std::process::exit(EXIT_INTERRUPTED);
+        std::process::exit(Exit::Interrupted as i32);
     });
     Ok(stop)
 }

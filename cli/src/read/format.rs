@@ -6,16 +6,19 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use oncelog::message::{StoredMessage, time::rfc3339};
+use oncelog::{
+    message::{StoredMessage, time::rfc3339},
+    printable::{escaped_json, push_escaped},
+};
 use serde::Serialize;
-
-use crate::terminal::escaped;
+use serde_json::ser::{Formatter, Serializer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
+    /// Escaped, so that a message is a line, whatever is in it.
     Text,
-    /// Text without anything that could steer a terminal.
-    EscapedText,
+    /// The bytes of the message, and a line break.
+    Raw,
     Ndjson,
 }
 
@@ -51,23 +54,44 @@ enum Body<'a> {
     Bytes(String),
 }
 
-/// Prints messages, one a line.
+/// JSON in which no character could steer a terminal or end a line either. JSON itself escapes control
+/// characters of ASCII only.
+struct PrintableJson;
+
+impl Formatter for PrintableJson {
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        out.write_all(escaped_json(fragment).as_bytes())
+    }
+}
+
+/// Prints messages.
 pub(super) struct Printer<W> {
     out: W,
     format: Format,
+    line: String,
 }
 
 impl<W: Write> Printer<W> {
     pub(super) fn new(out: W, format: Format) -> Self {
-        Self { out, format }
+        Self { out, format, line: String::new() }
     }
 
     pub(super) fn print(&mut self, stored: &StoredMessage) -> io::Result<()> {
         let body = &stored.message.body;
         match self.format {
-            Format::Text => self.out.write_all(body)?,
-            Format::EscapedText => self.out.write_all(escaped(body).as_bytes())?,
-            Format::Ndjson => serde_json::to_writer(&mut self.out, &Record::from(stored))?,
+            Format::Text => {
+                self.line.clear();
+                push_escaped(&mut self.line, body);
+                self.out.write_all(self.line.as_bytes())?;
+            }
+            Format::Raw => self.out.write_all(body)?,
+            Format::Ndjson => {
+                let mut json = Serializer::with_formatter(&mut self.out, PrintableJson);
+                Record::from(stored).serialize(&mut json)?;
+            }
         }
         self.out.write_all(b"\n")
     }
@@ -122,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn text_is_escaped_for_terminals_alone() {
-        assert_eq!(print(Format::Text, b"a\x1b\xff\n"), b"a\x1b\xff\n\n");
-        assert_eq!(print(Format::EscapedText, b"a\x1b\xff\n"), b"a\\u{1b}\\xff\\n\n");
+    fn text_is_escaped_and_raw_is_not() {
+        assert_eq!(print(Format::Text, b"a\x1b\xff\\\n"), b"a\\u{1b}\\xff\\\\\\n\n");
+        assert_eq!(print(Format::Raw, b"a\x1b\xff\\\n"), b"a\x1b\xff\\\n\n");
     }
 
     #[test]
@@ -132,6 +156,9 @@ mod tests {
         let head = r#"{"uuid":"01010101-0101-0101-0101-010101010101","sequence":7,"stored_at":"1970-01-01T00:00:01.500000001Z","stream":"facade","content_type":"text/plain; charset=utf-8","#;
         let text = |body| String::from_utf8(print(Format::Ndjson, body)).unwrap();
         assert_eq!(text(b"a\n\x1b\""), format!("{head}\"msg\":\"a\\n\\u001b\\\"\"}}\n"));
+        let steering = "\u{7f}\u{9b}é\u{2028}\u{202e}\u{feff}";
+        let escaped = r"\u007f\u009bé\u2028\u202e\ufeff";
+        assert_eq!(text(steering.as_bytes()), format!("{head}\"msg\":\"{escaped}\"}}\n"));
         assert_eq!(text(b"\xff\0"), format!("{head}\"msg_base64\":\"/wA=\"}}\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the log over gRPC.
+//! Reads the log over gRPC, by one connection.
 
 use std::{error::Error as _, io};
 
@@ -7,13 +7,14 @@ use oncelog::{
     grpc::endpoint,
     limits,
     message::{AfterTheEnd, StoredMessage, StreamName},
+    printable::escaped,
     process::exit::Exit,
     wire::{
         InvalidReceipt,
         v1::{ReadRequest, ReadResponse, logging_service_client::LoggingServiceClient},
     },
 };
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::terminal::root_cause;
 
@@ -32,13 +33,30 @@ pub(super) enum ReadError {
     #[error("cannot reach the logging service at {url}: {}", root_cause(source))]
     Unreachable { url: Uri, source: tonic::transport::Error },
     #[error("the logging service at {url} does not serve reads: {}", explain(source))]
+    NotServed { url: Uri, source: Box<Status> },
+    /// It would be refused again.
+    #[error("the logging service at {url} refuses the read: {}", explain(source))]
     Refused { url: Uri, source: Box<Status> },
     #[error(transparent)]
     AfterTheEnd(#[from] AfterTheEnd),
-    #[error("reading broke off: {}; go on with --after {last_sequence}", explain(source))]
-    BrokeOff { source: Box<Status>, last_sequence: u64 },
+    #[error("the connection to the logging service broke: {}", explain(.0))]
+    Broken(#[source] Box<Status>),
+    #[error("reading broke off: {}", explain(.0))]
+    BrokeOff(#[source] Box<Status>),
+    /// Only a follower's: it waits for more.
+    #[error("reading broke off: the log was closed")]
+    Closed,
     #[error("the logging service sent {0}; it may be of a later version")]
     Contract(#[from] InvalidReceipt),
+    #[error(
+        "the logging service sent sequence {sequence} after {after}; it may be of a later version"
+    )]
+    Order { sequence: u64, after: u64 },
+    /// What was read up to `after` is complete.
+    #[error("{source}; go on with --after {after}")]
+    GaveUp { source: Box<Self>, after: u64 },
+    #[error("cannot start: {0}")]
+    Thread(#[source] io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
@@ -46,17 +64,65 @@ pub(super) enum ReadError {
 impl ReadError {
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Refused { .. } => Exit::Unavailable,
-            Self::AfterTheEnd(_) | Self::BrokeOff { .. } | Self::Contract(_) => Exit::Failure,
+            Self::Unreachable { .. } | Self::NotServed { .. } | Self::Broken(_) | Self::Closed => {
+                Exit::Unavailable
+            }
+            Self::BrokeOff(status) if is_unavailable(status) => Exit::Unavailable,
+            Self::Refused { .. }
+            | Self::AfterTheEnd(_)
+            | Self::BrokeOff(_)
+            | Self::Contract(_)
+            | Self::Order { .. }
+            | Self::Thread(_) => Exit::Failure,
+            Self::GaveUp { source, .. } => source.exit(),
             Self::Output(_) => Exit::Disk,
         }
+    }
+
+    /// Whether the same read may go well later.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::NotServed { .. } | Self::Broken(_) | Self::Closed => {
+                true
+            }
+            Self::BrokeOff(status) => is_unavailable(status),
+            Self::Refused { .. }
+            | Self::AfterTheEnd(_)
+            | Self::Contract(_)
+            | Self::Order { .. }
+            | Self::GaveUp { .. }
+            | Self::Thread(_)
+            | Self::Output(_) => false,
+        }
+    }
+
+    /// The read after `after` was refused at its start.
+    fn refused(url: &Uri, status: Status, after: u64) -> Self {
+        if let Some(ahead) = AfterTheEnd::from_status(&status, after) {
+            return ahead.into();
+        }
+        let (url, source) = (url.clone(), Box::new(status));
+        if is_broken(&source) || is_unavailable(&source) {
+            Self::NotServed { url, source }
+        } else {
+            Self::Refused { url, source }
+        }
+    }
+
+    /// The read ended on its way, after `after`.
+    fn ended(status: Status, after: u64) -> Self {
+        if let Some(ahead) = AfterTheEnd::from_status(&status, after) {
+            return ahead.into();
+        }
+        let source = Box::new(status);
+        if is_broken(&source) { Self::Broken(source) } else { Self::BrokeOff(source) }
     }
 }
 
 /// A read under way.
 pub(super) struct LogReader {
     chunks: Streaming<ReadResponse>,
-    last_sequence: u64,
+    after: u64,
 }
 
 impl LogReader {
@@ -72,37 +138,45 @@ impl LogReader {
             limit: query.limit,
             follow: query.follow,
         };
-        let refused = |status: Status| match AfterTheEnd::from_status(&status, query.after) {
-            Some(ahead) => ahead.into(),
-            None => ReadError::Refused { url: url.clone(), source: status.into() },
-        };
-        let response = client.read(request).await.map_err(refused)?;
-        Ok(Self { chunks: response.into_inner(), last_sequence: query.after })
+        let opened = client.read(request).await;
+        let response = opened.map_err(|status| ReadError::refused(url, status, query.after))?;
+        Ok(Self { chunks: response.into_inner(), after: query.after })
     }
 
     /// The next messages, in log order; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<StoredMessage>>, ReadError> {
-        let chunk = self.chunks.message().await.map_err(|status| ReadError::BrokeOff {
-            source: status.into(),
-            last_sequence: self.last_sequence,
-        })?;
+        let chunk = self.chunks.message().await;
+        let chunk = chunk.map_err(|status| ReadError::ended(status, self.after))?;
         let Some(chunk) = chunk else { return Ok(None) };
         let messages: Vec<_> =
             chunk.messages.into_iter().map(StoredMessage::try_from).collect::<Result<_, _>>()?;
-        if let Some(last) = messages.last() {
-            self.last_sequence = last.receipt.sequence;
+        for message in &messages {
+            let sequence = message.receipt.sequence;
+            // A message that was printed is never printed again.
+            if sequence <= self.after {
+                return Err(ReadError::Order { sequence, after: self.after });
+            }
+            self.after = sequence;
         }
         Ok(Some(messages))
     }
 }
 
+/// Whether these are not the words of the service: the connection broke.
+fn is_broken(status: &Status) -> bool {
+    status.source().is_some()
+}
+
+fn is_unavailable(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+}
+
 fn explain(status: &Status) -> String {
-    if status.source().is_some() {
-        // The connection broke: these are not the words of the service.
+    if is_broken(status) {
         root_cause(status)
     } else if status.message().is_empty() {
         status.code().description().to_owned()
     } else {
-        status.message().to_owned()
+        escaped(status.message().as_bytes())
     }
 }

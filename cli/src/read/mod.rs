@@ -1,29 +1,39 @@
 //! `oncelog read`: stored messages, in log order.
+//!
+//! - [`Args`]: what to read, and how to show it
+//! - `log`: one connection to the log
+//! - `resume`: goes on where it was when a connection is lost; `backoff`: after which delays
+//! - `format`: the forms a message is printed in
+//! - `output`: whether somebody still takes them
 
+mod backoff;
 mod format;
 mod log;
+mod output;
+mod resume;
 
-use std::io::{self, IsTerminal as _};
+use std::{io, time::Duration};
 
 use http::Uri;
 use oncelog::{
     message::StreamName,
     process::{
-        StopSignals,
+        self,
         exit::Exit,
-        settings::{self, Checks, Setting, Switch, WrongSettings},
+        settings::{self, Checks, Setting, Switch, TIMEOUT_MAX, WrongSettings},
     },
 };
 
 use self::{
     format::{Format, Printer},
-    log::{LogReader, Query, ReadError},
+    log::{Query, ReadError},
+    resume::ResumingReader,
 };
 
 /// What to read, and how to show it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Wait for new messages at the end of the log; Ctrl-C ends it
+    /// Wait for new messages at the end of the log, also while the service restarts; Ctrl-C ends it
     #[arg(long, short, env = "ONCELOG_FOLLOW", value_parser = Switch)]
     follow: bool,
 
@@ -39,9 +49,21 @@ pub struct Args {
     #[arg(long, env = "ONCELOG_STREAM", value_name = "NAME")]
     stream: Option<Setting>,
 
-    /// `text`: one message a line; `ndjson`: one JSON object a line, with uuid, sequence and time
+    /// `text`: one message a line, in which `\\`, `\n`, `\r`, `\t`, `\u{1b}` and `\xff` stand for a
+    /// backslash, control and invisible characters and bytes that are no text; `ndjson`: one JSON
+    /// object a line, with uuid, sequence and time
     #[arg(long, env = "ONCELOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Setting,
+
+    /// Print the bytes of each message as they are, and a line break: a message that has line breaks
+    /// is more than one line then
+    #[arg(long, env = "ONCELOG_RAW", value_parser = Switch)]
+    raw: bool,
+
+    /// How long to try to reconnect if the service is lost on the way; 0s gives up at once
+    /// [default: 30s; with --follow as long as it takes]
+    #[arg(long, env = "ONCELOG_RETRY_FOR", value_name = "DURATION")]
+    retry_for: Option<Setting>,
 
     /// Where the logging service is
     #[arg(long, env = "LOGGING_URL", value_name = "URL", default_value = "http://127.0.0.1:5001")]
@@ -51,6 +73,7 @@ pub struct Args {
 struct Settings {
     query: Query,
     format: Format,
+    retry_for: Option<Duration>,
     logging_url: Uri,
 }
 
@@ -62,30 +85,44 @@ impl TryFrom<Args> for Settings {
         let after = checks.number(&args.after, 0..=u64::MAX);
         let limit = checks.number(&args.limit, 0..=u64::MAX);
         let stream = checks.parse_optional::<StreamName>(args.stream.as_ref());
-        let format = checks.parse(&args.format);
+        let format = checks.parse(&args.format).map(|format| match (format, args.raw) {
+            (Format::Text, true) => Format::Raw,
+            (Format::Ndjson, true) => {
+                checks.problem(&args.format, "has no --raw form; leave one of them out");
+                format
+            }
+            (Format::Text | Format::Raw | Format::Ndjson, _) => format,
+        });
+        let retry_for = match &args.retry_for {
+            Some(retry_for) => checks.duration(retry_for, Duration::ZERO..=TIMEOUT_MAX).map(Some),
+            None => Some(None),
+        };
         let logging_url = checks.service_url(&args.logging_url);
-        let settings = || {
+        checks.finish(|| {
             let (stream, after, limit, follow) = (stream?, after?, limit?, args.follow);
             let query = Query { stream, after, limit, follow };
-            Some(Self { query, format: format?, logging_url: logging_url? })
-        };
-        settings().ok_or_else(|| checks.wrong())
+            let (format, retry_for, logging_url) = (format?, retry_for?, logging_url?);
+            Some(Self { query, format, retry_for, logging_url })
+        })
     }
 }
 
-/// Prints what `args` ask for to standard output, until the end, Ctrl-C, or a closed pipe.
+/// Prints what `args` ask for to standard output, until the end, a stop signal, or a closed pipe.
 ///
 /// # Errors
-/// The code to exit with.
+/// The code to exit with: [`Exit::Unavailable`] if there is no service, [`Exit::Interrupted`] if a signal
+/// came before the end of a read that has one.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let settings: Settings = settings::check(args)?;
-    let mut signals = StopSignals::watch().map_err(|error| Exit::Failure.because(error))?;
-    // A task of its own: a full pipe holds up the thread that prints, and Ctrl-C must end it then too.
+    // Following has no other end.
+    let stopped = if settings.query.follow { Exit::Success } else { Exit::Interrupted };
+    let stop = process::stop_on_signal()?;
+    // A task of its own: a full pipe holds up the thread that prints, and a signal must end it then too.
     let printed = async { tokio::spawn(print(settings)).await };
     tokio::select! {
         biased;
         // Returning would wait for that thread.
-        () = signals.recv() => std::process::exit(Exit::Success as i32),
+        () = stop.cancelled() => std::process::exit(stopped as i32),
         printed = printed => match printed {
             Ok(result) => result.map_err(|error| error.exit().because(error)),
             Err(panicked) => Err(Exit::Failure.because(panicked)),
@@ -94,13 +131,18 @@ pub async fn run(args: Args) -> Result<(), Exit> {
 }
 
 async fn print(settings: Settings) -> Result<(), ReadError> {
-    let mut log = LogReader::open(&settings.logging_url, &settings.query).await?;
-    let format = match settings.format {
-        Format::Text if io::stdout().is_terminal() => Format::EscapedText,
-        format @ (Format::Text | Format::EscapedText | Format::Ndjson) => format,
-    };
+    let Settings { query, format, retry_for, logging_url } = settings;
+    let mut log = ResumingReader::open(logging_url, query, retry_for).await?;
+    let closed = output::closed().map_err(ReadError::Thread)?;
     let mut printer = Printer::new(io::BufWriter::new(io::stdout()), format);
-    while let Some(messages) = log.next().await? {
+    loop {
+        let messages = tokio::select! {
+            biased;
+            next = log.next() => next?,
+            // The reader of the pipe, such as `head`, has enough.
+            () = closed.cancelled() => return Ok(()),
+        };
+        let Some(messages) = messages else { return Ok(()) };
         // A full pipe holds this thread up, as it should; everything else lives on others.
         let written = tokio::task::block_in_place(|| {
             messages.iter().try_for_each(|message| printer.print(message))?;
@@ -108,10 +150,8 @@ async fn print(settings: Settings) -> Result<(), ReadError> {
         });
         match written {
             Ok(()) => {}
-            // The reader of the pipe, such as `head`, has enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(ReadError::Output(error)),
         }
     }
-    Ok(())
 }

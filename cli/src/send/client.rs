@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use http::{HeaderName, Uri, header::CONTENT_TYPE};
-use oncelog::limits;
+use oncelog::{limits, printable::escaped};
 use reqwest::{Body, Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -41,13 +41,13 @@ pub(super) enum NoAnswer {
     #[error("cannot reach the facade at {url}: {}; nothing was sent", root_cause(source))]
     Unreachable { url: Uri, source: reqwest::Error },
     /// The request was refused as a whole; nothing of it was stored.
-    #[error("the facade refused: {0}")]
+    #[error("the facade refused: {}", escaped(.0.as_bytes()))]
     Refused(String),
     /// Anything may have happened to what was sent.
     #[error("the connection to the facade broke: {}", root_cause(.0))]
     Broken(#[source] reqwest::Error),
     /// The answers ended early. Anything may have happened to what was sent.
-    #[error("the connection to the facade broke: {0}")]
+    #[error("the connection to the facade broke: {}", escaped(.0.as_bytes()))]
     Ended(String),
     /// Ctrl-C. Anything may have happened to what was sent.
     #[error("interrupted")]

@@ -29,9 +29,25 @@ pub(super) enum InputError {
     #[error("line {0} is not UTF-8")]
     NotText(u64),
     /// Nothing comes after it.
-    #[error("cannot read standard input after line {line}: {source}")]
+    #[error(
+        "standard input is UTF-16 or UTF-32, and messages are UTF-8; convert it: \
+         iconv -f UTF-16 -t UTF-8 FILE | oncelog send"
+    )]
+    OtherEncoding,
+    /// Nothing comes after it.
+    #[error("cannot read standard input{}: {source}", after_line(*line))]
     Io { line: u64, source: io::Error },
 }
+
+fn after_line(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(" after line {line}") }
+}
+
+/// Mark at the start of text in UTF-8, written by some programs. It is no part of the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// How UTF-16 and UTF-32 in the byte orders in use begin. Text in UTF-8 never does.
+const OTHER_BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"];
 
 pub(super) type Lines = mpsc::Receiver<Result<Line, InputError>>;
 
@@ -56,18 +72,20 @@ struct Reader<R> {
     input: R,
     prefix: Option<KeyPrefix>,
     number: u64,
-    failed: bool,
+    /// Nothing more is read.
+    ended: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     fn new(input: R, prefix: Option<KeyPrefix>) -> Self {
-        Self { input, prefix, number: 0, failed: false }
+        Self { input, prefix, number: 0, ended: false }
     }
 
     /// The next line without its end; `None` at the end of the input.
     fn read_line(&mut self) -> io::Result<Option<Result<Vec<u8>, InputError>>> {
+        let mark_bytes = if self.number == 0 { BYTE_ORDER_MARK.len() } else { 0 };
         // The limit, and the longest end of a line.
-        let bytes_max = HTTP_BODY_BYTES_MAX as u64 + 2;
+        let bytes_max = (mark_bytes + HTTP_BODY_BYTES_MAX + 2) as u64;
         let mut line = Vec::new();
         self.input.by_ref().take(bytes_max).read_until(b'\n', &mut line)?;
         if line.is_empty() {
@@ -80,6 +98,15 @@ impl<R: BufRead> Reader<R> {
         } else if line.len() as u64 == bytes_max {
             self.input.skip_until(b'\n')?;
         }
+        if self.number == 1 {
+            if OTHER_BYTE_ORDER_MARKS.iter().any(|mark| line.starts_with(mark)) {
+                self.ended = true;
+                return Ok(Some(Err(InputError::OtherEncoding)));
+            }
+            if line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
+        }
         if line.len() > HTTP_BODY_BYTES_MAX {
             return Ok(Some(Err(InputError::TooLong(self.number))));
         }
@@ -91,14 +118,14 @@ impl<R: BufRead> Iterator for Reader<R> {
     type Item = Result<Line, InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.failed {
+        while !self.ended {
             let bytes = match self.read_line() {
                 Ok(None) => return None,
                 Ok(Some(Ok(bytes))) if bytes.is_empty() => continue,
                 Ok(Some(Ok(bytes))) => bytes,
                 Ok(Some(Err(error))) => return Some(Err(error)),
                 Err(source) => {
-                    self.failed = true;
+                    self.ended = true;
                     return Some(Err(InputError::Io { line: self.number, source }));
                 }
             };
@@ -134,6 +161,43 @@ mod tests {
     fn empty_lines_count_and_are_skipped() {
         assert_eq!(read(b"a\r\n\n \n\r\nb"), [line(1, "a"), line(3, " "), line(5, "b")]);
         assert_eq!(read(b""), []);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let longest = "x".repeat(HTTP_BODY_BYTES_MAX);
+        assert_eq!(read("\u{feff}a\n\u{feff}b".as_bytes()), [line(1, "a"), line(2, "\u{feff}b")]);
+        assert_eq!(read("\u{feff}\na\n".as_bytes()), [line(2, "a")]);
+        assert_eq!(read("\u{feff}\u{feff}a".as_bytes()), [line(1, "\u{feff}a")]);
+        for input in ["\u{feff}", "\u{feff}\r\n"] {
+            assert_eq!(read(input.as_bytes()), []);
+        }
+        for end in ["", "\n", "\r\n"] {
+            let input = format!("\u{feff}{longest}{end}");
+            assert!(read(input.as_bytes()) == [line(1, &longest)]);
+        }
+        let too_long = Err("line 1 is longer than 1048576 bytes".to_owned());
+        assert!(
+            read(format!("\u{feff}{longest}x\nb").as_bytes()) == [too_long.clone(), line(2, "b")]
+        );
+        for more in ["x", "xyz", "xyzxyz"] {
+            let input = format!("{longest}{more}\nb");
+            assert!(read(input.as_bytes()) == [too_long.clone(), line(2, "b")]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_of_an_input_in_another_encoding() {
+        for input in [
+            &b"\xff\xfea\0\n\0"[..],
+            b"\xfe\xff\0a\0\n",
+            b"\xff\xfe\0\0a\0\0\0",
+            b"\0\0\xfe\xff\0\0\0a",
+        ] {
+            let lines = read(input);
+            assert_eq!(lines.len(), 1);
+            assert!(lines[0].as_ref().unwrap_err().contains("UTF-16"), "{lines:?}");
+        }
     }
 
     #[test]

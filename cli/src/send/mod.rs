@@ -19,12 +19,10 @@ use std::io::{self, IsTerminal as _};
 
 use http::Uri;
 use oncelog::process::{
-    StopSignals,
+    self,
     exit::Exit,
     settings::{self, Checks, Setting, Switch, WrongSettings},
 };
-
-use tokio_util::sync::CancellationToken;
 
 use self::{
     client::{FacadeClient, NoAnswer},
@@ -40,7 +38,8 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:5000";
 /// What to send, and where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The message; without it every line of standard input is one, and empty lines are skipped
+    /// The message; without it every line of standard input (UTF-8) is one. Its line end, LF or CR LF,
+    /// is no part of it, nor is a byte order mark at the start; empty lines are skipped
     message: Option<Setting>,
 
     /// Idempotency key of MESSAGE: the same key never stores a second message [default: a new UUID]
@@ -127,13 +126,15 @@ impl TryFrom<Args> for Settings {
 ///
 /// # Errors
 /// The code to exit with: [`Exit::Failure`] if any message is not known to be stored,
-/// [`Exit::Unavailable`] if there is no facade.
+/// [`Exit::Unavailable`] if there is no facade, [`Exit::Disk`] if all are stored and a receipt could not be
+/// printed.
 pub async fn run(args: Args) -> Result<(), Exit> {
     let Settings { what, url, json } = settings::check(args)?;
     let client = FacadeClient::new(url.clone())
         .map_err(|error| Exit::Failure.because(format_args!("cannot start: {error}")))?;
     let mut report = Report::new(url, what.repeat(), json);
-    let interrupted = interruption();
+    // What is under way then must still be named.
+    let interrupted = process::stop_on_signal()?;
     match what {
         What::Message(message) => {
             match interrupted.run_until_cancelled(client.post(&message)).await {
@@ -155,19 +156,4 @@ pub async fn run(args: Args) -> Result<(), Exit> {
         }
     }
     report.exit()
-}
-
-/// A token that is cancelled by Ctrl-C, SIGTERM or SIGHUP: what is under way then must still be named.
-fn interruption() -> CancellationToken {
-    let interrupted = CancellationToken::new();
-    // Watching begins here and not in the task: nothing may be sent before. Where it cannot be
-    // watched for, a signal simply ends the process.
-    if let Ok(mut signals) = StopSignals::watch() {
-        let interrupt = interrupted.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            interrupt.cancel();
-        });
-    }
-    interrupted
 }

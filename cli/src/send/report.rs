@@ -8,14 +8,17 @@ use std::{
 
 use http::Uri;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use oncelog::process::exit::Exit;
+use oncelog::{
+    printable::{escaped, escaped_json},
+    process::exit::Exit,
+};
 
 use super::{
     DEFAULT_URL,
     client::{Answer, NoAnswer, Outcome},
     input::{InputError, Line},
 };
-use crate::terminal::{is_unread, shell_word};
+use crate::terminal::{self, is_unread, shell_word};
 
 /// Work that takes longer than this gets a progress bar.
 const PROGRESS_DELAY: Duration = Duration::from_secs(1);
@@ -70,7 +73,7 @@ impl Report {
     /// The facade answered `answer` to `line`.
     pub(super) fn answer(&mut self, line: &Line, answer: &Answer) {
         if self.json {
-            self.receipt(&answer.json);
+            self.receipt(escaped_json(&answer.json));
         }
         match &answer.outcome {
             Outcome::Stored { sequence, uuid, replayed } => {
@@ -84,11 +87,11 @@ impl Report {
                 }
             }
             Outcome::NotStored { message } => {
-                self.note(format_args!("{}{message}", self.prefix(line)));
+                self.note(format_args!("{}{}", self.prefix(line), escaped(message.as_bytes())));
                 self.failed();
             }
             Outcome::Unknown { message } => {
-                self.note(format_args!("{}{message}", self.prefix(line)));
+                self.note(format_args!("{}{}", self.prefix(line), escaped(message.as_bytes())));
                 self.unknown(line);
             }
         }
@@ -156,10 +159,7 @@ impl Report {
 
     /// Prints a note on standard error.
     pub(super) fn note(&self, note: impl fmt::Display) {
-        // If standard error is closed, the exit code still tells.
-        let write = || {
-            let _ = writeln!(io::stderr(), "{note}");
-        };
+        let write = || terminal::note(note);
         match &self.progress {
             Some(progress) => progress.suspend(write),
             None => write(),
@@ -171,7 +171,9 @@ impl Report {
         if let Err(error) = writeln!(out, "{receipt}") {
             // A closed pipe or terminal ends the receipts. The messages are sent all the same.
             if !is_unread(&error) {
-                self.exit = Exit::Failure;
+                if self.exit == Exit::Success {
+                    self.exit = Exit::Disk;
+                }
                 self.note(format_args!("cannot print receipts: {error}; sending goes on"));
             }
             self.receipts = None;

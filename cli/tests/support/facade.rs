@@ -91,6 +91,11 @@ async fn single(State(facade): State<Facade>, headers: HeaderMap, body: Bytes) -
             json!({"status": "failure", "message": "the outcome is unknown", "stored": "unknown"});
         return (StatusCode::GATEWAY_TIMEOUT, failure.to_string()).into_response();
     }
+    if body["msg"] == "steer" {
+        let message = "two\nlines \u{1b}[2J\u{202e}";
+        let failure = json!({"status": "failure", "message": message, "stored": "no"});
+        return (StatusCode::BAD_REQUEST, failure.to_string()).into_response();
+    }
     let (status, mut answer) = facade.store(&key, body["msg"].as_str().unwrap());
     let mut response = HeaderMap::new();
     // A single answer is the same each time; a header tells a repeat.

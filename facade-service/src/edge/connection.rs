@@ -11,7 +11,10 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, StatusCode, Version, header::{DATE, EXPECT}};
+use http::{
+    HeaderValue, Request, StatusCode, Version,
+    header::{DATE, EXPECT},
+};
 use hyper::{
     body::{Body as _, Incoming},
     server::conn::http1,

@@ -18,6 +18,8 @@ pub(crate) enum InvalidContent {
     Nothing,
     #[error("not a JSON object; send {{\"msg\":\"some text\"}}")]
     NotAnObject,
+    #[error("it begins with a byte order mark; send UTF-8 without one")]
+    ByteOrderMark,
     #[error("not the JSON of a message: {0}; send {{\"msg\":\"some text\"}}")]
     Json(#[from] serde_json::Error),
     #[error("msg is empty; there is nothing to store")]
@@ -70,8 +72,15 @@ pub(crate) fn parse_line<'a>(
     Ok((text(line, msg, copy)?, key))
 }
 
+/// How UTF-8, UTF-16 and UTF-32 may begin. A sender of JSON must not add it (RFC 8259, 8.1), and a reader that
+/// skipped it would take for a message what others refuse.
+const BYTE_ORDER_MARKS: [&[u8]; 4] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"];
+
 // serde would take ["text"] for a struct with one field.
 fn check_object(json: &[u8]) -> Result<(), InvalidContent> {
+    if BYTE_ORDER_MARKS.iter().any(|mark| json.starts_with(mark)) {
+        return Err(InvalidContent::ByteOrderMark);
+    }
     match json.trim_ascii_start().first() {
         None => Err(InvalidContent::Nothing),
         // What is not an object but starts like one is for the parser to tell.
@@ -145,7 +154,9 @@ mod tests {
             (b"null", "not a JSON object"),
             (b"NaN", "expected value"),
             (b"msg=a", "expected value"),
-            (b"\xef\xbb\xbf{\"msg\":\"a\"}", "column 1"),
+            (b"\xef\xbb\xbf{\"msg\":\"a\"}", "byte order mark"),
+            (b"\xff\xfe{\0", "byte order mark"),
+            (b"\xfe\xff\0{", "byte order mark"),
             (b"{\"msg\":\"\xff\"}", "column 9"),
             (br#"{"msg":"\ud800"}"#, "column"),
             (b"{\"msg\":\"a\nb\"}", "control character"),

@@ -45,7 +45,10 @@ impl NotOpened {
     fn new(broken: ReadBroken, after: u64) -> Self {
         let ahead = match &broken {
             ReadBroken::Status(status) => AfterTheEnd::from_status(status, after),
-            ReadBroken::TimedOut(_) | ReadBroken::Contract(_) | ReadBroken::Encode(_) => None,
+            ReadBroken::TimedOut(_)
+            | ReadBroken::Contract(_)
+            | ReadBroken::Encode(_)
+            | ReadBroken::Evicted => None,
         };
         ahead.map_or_else(|| Unavailable::Logging(broken).into(), Self::from)
     }

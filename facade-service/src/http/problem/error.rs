@@ -63,7 +63,10 @@ impl PostError {
             Self::Body(BodyError::Incomplete) => Code::BodyIncomplete,
             Self::Body(BodyError::TooMany) => Code::TooManyBodies,
             Self::Content(
-                InvalidContent::Nothing | InvalidContent::NotAnObject | InvalidContent::Json(_),
+                InvalidContent::Nothing
+                | InvalidContent::NotAnObject
+                | InvalidContent::ByteOrderMark
+                | InvalidContent::Json(_),
             ) => Code::InvalidMessage,
             Self::Content(InvalidContent::Empty) => Code::EmptyMessage,
             Self::Content(InvalidContent::LineTooLong) => Code::LineTooLong,

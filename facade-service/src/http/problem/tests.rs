@@ -47,6 +47,7 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
         (BodyError::TooMany.into(), 503, "too_many_bodies", "no"),
         (InvalidContent::Nothing.into(), 400, "invalid_message", "no"),
         (InvalidContent::NotAnObject.into(), 400, "invalid_message", "no"),
+        (InvalidContent::ByteOrderMark.into(), 400, "invalid_message", "no"),
         (InvalidContent::Json(not_json).into(), 400, "invalid_message", "no"),
         (InvalidContent::Empty.into(), 400, "empty_message", "no"),
         (InvalidContent::Key(InvalidKey::Characters).into(), 400, "invalid_key", "no"),
