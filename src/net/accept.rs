@@ -185,7 +185,7 @@ mod tests {
         let (mut client, mut accepted) = connected().await;
         client.write_all(b"request").await.unwrap();
         assert!(broken(&accepted).await.is_none());
-        accepted.read(&mut [0; 100]).await.unwrap();
+        assert_eq!(accepted.read(&mut [0; 100]).await.unwrap(), 7);
         let silent = tokio::time::timeout(Duration::from_millis(20), broken(&accepted)).await;
         assert!(silent.is_err(), "{silent:?}");
         client.shutdown().await.unwrap();
@@ -198,7 +198,7 @@ mod tests {
 
         let (mut client, mut accepted) = connected().await;
         client.write_all(b"request").await.unwrap();
-        accepted.read(&mut [0; 100]).await.unwrap();
+        assert_eq!(accepted.read(&mut [0; 100]).await.unwrap(), 7);
         client.set_zero_linger().unwrap();
         let reset = async { drop(client) };
         let (error, ()) = tokio::join!(broken(&accepted), reset);

@@ -101,28 +101,6 @@ async fn the_post_after_a_refused_body_is_answered() {
     }
 }
 
-#[tokio::test]
-async fn the_post_after_one_body_too_many_is_answered() {
-    let plan = Plan::default();
-    let mut limits = plan.limits.clone();
-    limits.bodies_bytes = 1024 * 1024;
-    let world = Plan { limits, ..plan }.start().await;
-    // It takes all of the budget but what one piece of another body needs.
-    let mut large = world.begin_post("content-length: 1048576").await;
-    large.send(vec![b' '; 1_048_575]).await;
-    let mut client = world.connect().await;
-    let request = encode(POST, &[b' '; 200_000], false);
-    let begun = Instant::now();
-    loop {
-        let (refusal, innocent) = refused_then_posted(&mut client, &request, true).await;
-        assert_eq!(innocent.status, 200);
-        if refusal.status == 503 {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(10), "there is always room");
-    }
-}
-
 async fn assert_announced(mut client: Client, status: u16, case: &str) {
     let refusal = client.response().await;
     assert_eq!((refusal.status, refusal.header("connection")), (status, Some("close")), "{case}");
@@ -131,7 +109,12 @@ async fn assert_announced(mut client: Client, status: u16, case: &str) {
 
 #[tokio::test]
 async fn a_refusal_that_closes_its_connection_says_so() {
-    let world = Plan::limits(|limits| limits.body_read = Duration::from_millis(300)).start().await;
+    let world = Plan::limits(|limits| {
+        limits.body_read = Duration::from_millis(300);
+        // However long it takes to send all of a body that is not taken in.
+        limits.linger = Duration::from_secs(20);
+    });
+    let world = world.start().await;
     let innocent = encode(POST, HELLO.as_bytes(), false);
     let large = vec![b'x'; 6_000_000];
     for (head, status) in UNREAD {
