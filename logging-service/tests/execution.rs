@@ -83,7 +83,8 @@ async fn a_receipt_and_its_record_agree_whatever_the_clock_says() {
         for time in [SystemTime::UNIX_EPOCH - distance, SystemTime::UNIX_EPOCH + distance] {
             let disk = Arc::new(SimulatedDisk::new());
             let open = || {
-                let opened = open_journal(disk.clone(), Options::default()).unwrap();
+                let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
+                let opened = open_journal(disk.clone(), options).unwrap();
                 let (clock, limits) = (Arc::new(Standing(time)), Limits::default());
                 Log::start(opened, clock, Console::off(), Execution::Threads, limits).unwrap()
             };
