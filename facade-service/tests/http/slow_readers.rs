@@ -65,6 +65,20 @@ async fn a_page_needs_no_place_while_its_client_reads() {
 }
 
 #[tokio::test]
+async fn a_page_beyond_the_budget_of_pages_needs_a_place() {
+    let mut plan = Plan::default();
+    plan.limits.reads.lists = 1;
+    plan.limits.reads.page_bytes = 100;
+    plan.limits.reads.pages_bytes = 100;
+    let world = plan.start().await;
+    world.logging.store_many(RECORDS, &vec![b'x'; RECORD_BYTES]);
+    let _slow = list(&world).await;
+    assert_eq!(ask(&world, "/facade?limit=1").await.1, 503);
+    world.logging.store("facade", b"short");
+    assert_eq!(ask(&world, &format!("/facade?limit=1&after={RECORDS}")).await.1, 200);
+}
+
+#[tokio::test]
 async fn slow_readers_come_again_and_shut_out_nobody() {
     let world = world_with_lists(3, Duration::from_secs(60)).await;
     let mut fast = list(&world).await;

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long a read waits for its turn: as many as may be open take some milliseconds each.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(2);
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Answers once both services have begun to answer, and a page of the log is there or all of it. If the log
 /// breaks off later, the connection is broken too: what looks whole is whole.
