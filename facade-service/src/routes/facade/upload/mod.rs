@@ -18,6 +18,7 @@ use http::{
     HeaderMap,
     header::{CONTENT_TYPE, EXPECT},
 };
+use oncelog::net::PEER_TARGET;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -101,7 +102,7 @@ async fn pass_on(mut groups: mpsc::Receiver<Started>, sender: mpsc::Sender<Bytes
         }
     }
     if !listening {
-        tracing::info!("the client of an upload left before its last outcome");
+        tracing::warn!(target: PEER_TARGET, "the client of an upload left before its last outcome");
     }
 }
 
