@@ -18,7 +18,7 @@ use tokio::{
 use tonic::transport::server::Connected;
 
 use super::{
-    NetLimits,
+    NetLimits, PEER_TARGET,
     accept::{Listener, accept},
     flood::FloodGuard,
     io::{ConnectionIo, Guard},
@@ -115,7 +115,7 @@ impl<IO> Guard<IO> for Http2Guard {
             }
         }
         self.flood.received(bytes).inspect_err(|error| {
-            tracing::warn!("a connection was closed: its client sent {error}");
+            tracing::warn!(target: PEER_TARGET, "a connection was closed: its client sent {error}");
         })
     }
 

@@ -30,6 +30,10 @@ pub use self::{
     open_files::{connections_max, is_shortage, open_files_max, raise_open_files, tell_open_files},
 };
 
+/// Target of log lines about what a peer did, which any stranger can cause as often as it likes. They are
+/// counted and, unless they are asked for, not shown.
+pub const PEER_TARGET: &str = "oncelog::peer";
+
 /// Binds `addr`; port 0 asks for any free port.
 ///
 /// # Errors

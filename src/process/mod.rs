@@ -1,6 +1,7 @@
 //! A process: its start, settings, exit codes, runtime, signals and telemetry.
 
 pub mod exit;
+mod peer_reports;
 mod runtime;
 pub mod settings;
 mod signal;

@@ -1,5 +1,8 @@
 //! Log lines: one event a line on standard error, `RUST_LOG` to choose, `info` by default.
 //!
+//! Libraries are not shown unless they are named, as in `h2=warn`, or the level for all is `debug` or `trace`:
+//! what they warn of is what some peer did, and no stranger is to write the log.
+//!
 //! Standard output is left to what a service is asked to show: its address and, in the logging
 //! service, the messages.
 
@@ -11,10 +14,14 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use super::settings;
+use super::{
+    peer_reports::{OWN_TARGETS, PeerReports},
+    settings,
+};
+use crate::net::PEER_TARGET;
 
 /// The variable that chooses log lines, as in most programs written in Rust.
 const FILTER_VARIABLE: &str = "RUST_LOG";
@@ -22,13 +29,21 @@ const FILTER_VARIABLE: &str = "RUST_LOG";
 /// Log lines waiting to be written. Past this they are dropped.
 const LINES_WAITING_MAX: usize = 8 * 1024;
 
+/// Logging that was started.
+#[must_use = "the last lines are written when it is dropped"]
+#[derive(Debug)]
+pub struct Telemetry {
+    // Dropped in this order: the last line is about what was counted.
+    _peer_reports: PeerReports,
+    _lines: WorkerGuard,
+}
+
 /// Starts logging; keep the guard until the end, when it waits a moment for the last lines. A second
 /// call changes nothing.
 ///
 /// A task that logs never waits for a terminal or pipe: lines that nobody reads are lost, and disturb
 /// nothing else.
-#[must_use = "the last lines are written when the guard is dropped"]
-pub fn init() -> WorkerGuard {
+pub fn init() -> Telemetry {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES_WAITING_MAX)
         .lossy(true)
@@ -43,7 +58,13 @@ pub fn init() -> WorkerGuard {
         .with_writer(writer)
         // It would tell the same closed pipe, with a panic of the task that logged.
         .log_internal_errors(false);
-    let started = tracing_subscriber::registry().with(lines).with(filter).try_init();
+    let mut peer_reports = PeerReports::new();
+    let counted = peer_reports.layer(filter.clone());
+    let lines = lines.with_filter(filter);
+    let started = tracing_subscriber::registry().with(lines).with(counted).try_init();
+    if started.is_ok() {
+        peer_reports.start();
+    }
     if started.is_ok() && is_invalid {
         let value = wanted.unwrap_or_default();
         tracing::warn!(
@@ -51,11 +72,10 @@ pub fn init() -> WorkerGuard {
             "{FILTER_VARIABLE} is not understood, so it is info; write level or target=level"
         );
     }
-    guard
+    Telemetry { _peer_reports: peer_reports, _lines: guard }
 }
 
-/// Levels for all targets or for one, as in `info` or `facade_service=debug,warn`. `None` if it is not
-/// understood.
+/// Levels for all targets or for one, as in `info` or `facade_service=debug,warn`. A level for all is not for libraries, unless it is more than `info`. `None` if it is not understood.
 fn filter(wanted: &OsStr) -> Option<Targets> {
     let directives = wanted.to_str()?.split(',').map(str::trim);
     let directives: Vec<&str> = directives.filter(|directive| !directive.is_empty()).collect();
@@ -63,11 +83,18 @@ fn filter(wanted: &OsStr) -> Option<Targets> {
     if directives.is_empty() || directives.iter().any(|directive| directive.contains('[')) {
         return None;
     }
-    directives.join(",").parse().ok()
+    let wanted: Targets = directives.join(",").parse().ok()?;
+    let level = wanted.default_level().unwrap_or(LevelFilter::OFF);
+    if level > LevelFilter::INFO {
+        return Some(wanted);
+    }
+    Some(all(level).with_targets(wanted.iter()))
 }
 
+/// A level for all crates of this project. Neither libraries nor lines about peers are shown.
 fn all(level: LevelFilter) -> Targets {
-    Targets::new().with_default(level)
+    let own = OWN_TARGETS.map(|target| (target, level));
+    Targets::new().with_targets(own).with_target(PEER_TARGET, LevelFilter::OFF)
 }
 
 #[cfg(test)]
@@ -85,19 +112,35 @@ mod tests {
 
     #[test]
     fn a_level_is_for_all_targets_and_may_differ_for_one() {
-        assert_eq!(enabled("debug", "any"), Some(LevelFilter::DEBUG));
-        assert_eq!(enabled("WARN", "any"), Some(LevelFilter::WARN));
-        assert_eq!(enabled("off", "any"), Some(LevelFilter::OFF));
+        assert_eq!(enabled("debug", "oncelog"), Some(LevelFilter::DEBUG));
+        assert_eq!(enabled("WARN", "facade_service"), Some(LevelFilter::WARN));
+        assert_eq!(enabled("off", "oncelog"), Some(LevelFilter::OFF));
         let list = "warn, oncelog=debug,oncelog::net=error,";
         for (target, level) in [
-            ("any", LevelFilter::WARN),
+            ("facade_service", LevelFilter::WARN),
             ("oncelog::grpc", LevelFilter::DEBUG),
             ("oncelog::net::flood", LevelFilter::ERROR),
         ] {
             assert_eq!(enabled(list, target), Some(level), "{target}");
         }
-        assert_eq!(enabled("oncelog=info", "any"), Some(LevelFilter::OFF));
+        assert_eq!(enabled("oncelog=info", "facade_service"), Some(LevelFilter::OFF));
         assert_eq!(enabled("oncelog", "oncelog"), Some(LevelFilter::TRACE), "a target alone");
+    }
+
+    #[test]
+    fn libraries_are_shown_by_name_or_from_debug_on() {
+        let off = Some(LevelFilter::OFF);
+        for target in ["h2::proto", "tonic", PEER_TARGET] {
+            for level in ["error", "warn", "info", "facade_service=debug"] {
+                assert_eq!(enabled(level, target), off, "{level}: {target}");
+            }
+            assert_eq!(enabled("debug", target), Some(LevelFilter::DEBUG), "{target}");
+        }
+        assert_eq!(enabled("info,h2=warn", "h2::proto"), Some(LevelFilter::WARN));
+        assert_eq!(enabled("info,h2=warn", "oncelog"), Some(LevelFilter::INFO));
+        assert_eq!(enabled("info,h2=warn", "tonic"), off);
+        assert_eq!(enabled("info,oncelog::peer=warn", PEER_TARGET), Some(LevelFilter::WARN));
+        assert_eq!(enabled("oncelog=warn", PEER_TARGET), off, "it has a name of its own");
     }
 
     #[test]

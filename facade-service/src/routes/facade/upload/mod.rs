@@ -19,6 +19,7 @@ use http::{
     HeaderMap,
     header::{CONTENT_TYPE, EXPECT},
 };
+use oncelog::net::PEER_TARGET;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
@@ -128,7 +129,7 @@ async fn pass_on(
         }
     }
     if !listening {
-        tracing::info!("the client of an upload left before its last outcome");
+        tracing::warn!(target: PEER_TARGET, "the client of an upload left before its last outcome");
     }
 }
 
