@@ -164,7 +164,7 @@ where
     health.set_serving(true);
     ready();
 
-    let ended = run(&log, &stop, &mut serving).await;
+    let ended = run(&log, &health, &stop, &mut serving).await;
     log.drain();
     health.set_serving(false);
     stop_server.cancel();
@@ -189,13 +189,29 @@ enum Ended {
 
 type Serving = JoinHandle<Result<(), transport::Error>>;
 
-async fn run(log: &Log, stop: &CancellationToken, serving: &mut Serving) -> Ended {
+async fn run(
+    log: &Log,
+    health: &Health,
+    stop: &CancellationToken,
+    serving: &mut Serving,
+) -> Ended {
+    let end = async {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ended::Stopped,
+            reason = failed(log.state()) => Ended::Failed(reason),
+            result = serving => Ended::Server(result),
+        }
+    };
+    let mut damage = log.damage();
+    tokio::pin!(end);
     tokio::select! {
         biased;
-        () = stop.cancelled() => Ended::Stopped,
-        reason = failed(log.state()) => Ended::Failed(reason),
-        result = serving => Ended::Server(result),
+        end = &mut end => return end,
+        // Without a log nothing can be found any more.
+        _ = damage.wait_for(Option::is_some) => health.set_serving(false),
     }
+    end.await
 }
 
 /// Returns when the log has failed, with the reason.

@@ -80,6 +80,7 @@ async fn logging_state(facade: &Facade) -> (LoggingJson, Option<String>) {
         v1::State::ReadOnly => "read-only",
         v1::State::Draining => "draining",
         v1::State::Failed => "failed",
+        v1::State::Damaged => "damaged",
     };
     let reason = (status.state() != v1::State::Ready)
         .then(|| format!("the logging-service is {state}: {}", status.reason));

@@ -15,17 +15,17 @@ use super::{doubt::Doubt, retries::Retries};
 use crate::{
     console::Console,
     limits::Limits,
-    log::{apply::Apply, facts, index::Index},
+    log::{apply::Apply, damage::ReportingReader, facts, index::Index},
     rules::{Decision, Decisions, Fate, Rules},
     store::{
-        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Reader, Refusal, Store,
+        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Refusal, Store,
     },
 };
 
 /// The writing side of the log: the store, and the one path by which its batches become known.
 pub struct Appender {
     store: Box<dyn Store>,
-    reader: Arc<dyn Reader>,
+    reader: Arc<ReportingReader>,
     apply: Apply,
     clock: Arc<dyn Clock>,
     rules: Rules,
@@ -57,7 +57,7 @@ impl Appender {
         console: Console,
         limits: Limits,
     ) -> Self {
-        let reader = store.reader();
+        let reader = Arc::new(ReportingReader::new(store.reader()));
         let apply = Apply::new(index, store.last_sequence(), console);
         let (rules, doubt) = <_>::default();
         Self { store, reader, apply, clock, rules, limits, doubt, no_space: None }
@@ -66,6 +66,11 @@ impl Appender {
     /// The store.
     pub fn store(&mut self) -> &mut dyn Store {
         &mut *self.store
+    }
+
+    /// The one reader of the log, which reports damage.
+    pub(in crate::log) fn reader(&self) -> Arc<ReportingReader> {
+        Arc::clone(&self.reader)
     }
 
     /// Sequence of the last durable record, and a way to wait for more.
