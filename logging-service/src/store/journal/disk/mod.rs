@@ -1,16 +1,17 @@
 //! The seam between the journal and a disk: one directory of files, blocking calls.
 //!
-//! The journal works on any [`Disk`]. [`RealDisk`] is a directory. With the feature `simulation` there
+//! The journal works on any [`Disk`]. [`RealDisk`] is a directory, [`ReadOnlyDisk`] one that is only looked at. With the feature `simulation` there
 //! is also `SimulatedDisk`: memory that forgets what was not synced, tears writes, fills up and fails
 //! when it is told to.
 
+mod read_only;
 mod real;
 #[cfg(feature = "simulation")]
 mod simulated;
 
 use std::{io, sync::Arc};
 
-pub use self::real::RealDisk;
+pub use self::{read_only::ReadOnlyDisk, real::RealDisk};
 #[cfg(feature = "simulation")]
 pub use self::simulated::{Fault, HeldSyncs, SimulatedDisk};
 
@@ -115,7 +116,16 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// A directory taken; dropping it lets go.
-pub trait DiskLock: Send + Sync {}
+pub trait DiskLock: Send + Sync {
+    /// Whether no other process can have taken the directory since this was made. A real lock excludes them;
+    /// where there was nothing to lock, this looks again.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    fn check(&self) -> Result<(), LockError> {
+        Ok(())
+    }
+}
 
 /// Why a directory could not be taken.
 #[derive(Debug, thiserror::Error)]

@@ -12,12 +12,13 @@ use std::{
 use rustix::{
     fs::{FallocateFlags, fallocate},
     io::Errno,
+    process::{Pid, test_kill_process},
 };
 
 use super::{Disk, DiskFile, DiskLock, LockError};
 
 /// Never removed: a lock on a removed file would exclude no process.
-const LOCK_FILE: &str = "LOCK";
+pub(super) const LOCK_FILE: &str = "LOCK";
 
 /// A directory of a real, local file system.
 ///
@@ -79,9 +80,7 @@ fn create_dir_durably(dir: &Path) -> io::Result<()> {
 
 impl Disk for RealDisk {
     fn list(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.dir)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
+        list(&self.dir)
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -115,12 +114,7 @@ impl Disk for RealDisk {
             .open(self.path(LOCK_FILE))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                // Only a courtesy to people, so an unreadable pid is no pid.
-                let _ = file.read_to_string(&mut pid);
-                return Err(LockError::Held { pid: pid.trim().parse().ok() });
-            }
+            Err(TryLockError::WouldBlock) => return Err(held_by(&mut file)),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         // Also only for people: a full disk must not keep a journal from being read.
@@ -128,6 +122,26 @@ impl Disk for RealDisk {
         let _ = writeln!(file, "{}", process::id());
         Ok(Box::new(file))
     }
+}
+
+/// The names in `dir`.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<String>> {
+    fs::read_dir(dir)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// Another process has the lock `file`, in which the last one that writes to the directory has left its id.
+pub(super) fn held_by(file: &mut File) -> LockError {
+    let mut pid = String::new();
+    // Only a courtesy to people, so an unreadable pid is no pid.
+    let _ = file.read_to_string(&mut pid);
+    // One that only looks at the directory leaves no id, and the id of one that has ended would mislead.
+    let runs = |pid: &u32| {
+        let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+    };
+    LockError::Held { pid: pid.trim().parse().ok().filter(runs) }
 }
 
 /// The operating system takes a descriptor before it makes a file, so without one nothing is made.

@@ -1,0 +1,125 @@
+//! A directory of a real file system that is only looked at.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use super::{
+    Disk, DiskFile, DiskLock, LockError,
+    real::{LOCK_FILE, held_by},
+};
+
+/// A directory of a real file system. No call of it writes, whatever it is asked to: so a journal can be looked
+/// at on a read-only file system, and as it is.
+#[derive(Debug, Clone)]
+pub struct ReadOnlyDisk {
+    dir: PathBuf,
+}
+
+impl ReadOnlyDisk {
+    /// The directory `dir`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::NotADirectory`], or what the operating system says.
+    pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
+        let dir = dir.into();
+        if fs::metadata(&dir)?.is_dir() {
+            Ok(Self { dir })
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
+    }
+}
+
+impl Disk for ReadOnlyDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        super::real::list(&self.dir)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(ReadOnlyFile(File::open(self.dir.join(name))?)))
+    }
+
+    fn create(&self, _: &str) -> io::Result<Arc<dyn DiskFile>> {
+        read_only()
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        read_only()
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        read_only()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        read_only()
+    }
+
+    /// Takes the directory from those that write to it, and shares it with others that only look. Where no
+    /// process ever took it there is no file to lock; [`DiskLock::check`] then says whether one came meanwhile.
+    fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
+        let path = self.dir.join(LOCK_FILE);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Box::new(NothingToLock(path)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(held_by(&mut file)),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+}
+
+fn read_only<T>() -> io::Result<T> {
+    Err(io::ErrorKind::ReadOnlyFilesystem.into())
+}
+
+/// A directory that no process had taken: the path of the lock file that is not there.
+struct NothingToLock(PathBuf);
+
+impl DiskLock for NothingToLock {
+    fn check(&self) -> Result<(), LockError> {
+        match File::open(&self.0) {
+            Ok(mut file) => Err(held_by(&mut file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+struct ReadOnlyFile(File);
+
+impl DiskFile for ReadOnlyFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        read_only()
+    }
+
+    fn truncate(&self, _: u64) -> io::Result<()> {
+        read_only()
+    }
+
+    fn reserve(&self, _: u64) -> io::Result<()> {
+        read_only()
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        read_only()
+    }
+}
