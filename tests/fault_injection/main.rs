@@ -2,11 +2,12 @@
 //!
 //! - `kills`: concurrent clients while services are killed at random; the clients, their history, its
 //!   checker and the nemesis are those of `faultlab`
-//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`: one fault each
+//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`, `damage`: one fault each
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod consoles;
+mod damage;
 mod full_disk;
 mod kills;
 mod outages;

@@ -1,52 +1,11 @@
 //! Reading the log and the text of the messages service.
 
+mod broken;
 mod encode;
 mod upstream;
 
-use std::{error::Error as _, time::Duration};
-
-use oncelog::wire::InvalidReceipt;
-use tonic::Status;
-
-pub(crate) use self::encode::{ENCODED_AT_ONCE_MAX, Encoder, RecordJson};
+pub(crate) use self::{
+    broken::{Cause, ReadBroken, Unavailable, wrong_service},
+    encode::{ENCODED_AT_ONCE_MAX, Encoder, RecordJson},
+};
 pub use self::upstream::ReadUpstream;
-
-/// Which service could not be asked, why, and what can be done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unavailable {
-    #[error("the logging-service cannot be read: {0}. Nothing that was stored is lost; try again")]
-    Logging(#[source] ReadBroken),
-    #[error(
-        "the messages-service does not answer: {0}. The records stay readable with \
-         Accept: application/x-ndjson"
-    )]
-    Messages(#[source] ReadBroken),
-}
-
-/// Why a read did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadBroken {
-    #[error("{}", describe(.0))]
-    Status(#[from] Status),
-    #[error("no answer within {0:?}")]
-    TimedOut(Duration),
-    #[error("an answer that breaks the contract: {0}")]
-    Contract(#[from] InvalidReceipt),
-    #[error("a piece of it could not be encoded")]
-    Encode(#[from] tokio::task::JoinError),
-}
-
-/// A status in words, down to what the operating system said.
-fn describe(status: &Status) -> String {
-    let mut words = match status.message() {
-        "" => status.code().description().to_owned(),
-        message => message.to_owned(),
-    };
-    for error in std::iter::successors(status.source(), |&error| error.source()) {
-        let detail = error.to_string();
-        if !words.contains(&detail) {
-            words = format!("{words}: {detail}");
-        }
-    }
-    words
-}

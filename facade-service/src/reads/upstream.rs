@@ -50,7 +50,7 @@ impl ReadUpstream {
         tokio::time::timeout(self.call_timeout, opening)
             .await
             .unwrap_or(Err(ReadBroken::TimedOut(self.call_timeout)))
-            .map_err(Unavailable::Logging)
+            .map_err(Unavailable::logging)
     }
 
     /// Finds one record.
@@ -59,10 +59,10 @@ impl ReadUpstream {
         let found = match within(self.call_timeout, self.logging().lookup(request)).await {
             Ok(response) => response.message.unwrap_or_default(),
             Err(ReadBroken::Status(status)) if status.code() == Code::NotFound => return Ok(None),
-            Err(broken) => return Err(Unavailable::Logging(broken)),
+            Err(broken) => return Err(Unavailable::logging(broken)),
         };
         let record = StoredMessage::try_from(found);
-        record.map(Some).map_err(|error| Unavailable::Logging(error.into()))
+        record.map(Some).map_err(|error| Unavailable::logging(error.into()))
     }
 
     /// Asks the messages service for its text.

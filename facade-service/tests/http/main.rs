@@ -14,3 +14,4 @@ mod list;
 mod post;
 mod record;
 mod upload;
+mod wrong_service;
