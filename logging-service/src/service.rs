@@ -189,12 +189,7 @@ enum Ended {
 
 type Serving = JoinHandle<Result<(), transport::Error>>;
 
-async fn run(
-    log: &Log,
-    health: &Health,
-    stop: &CancellationToken,
-    serving: &mut Serving,
-) -> Ended {
+async fn run(log: &Log, health: &Health, stop: &CancellationToken, serving: &mut Serving) -> Ended {
     let end = async {
         tokio::select! {
             biased;

@@ -22,7 +22,8 @@ use self::confirm::{Consent, ask};
 use crate::terminal::print;
 
 /// What to do where no journal is.
-const NAME_IT: &str = "Name the data directory of a logging-service with --data-dir or LOGGING_DATA_DIR";
+const NAME_IT: &str =
+    "Name the data directory of a logging-service with --data-dir or LOGGING_DATA_DIR";
 
 /// Looks after the journal on disk.
 #[derive(Debug, clap::Subcommand)]
@@ -68,7 +69,8 @@ pub fn run(command: Command) -> Result<(), Exit> {
 fn verify_journal(args: JournalArgs) -> Result<(), Exit> {
     let dir = args.data_dir;
     let disk = ReadOnlyDisk::open(&dir).map_err(|error| no_directory(&dir, &error))?;
-    let report = with_bar(|progress| verify(&disk, progress)).map_err(|error| failed(&dir, error))?;
+    let report =
+        with_bar(|progress| verify(&disk, progress)).map_err(|error| failed(&dir, error))?;
     print(&report)?;
     if report.is_sound() { Ok(()) } else { Err(Exit::Damaged) }
 }

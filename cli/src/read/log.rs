@@ -13,7 +13,7 @@ use oncelog::{
         v1::{ReadRequest, ReadResponse, logging_service_client::LoggingServiceClient},
     },
 };
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::terminal::root_cause;
 
@@ -45,6 +45,7 @@ impl ReadError {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. } | Self::Refused { .. } => Exit::Unavailable,
+            Self::BrokeOff { source, .. } if source.code() == Code::DataLoss => Exit::Damaged,
             Self::BrokeOff { .. } | Self::Contract(_) => Exit::Failure,
             Self::Output(_) => Exit::Disk,
         }

@@ -152,10 +152,12 @@ pub(super) fn of_failure(
                     DeliveryError::Invalid(reason("the log refuses the call", last_failure))
                 }
                 // As another service does it, or a proxy.
-                (Fate::Refused, Remedy::Retry | Remedy::GiveUp) => DeliveryError::NotStored(reason(
-                    "every attempt was refused (does LOGGING_URL name a logging-service?)",
-                    last_failure,
-                )),
+                (Fate::Refused, Remedy::Retry | Remedy::GiveUp) => {
+                    DeliveryError::NotStored(reason(
+                        "every attempt was refused (does LOGGING_URL name a logging-service?)",
+                        last_failure,
+                    ))
+                }
                 (Fate::NeverReached | Fate::Unknown, _) => not_reached(last_failure),
             }
         }

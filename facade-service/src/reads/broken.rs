@@ -102,7 +102,9 @@ impl ReadBroken {
 /// begins with a length no frame may have.
 fn speaks_no_http2(status: &Status) -> bool {
     sources(status).filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {
-        error.is_library() && error.is_go_away() && error.reason() == Some(h2::Reason::FRAME_SIZE_ERROR)
+        error.is_library()
+            && error.is_go_away()
+            && error.reason() == Some(h2::Reason::FRAME_SIZE_ERROR)
     })
 }
 

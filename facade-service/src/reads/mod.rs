@@ -4,8 +4,8 @@ mod broken;
 mod encode;
 mod upstream;
 
+pub use self::upstream::ReadUpstream;
 pub(crate) use self::{
     broken::{Cause, ReadBroken, Unavailable, wrong_service},
     encode::{ENCODED_AT_ONCE_MAX, Encoder, RecordJson},
 };
-pub use self::upstream::ReadUpstream;

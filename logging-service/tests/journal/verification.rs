@@ -72,7 +72,10 @@ fn an_id_that_was_stored_twice_is_damage() {
 fn a_journal_in_use_is_neither_looked_at_nor_repaired() {
     let disk = SimulatedDisk::new();
     let opened = open(&disk).unwrap();
-    assert!(matches!(verify(&disk, &mut |_| {}), Err(InspectError::Open(OpenError::Locked { .. }))));
+    assert!(matches!(
+        verify(&disk, &mut |_| {}),
+        Err(InspectError::Open(OpenError::Locked { .. }))
+    ));
     let planned = plan(Arc::new(disk.clone()), &mut |_| {});
     assert!(matches!(planned, Err(InspectError::Open(OpenError::Locked { .. }))));
     drop(opened);

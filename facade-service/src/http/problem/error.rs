@@ -76,7 +76,8 @@ impl PostError {
     fn stored(&self) -> Stored {
         match self {
             Self::Delivery {
-                error: DeliveryError::Unreadable(_) | DeliveryError::Unknown(_), ..
+                error: DeliveryError::Unreadable(_) | DeliveryError::Unknown(_),
+                ..
             } => Stored::Unknown,
             Self::Delivery {
                 error:

@@ -17,9 +17,7 @@ use crate::{
     limits::Limits,
     log::{apply::Apply, damage::ReportingReader, facts, index::Index},
     rules::{Decision, Decisions, Fate, Rules},
-    store::{
-        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Refusal, Store,
-    },
+    store::{CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Refusal, Store},
 };
 
 /// The writing side of the log: the store, and the one path by which its batches become known.

@@ -75,7 +75,9 @@ impl OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// The directory holds none.
-    #[error("no journal is there: no file in the directory is a segment of one. Nothing was created")]
+    #[error(
+        "no journal is there: no file in the directory is a segment of one. Nothing was created"
+    )]
     NoJournal,
     /// It cannot be opened or read.
     #[error(transparent)]

@@ -11,9 +11,9 @@ mod simulated;
 
 use std::{io, sync::Arc};
 
-pub use self::{read_only::ReadOnlyDisk, real::RealDisk};
 #[cfg(feature = "simulation")]
 pub use self::simulated::{Fault, HeldSyncs, SimulatedDisk};
+pub use self::{read_only::ReadOnlyDisk, real::RealDisk};
 
 /// One flat directory of files.
 ///

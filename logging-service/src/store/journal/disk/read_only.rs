@@ -123,3 +123,57 @@ impl DiskFile for ReadOnlyFile {
         read_only()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use super::*;
+    use crate::store::journal::disk::RealDisk;
+
+    fn is_read_only<T>(done: io::Result<T>) -> bool {
+        done.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    #[test]
+    fn no_call_of_a_read_only_disk_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "content").unwrap();
+        let disk = ReadOnlyDisk::open(dir.path()).unwrap();
+        let file = disk.open("file").unwrap();
+        assert!(is_read_only(disk.create("other")) && is_read_only(disk.remove("file")));
+        assert!(is_read_only(disk.rename("file", "other")) && is_read_only(disk.sync_dir()));
+        assert!(is_read_only(file.write_all_at(0, b"x")) && is_read_only(file.truncate(0)));
+        assert!(is_read_only(file.reserve(100)) && is_read_only(file.sync_data()));
+        let lock = disk.lock().unwrap();
+        lock.check().unwrap();
+        assert_eq!(disk.list().unwrap(), ["file"]);
+        assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"content");
+    }
+
+    #[test]
+    fn one_that_comes_while_there_is_no_lock_file_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let looking = ReadOnlyDisk::open(dir.path()).unwrap().lock().unwrap();
+        let _writer = RealDisk::open(dir.path()).unwrap().lock().unwrap();
+        let own = process::id();
+        assert!(matches!(looking.check(), Err(LockError::Held { pid: Some(pid) }) if pid == own));
+    }
+
+    #[test]
+    fn those_that_look_share_a_directory_and_exclude_a_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = RealDisk::open(dir.path()).unwrap();
+        drop(writer.lock().unwrap());
+        // The id of a process that is no more, as a writer leaves it that was killed.
+        let mut ended = process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        fs::write(dir.path().join(LOCK_FILE), ended.id().to_string()).unwrap();
+        let disk = ReadOnlyDisk::open(dir.path()).unwrap();
+        let looking = (disk.lock().unwrap(), disk.lock().unwrap());
+        assert!(matches!(writer.lock(), Err(LockError::Held { pid: None })));
+        drop(looking);
+        let _writing = writer.lock().unwrap();
+        assert!(matches!(disk.lock(), Err(LockError::Held { pid: Some(_) })));
+    }
+}

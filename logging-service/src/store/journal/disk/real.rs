@@ -126,9 +126,7 @@ impl Disk for RealDisk {
 
 /// The names in `dir`.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<String>> {
-    fs::read_dir(dir)?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect()
+    fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// Another process has the lock `file`, in which the last one that writes to the directory has left its id.

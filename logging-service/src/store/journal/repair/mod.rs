@@ -29,11 +29,7 @@ mod renames;
 mod rewrite;
 mod salvage;
 
-use std::{
-    io,
-    ops::RangeInclusive,
-    sync::Arc,
-};
+use std::{io, ops::RangeInclusive, sync::Arc};
 
 use oncelog::message::Message;
 
