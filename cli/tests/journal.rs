@@ -4,7 +4,12 @@
 
 mod support;
 
-use std::{fs, path::Path, sync::Arc, time::UNIX_EPOCH};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use logging_service::store::{
     Store as _,
@@ -124,12 +129,65 @@ fn a_journal_in_use_is_left_alone() {
     }
 }
 
+/// Everything below `path`: what it is, when it was changed, and what is in it.
+fn snapshot(path: &Path) -> Vec<(PathBuf, SystemTime, Vec<u8>)> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Vec::new() };
+    let content = if metadata.is_file() { fs::read(path).unwrap() } else { Vec::new() };
+    let mut found = vec![(path.to_path_buf(), metadata.modified().unwrap(), content)];
+    if metadata.is_dir() {
+        let mut paths: Vec<_> =
+            fs::read_dir(path).unwrap().map(|one| one.unwrap().path()).collect();
+        paths.sort();
+        found.extend(paths.iter().flat_map(|path| snapshot(path)));
+    }
+    found
+}
+
+/// Runs `command` on `dir`, which it must leave as it is, and returns the exit code and standard error.
+fn looked_at(command: &[&str], dir: &Path) -> (Option<i32>, String) {
+    let before = snapshot(dir);
+    let output = run(&[command, &["--data-dir", dir.to_str().unwrap()]].concat());
+    assert!(snapshot(dir) == before, "{command:?} changed {}", dir.display());
+    if output.status.code() == Some(66) {
+        assert_eq!(stdout(&output), "", "it claims something of what is not there");
+    }
+    (output.status.code(), stderr(&output))
+}
+
 #[test]
-fn a_directory_that_is_not_there_is_not_created() {
+fn where_no_journal_is_none_is_called_sound_and_none_begins() {
+    let scratch = tempfile::tempdir().unwrap();
+    let place = |name: &str| scratch.path().join(name);
+    for dir in ["empty", "other-files", "locked-once"] {
+        fs::create_dir(place(dir)).unwrap();
+    }
+    fs::write(place("other-files").join("notes.txt"), "no segment").unwrap();
+    fs::create_dir(place("other-files").join("logging")).unwrap();
+    fs::write(place("locked-once").join("LOCK"), "1\n").unwrap();
+    fs::write(place("a-file"), "no directory").unwrap();
+    for name in ["empty", "other-files", "locked-once", "a-file", "missing", "a-file/below"] {
+        for command in [&["journal", "verify"][..], &["journal", "repair", "--yes"]] {
+            let (code, said) = looked_at(command, &place(name));
+            assert_eq!(code, Some(66), "{name}: {said}");
+            assert!(said.contains(name) && said.contains("LOGGING_DATA_DIR"), "{said}");
+        }
+    }
+    assert!(!place("missing").exists());
+}
+
+#[test]
+fn a_journal_is_verified_without_a_write_whatever_is_found() {
     let dir = tempfile::tempdir().unwrap();
-    let missing = dir.path().join("missing");
-    let output = run(&["journal", "verify", "--data-dir", missing.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(74));
-    assert!(stderr(&output).contains("missing"), "{}", stderr(&output));
-    assert!(!missing.exists());
+    let verify = &["journal", "verify"][..];
+    let in_use = open(dir.path());
+    assert_eq!(looked_at(verify, dir.path()).0, Some(75));
+    drop(in_use);
+    assert_eq!(looked_at(verify, dir.path()).0, Some(0), "an empty journal is one");
+    journal(dir.path());
+    assert_eq!(looked_at(verify, dir.path()).0, Some(0));
+    // As a copy has it that no service was ever started on.
+    fs::remove_file(dir.path().join("LOCK")).unwrap();
+    assert_eq!(looked_at(verify, dir.path()).0, Some(0));
+    damage(dir.path());
+    assert_eq!(looked_at(verify, dir.path()).0, Some(65));
 }

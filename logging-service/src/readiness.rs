@@ -1,4 +1,4 @@
-//! How far the service has come: reading its log, or serving it.
+//! How far the service has come, and what is the matter with its log.
 
 use std::sync::OnceLock;
 
@@ -9,6 +9,9 @@ use crate::log::{Log, State};
 /// Before the log is open there is none; after that there is one for good.
 #[derive(Default)]
 pub(crate) struct Readiness(OnceLock<Log>);
+
+/// A state on the wire, and a sentence for people.
+type Condition = (v1::State, String);
 
 impl Readiness {
     /// The log is open.
@@ -21,17 +24,38 @@ impl Readiness {
         self.0.get()
     }
 
-    /// The state on the wire, and a sentence for people.
+    /// The state on the wire, and why it is not ready, in sentences for people. Of several conditions the first
+    /// one is the state.
     pub(crate) fn state(&self) -> (v1::State, String) {
-        let Some(log) = self.log() else {
-            return (v1::State::Replaying, "the log is being read and checked".to_owned());
+        let conditions = match self.log() {
+            Some(log) => conditions(log),
+            None => vec![(v1::State::Replaying, "the log is being read and checked".to_owned())],
         };
-        match &*log.state().borrow() {
-            State::Ready => (v1::State::Ready, String::new()),
-            State::ReadOnly(reason) => (v1::State::ReadOnly, reason.clone()),
-            State::Orphaned(reason) => (v1::State::Orphaned, reason.clone()),
-            State::Draining => (v1::State::Draining, "a stop was requested".to_owned()),
-            State::Failed(reason) => (v1::State::Failed, reason.clone()),
-        }
+        let state = conditions.first().map_or(v1::State::Ready, |(state, _)| *state);
+        let reasons: Vec<_> = conditions.into_iter().map(|(_, reason)| reason).collect();
+        (state, reasons.join("; "))
     }
+}
+
+/// What is the matter with `log`, the gravest first: what ends it, what is wrong with the data it has, what it
+/// does not take now.
+fn conditions(log: &Log) -> Vec<Condition> {
+    let state = log.state().borrow().clone();
+    let (ending, not_writing) = match state {
+        State::Failed(reason) => (Some((v1::State::Failed, reason)), None),
+        State::Draining => (Some((v1::State::Draining, "a stop was requested".to_owned())), None),
+        State::Orphaned(reason) => (Some((v1::State::Orphaned, reason)), None),
+        State::ReadOnly(reason) => (None, Some((v1::State::ReadOnly, reason))),
+        State::Ready => (None, None),
+    };
+    [ending, damage(log), not_writing].into_iter().flatten().collect()
+}
+
+fn damage(log: &Log) -> Option<Condition> {
+    let found = log.damage().borrow().clone()?;
+    let reason = format!(
+        "{found}; messages are stored, but not all that is stored can be read. Stop the service and repair its \
+         journal with `oncelog journal repair`"
+    );
+    Some((v1::State::Damaged, reason))
 }

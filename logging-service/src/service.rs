@@ -170,7 +170,7 @@ where
     health.set_serving(true);
     ready();
 
-    let ended = run(&log, &stop, &health, &mut serving).await;
+    let ended = run(&log, &health, &stop, &mut serving).await;
     log.drain();
     health.set_serving(false);
     stop_server.cancel();
@@ -196,19 +196,27 @@ enum Ended {
 
 type Serving = JoinHandle<Result<(), transport::Error>>;
 
-async fn run(log: &Log, stop: &CancellationToken, health: &Health, serving: &mut Serving) -> Ended {
+async fn run(log: &Log, health: &Health, stop: &CancellationToken, serving: &mut Serving) -> Ended {
     tokio::select! {
         biased;
         () = stop.cancelled() => Ended::Stopped,
         reason = failed(log.state()) => Ended::Failed(reason),
         result = serving => Ended::Server(result),
-        never = orphaned_is_unhealthy(log.state(), health) => match never {},
+        never = unhealthy(log, health) => match never {},
     }
 }
 
-/// Lets the health say so when the log is orphaned, which it is then to its end.
-async fn orphaned_is_unhealthy(mut state: watch::Receiver<State>, health: &Health) -> Infallible {
-    if state.wait_for(|state| matches!(state, State::Orphaned(_))).await.is_ok() {
+/// Lets the health say so once the log is orphaned or damage is found, which it is then to its end.
+async fn unhealthy(log: &Log, health: &Health) -> Infallible {
+    let (mut state, mut damage) = (log.state(), log.damage());
+    let orphaned = state.wait_for(|state| matches!(state, State::Orphaned(_)));
+    let damaged = damage.wait_for(Option::is_some);
+    // Without a log nothing can be found any more.
+    let is_found = tokio::select! {
+        orphaned = orphaned => orphaned.is_ok(),
+        damaged = damaged => damaged.is_ok(),
+    };
+    if is_found {
         health.set_serving(false);
     }
     std::future::pending().await

@@ -19,6 +19,8 @@ pub enum Exit {
     Usage = 64,
     /// Stored data is damaged; nothing was changed (`EX_DATAERR`).
     Damaged = 65,
+    /// There is nothing where it was told to look (`EX_NOINPUT`).
+    NoInput = 66,
     /// A port is taken or a service cannot be reached (`EX_UNAVAILABLE`).
     Unavailable = 69,
     /// The disk failed or the data directory cannot be used (`EX_IOERR`).

@@ -2,13 +2,14 @@
 //!
 //! - `kills`: concurrent clients while services are killed at random; the clients, their history, its
 //!   checker and the nemesis are those of `faultlab`
-//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`, `data_removed`, `clocks`, `settings`:
-//!   one fault each
+//! - `outages`, `restarts`, `startup`, `shutdown`, `full_disk`, `consoles`, `damage`, `data_removed`, `clocks`,
+//!   `settings`: one fault each
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod clocks;
 mod consoles;
+mod damage;
 mod data_removed;
 mod full_disk;
 mod kills;

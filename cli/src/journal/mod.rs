@@ -4,14 +4,14 @@ mod confirm;
 
 use std::{
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 use logging_service::store::journal::{
-    OpenError, Options, Progress,
-    disk::RealDisk,
+    InspectError, Options, Progress,
+    disk::{ReadOnlyDisk, RealDisk},
     repair::{self, RepairError, RepairPlan},
     verify::verify,
 };
@@ -25,6 +25,10 @@ use oncelog::{
 
 use self::confirm::{Consent, ask};
 use crate::terminal::print;
+
+/// What to do where no journal is.
+const NAME_IT: &str =
+    "Name the data directory of a logging-service with --data-dir or LOGGING_DATA_DIR";
 
 /// Looks after the journal on disk.
 #[derive(Debug, clap::Subcommand)]
@@ -58,8 +62,8 @@ pub struct RepairArgs {
 /// Does what `command` says.
 ///
 /// # Errors
-/// The code to exit with: [`Exit::Damaged`] if the journal is, [`Exit::Locked`] if a service has it
-/// open, [`Exit::Disk`] if it cannot be read.
+/// The code to exit with: [`Exit::Damaged`] if the journal is, [`Exit::NoInput`] if there is none,
+/// [`Exit::Locked`] if a service has it open, [`Exit::Disk`] if it cannot be read.
 pub fn run(command: Command) -> Result<(), Exit> {
     match command {
         Command::Verify(args) => verify_journal(args),
@@ -68,15 +72,20 @@ pub fn run(command: Command) -> Result<(), Exit> {
 }
 
 fn verify_journal(args: JournalArgs) -> Result<(), Exit> {
-    let disk = open(args)?;
-    let report = with_bar(|progress| verify(&disk, progress)).map_err(failed)?;
+    let dir: PathBuf = settings::check(args)?;
+    let disk = ReadOnlyDisk::open(&dir).map_err(|error| no_directory(&dir, &error))?;
+    let report =
+        with_bar(|progress| verify(&disk, progress)).map_err(|error| failed(&dir, error))?;
     print(&report)?;
     if report.is_sound() { Ok(()) } else { Err(Exit::Damaged) }
 }
 
 fn repair_journal(args: RepairArgs) -> Result<(), Exit> {
-    let disk = open(args.journal)?;
-    let plan = with_bar(|progress| repair::plan(Arc::new(disk), progress)).map_err(failed)?;
+    let dir: PathBuf = settings::check(args.journal)?;
+    // Never creates the directory: a mistyped one must not look like a sound, empty journal.
+    let disk = RealDisk::open_existing(&dir).map_err(|error| no_directory(&dir, &error))?;
+    let plan = with_bar(|progress| repair::plan(Arc::new(disk), progress))
+        .map_err(|error| failed(&dir, error))?;
     print(&plan)?;
     if !plan.is_needed() {
         return Ok(());
@@ -123,15 +132,22 @@ impl TryFrom<JournalArgs> for PathBuf {
     }
 }
 
-fn open(args: JournalArgs) -> Result<RealDisk, Exit> {
-    let dir: PathBuf = settings::check(args)?;
-    // Never creates the directory: a mistyped one must not look like a sound, empty journal.
-    RealDisk::open_existing(&dir)
-        .map_err(|error| Exit::Disk.because(format_args!("cannot open {}: {error}", dir.display())))
+fn no_directory(dir: &Path, error: &io::Error) -> Exit {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Exit::NoInput,
+        _ => Exit::Disk,
+    };
+    exit.because(format_args!("cannot open {}: {error}. {NAME_IT}", dir.display()))
 }
 
-fn failed(error: OpenError) -> Exit {
-    error.exit().because(error)
+fn failed(dir: &Path, error: InspectError) -> Exit {
+    let exit = error.exit();
+    match error {
+        InspectError::NoJournal => {
+            exit.because(format_args!("{}: {error}. {NAME_IT}", dir.display()))
+        }
+        InspectError::Open(_) => exit.because(error),
+    }
 }
 
 /// Does `work`, with a progress bar on standard error if that is a terminal.

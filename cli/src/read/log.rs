@@ -68,6 +68,11 @@ impl ReadError {
                 Exit::Unavailable
             }
             Self::BrokeOff(status) if is_unavailable(status) => Exit::Unavailable,
+            Self::BrokeOff(source) | Self::Refused { source, .. }
+                if source.code() == Code::DataLoss =>
+            {
+                Exit::Damaged
+            }
             Self::Refused { .. }
             | Self::AfterTheEnd(_)
             | Self::BrokeOff(_)

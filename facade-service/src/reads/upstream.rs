@@ -60,10 +60,10 @@ impl ReadUpstream {
         let found = match within(self.call_timeout, self.logging().lookup(request)).await {
             Ok(response) => response.message.unwrap_or_default(),
             Err(ReadBroken::Status(status)) if status.code() == Code::NotFound => return Ok(None),
-            Err(broken) => return Err(Unavailable::Logging(broken)),
+            Err(broken) => return Err(Unavailable::logging(broken)),
         };
         let record = StoredMessage::try_from(found);
-        record.map(Some).map_err(|error| Unavailable::Logging(error.into()))
+        record.map(Some).map_err(|error| Unavailable::logging(error.into()))
     }
 
     /// Asks the messages service for its text.

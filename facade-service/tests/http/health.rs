@@ -28,6 +28,7 @@ async fn a_log_that_takes_no_messages_makes_the_facade_not_ready() {
         (State::Draining, "draining"),
         (State::Failed, "failed"),
         (State::Orphaned, "orphaned"),
+        (State::Damaged, "damaged"),
     ] {
         {
             let mut status = world.logging.status();

@@ -18,3 +18,4 @@ mod refusals;
 mod slow_readers;
 mod unread_uploads;
 mod upload;
+mod wrong_service;

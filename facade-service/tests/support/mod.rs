@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) logging_down: bool,
+    /// Another service in place of the logging service.
+    pub(crate) logging_at: Option<SocketAddr>,
     pub(crate) messages_down: bool,
     pub(crate) attempt_timeout: Duration,
     pub(crate) total_timeout: Duration,
@@ -61,6 +63,7 @@ impl Default for Plan {
             },
             ids: Arc::new(RandomIds),
             logging_down: false,
+            logging_at: None,
             messages_down: false,
             attempt_timeout: Duration::from_secs(2),
             total_timeout: Duration::from_secs(10),
@@ -91,7 +94,11 @@ impl Plan {
 
     pub(crate) async fn start_on(self, listener: impl Listener + 'static) -> World {
         let (logging, messages) = (FakeLogging::default(), FakeMessages::default());
-        let logging_url = if self.logging_down { nowhere().await } else { logging.serve().await };
+        let logging_url = match self.logging_at {
+            Some(other) => other,
+            None if self.logging_down => nowhere().await,
+            None => logging.serve().await,
+        };
         let messages_url =
             if self.messages_down { nowhere().await } else { messages.serve().await };
         let addr = listener.addr().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use logging_service::store::{
     ReadError, ScanLimit, Store as _,
     journal::{
-        Journal, OpenError,
+        InspectError, Journal, OpenError,
         disk::SimulatedDisk,
         repair,
         verify::{VerifyReport, verify},
@@ -51,7 +51,7 @@ pub(super) fn check(disk: &SimulatedDisk, promise: &Promise) {
     }
 }
 
-fn look(disk: &SimulatedDisk) -> Result<VerifyReport, OpenError> {
+fn look(disk: &SimulatedDisk) -> Result<VerifyReport, InspectError> {
     verify(disk, &mut |progress| assert!(progress.done_bytes <= progress.total_bytes))
 }
 
@@ -63,13 +63,18 @@ fn try_open(disk: &SimulatedDisk) -> Result<Journal, OpenError> {
 fn open(
     disk: &SimulatedDisk,
     files: &SimulatedDisk,
-    report: &Result<VerifyReport, OpenError>,
+    report: &Result<VerifyReport, InspectError>,
     promise: &Promise,
 ) -> Option<Vec<StoredMessage>> {
     let before = disk.contents();
     match try_open(disk) {
         Ok(journal) => {
-            let report = report.as_ref().expect("what opens can be verified");
+            // Where there was no journal, one begins.
+            let nothing = VerifyReport::default();
+            let report = match report {
+                Err(InspectError::NoJournal) => &nothing,
+                report => report.as_ref().expect("what opens can be verified"),
+            };
             assert_eq!(report.last_sequence, journal.last_sequence());
             let records = records(&journal, files, promise);
             drop(journal);
@@ -100,7 +105,7 @@ fn nothing_whole_is_left_out(disk: &SimulatedDisk, last_sequence: u64, promise: 
 fn refused(
     error: &OpenError,
     files: &[(String, Vec<u8>)],
-    report: &Result<VerifyReport, OpenError>,
+    report: &Result<VerifyReport, InspectError>,
 ) {
     match (error, report) {
         (OpenError::Damaged(damage), report) => {
@@ -109,15 +114,15 @@ fn refused(
             assert!(damage.offset <= content.len() as u64, "{damage}");
             match report {
                 Ok(report) => assert!(report.damage.contains(damage), "{damage} and not\n{report}"),
-                Err(OpenError::UnsupportedVersion { .. }) => {}
+                Err(InspectError::Open(OpenError::UnsupportedVersion { .. })) => {}
                 Err(other) => panic!("{damage}, but verify says {other}"),
             }
         }
         (
             OpenError::UnsupportedVersion { file, version },
-            Err(OpenError::UnsupportedVersion { file: same, version: also }),
+            Err(InspectError::Open(OpenError::UnsupportedVersion { file: same, version: also })),
         ) => assert_eq!((file, version), (same, also)),
-        (OpenError::RepairUnfinished, Err(OpenError::RepairUnfinished)) => {}
+        (OpenError::RepairUnfinished, Err(InspectError::Open(OpenError::RepairUnfinished))) => {}
         (error, report) => panic!("refused with {error:?}, verify says {report:?}"),
     }
 }
@@ -197,8 +202,11 @@ fn repaired(
     let interrupted = before.iter().any(|(name, _)| name == REPAIR);
     let plan = match plan {
         Ok(plan) => plan,
-        Err(OpenError::UnsupportedVersion { .. }) if !promise.is_strict() => return None,
-        Err(OpenError::Damaged(_)) if interrupted => return None,
+        Err(InspectError::NoJournal) => return foreign.is_empty().then_some(false),
+        Err(InspectError::Open(OpenError::UnsupportedVersion { .. })) if !promise.is_strict() => {
+            return None;
+        }
+        Err(InspectError::Open(OpenError::Damaged(_))) if interrupted => return None,
         Err(error) => panic!("no plan: {error}"),
     };
     let (needed, _) = (plan.is_needed(), plan.to_string());

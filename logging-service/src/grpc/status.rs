@@ -14,10 +14,13 @@ pub(super) fn append_status(error: AppendError) -> Status {
 }
 
 pub(super) fn read_status(error: ReadError) -> Status {
-    tracing::error!(%error, "a read failed");
     let message = error.to_string();
     match error {
-        ReadError::Io { .. } => Status::unavailable(message),
-        ReadError::Damaged { .. } => Status::data_loss(message),
+        ReadError::Io { .. } => {
+            tracing::error!("a read failed: {message}");
+            Status::unavailable(message)
+        }
+        // The log has reported it, once for all that read it.
+        ReadError::Damaged(_) => Status::data_loss(message),
     }
 }

@@ -37,8 +37,14 @@ pub(super) fn compare(reader: &dyn Reader, address: Address, proposal: &Message)
     match reader.get(address) {
         Ok(stored) if stored.message == *proposal => Fact::Same(stored.receipt),
         Ok(_) => Fact::Different,
-        Err(error @ (ReadError::Io { .. } | ReadError::Damaged { .. })) => {
-            tracing::error!(id = %proposal.id, %error, "cannot compare a repeated message");
+        Err(error) => {
+            match &error {
+                ReadError::Io { .. } => {
+                    tracing::error!(id = %proposal.id, %error, "cannot compare a repeated message");
+                }
+                // The reader has reported it.
+                ReadError::Damaged(_) => {}
+            }
             Fact::Unreadable(format!(
                 "a record with this id is stored, but it cannot be read: {error}"
             ))

@@ -6,6 +6,7 @@
 
 mod apply;
 mod committer;
+mod damage;
 mod facts;
 mod index;
 mod read;
@@ -22,10 +23,12 @@ use tokio::sync::watch;
 use self::{
     apply::DurableSequence,
     committer::{Handle, SubmitError},
+    damage::ReportingReader,
     read::{Reads, Scanner},
 };
 pub use self::{
     committer::{Appended, Appender},
+    damage::FoundDamage,
     index::Index,
     read::{Chunk, ReadRange, ReadStream},
     state::State,
@@ -54,6 +57,7 @@ struct Inner {
     committer: Handle,
     index: Arc<Index>,
     scanner: Scanner,
+    reader: Arc<ReportingReader>,
     reads: Reads,
     state: watch::Sender<State>,
     last_sequence: watch::Receiver<u64>,
@@ -89,17 +93,19 @@ impl Log {
         limits: Limits,
     ) -> io::Result<Self> {
         let index = Arc::new(opened.index);
-        let reader = opened.store.reader();
         let appender = Appender::new(opened.store, Arc::clone(&index), clock, console, limits);
         let last_sequence = appender.last_sequence();
         let durable_sequence = appender.durable_sequence();
         let state = watch::Sender::new(State::Ready);
-        let scanner = Scanner::new(reader, last_sequence.clone(), execution, limits);
+        let reader = appender.reader();
+        let all_reads = Arc::<ReportingReader>::clone(&reader);
+        let scanner = Scanner::new(all_reads, last_sequence.clone(), execution, limits);
         Ok(Self(Arc::new(Inner {
             committer: Handle::start(appender, state.clone(), execution, limits)?,
             index,
             reads: Reads::new(scanner.clone()),
             scanner,
+            reader,
             state,
             last_sequence,
             durable_sequence,
@@ -209,6 +215,11 @@ impl Log {
     /// What the log can do now, and a way to wait for changes.
     pub fn state(&self) -> watch::Receiver<State> {
         self.0.state.subscribe()
+    }
+
+    /// The damage that reads have met, and a way to wait for some. It keeps the log from nothing else.
+    pub fn damage(&self) -> watch::Receiver<Option<FoundDamage>> {
+        self.0.reader.found()
     }
 
     /// Sequence of the last durable record; zero if there is none.

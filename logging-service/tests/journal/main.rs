@@ -4,6 +4,7 @@
 mod behaviour;
 mod crashes;
 mod damage;
+mod damage_in_use;
 mod failures;
 mod format;
 mod helper;

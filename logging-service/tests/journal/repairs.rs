@@ -12,7 +12,7 @@ use logging_service::{
     store::{
         ScanLimit, Store as _,
         journal::{
-            OpenError,
+            InspectError, OpenError,
             disk::{Disk, Fault, RealDisk, SimulatedDisk},
             repair::{RepairError, RepairPlan, Repaired, plan},
             verify::{VerifyReport, verify},
@@ -274,7 +274,10 @@ fn a_crash_in_a_repair_leaves_the_old_journal_or_one_to_finish() {
                     as_before += 1;
                 }
                 Err(OpenError::RepairUnfinished) => {
-                    assert!(matches!(verify(&disk, &mut |_| {}), Err(OpenError::RepairUnfinished)));
+                    assert!(matches!(
+                        verify(&disk, &mut |_| {}),
+                        Err(InspectError::Open(OpenError::RepairUnfinished))
+                    ));
                     assert!(plan_for(&disk).to_string().contains("will be finished"));
                     to_finish += 1;
                 }

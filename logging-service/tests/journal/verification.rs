@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logging_service::store::journal::{
-    OpenError, disk::SimulatedDisk, repair::plan, verify::verify,
+    InspectError, OpenError, disk::SimulatedDisk, repair::plan, verify::verify,
 };
 
 use crate::{
@@ -72,9 +72,12 @@ fn an_id_that_was_stored_twice_is_damage() {
 fn a_journal_in_use_is_neither_looked_at_nor_repaired() {
     let disk = SimulatedDisk::new();
     let opened = open(&disk).unwrap();
-    assert!(matches!(verify(&disk, &mut |_| {}), Err(OpenError::Locked { .. })));
+    assert!(matches!(
+        verify(&disk, &mut |_| {}),
+        Err(InspectError::Open(OpenError::Locked { .. }))
+    ));
     let planned = plan(Arc::new(disk.clone()), &mut |_| {});
-    assert!(matches!(planned, Err(OpenError::Locked { .. })));
+    assert!(matches!(planned, Err(InspectError::Open(OpenError::Locked { .. }))));
     drop(opened);
     let planned = plan_for(&disk);
     assert!(matches!(open(&disk), Err(OpenError::Locked { .. })), "a plan must stay true");

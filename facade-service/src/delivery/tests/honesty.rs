@@ -106,7 +106,9 @@ proptest! {
                     // Another client with the same id may have stored the message.
                     prop_assert!(!alone || stored.is_none());
                 }
-                Some(Err(DeliveryError::Conflict)) => prop_assert!(false, "no such step"),
+                Some(Err(DeliveryError::Conflict | DeliveryError::Unreadable(_))) => {
+                    prop_assert!(false, "no such step");
+                }
                 Some(Err(DeliveryError::Unknown(_))) | None => {}
             }
         }

@@ -64,6 +64,9 @@ codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many messages are waiting";
     /// Stored once or not at all.
     OutcomeUnknown = "outcome_unknown", GATEWAY_TIMEOUT, "Whether the message is stored is unknown";
+    /// A record with this id is stored and cannot be compared with the message.
+    RecordUnreadable = "record_unreadable", INTERNAL_SERVER_ERROR,
+        "The record with this id cannot be read";
     /// Only a line of an upload: it and the lines after it were not taken.
     Stopping = "stopping", SERVICE_UNAVAILABLE, "The facade is stopping";
     /// Only a line of an upload: it and the lines after it were not taken.
@@ -78,6 +81,8 @@ codes! {
     /// Too many reads of the log are being answered.
     TooManyReads = "too_many_reads", SERVICE_UNAVAILABLE, "Too many clients are reading the log";
     LoggingUnavailable = "logging_unavailable", SERVICE_UNAVAILABLE, "The log cannot be read";
+    /// What is stored is not what was written. Not 503: it does not pass.
+    LogDamaged = "log_damaged", INTERNAL_SERVER_ERROR, "The log is damaged";
     MessagesUnavailable = "messages_unavailable", SERVICE_UNAVAILABLE,
         "The messages service does not answer";
     /// There is nothing at this path.

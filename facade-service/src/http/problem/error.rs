@@ -77,17 +77,40 @@ impl PostError {
                 DeliveryError::Invalid(_) => Code::MessageRefused,
                 DeliveryError::NotStored(_) => Code::NotStored,
                 DeliveryError::Overloaded { .. } => Code::Overloaded,
+                DeliveryError::Unreadable(_) => Code::RecordUnreadable,
                 DeliveryError::Unknown(_) => Code::OutcomeUnknown,
             },
+        }
+    }
+
+    /// What can be said of the message itself.
+    fn stored(&self) -> Stored {
+        match self {
+            Self::Delivery {
+                error: DeliveryError::Unreadable(_) | DeliveryError::Unknown(_),
+                ..
+            } => Stored::Unknown,
+            Self::Delivery {
+                error:
+                    DeliveryError::Conflict
+                    | DeliveryError::Invalid(_)
+                    | DeliveryError::NotStored(_)
+                    | DeliveryError::Overloaded { .. },
+                ..
+            }
+            | Self::Key(_)
+            | Self::MediaType(_)
+            | Self::Body(_)
+            | Self::Content(_)
+            | Self::Stopping
+            | Self::OutcomesNotRead => Stored::No,
         }
     }
 }
 
 impl From<PostError> for Problem {
     fn from(error: PostError) -> Self {
-        let code = error.code();
-        let stored = if code == Code::OutcomeUnknown { Stored::Unknown } else { Stored::No };
-        let mut problem = Self::new(code, error.to_string(), Some(stored));
+        let mut problem = Self::new(error.code(), error.to_string(), Some(error.stored()));
         if let PostError::Delivery { id, error } = error {
             problem.id = Some(id);
             if let DeliveryError::Overloaded { wait, .. } = error {
@@ -104,6 +127,10 @@ fn advice(error: &DeliveryError) -> &'static str {
         DeliveryError::Invalid(_) => "it would be refused again",
         DeliveryError::NotStored(_) | DeliveryError::Overloaded { .. } => {
             "repeat the request, best with this uuid as Idempotency-Key"
+        }
+        DeliveryError::Unreadable(_) => {
+            "whether it is this message is unknown, and repeating the request does not tell before an \
+             operator has seen to the journal"
         }
         DeliveryError::Unknown(_) => {
             "repeat the request with this uuid as Idempotency-Key, and the message is stored once"
@@ -142,7 +169,10 @@ impl ReadError {
             Self::Id(_) => Code::InvalidUuid,
             Self::NotFound(_) => Code::MessageNotFound,
             Self::AfterTheEnd(_) => Code::AfterTheEnd,
-            Self::Unavailable(Unavailable::Logging(_)) => Code::LoggingUnavailable,
+            Self::Unavailable(Unavailable::Logging(_) | Unavailable::WrongService(_)) => {
+                Code::LoggingUnavailable
+            }
+            Self::Unavailable(Unavailable::Damaged(_)) => Code::LogDamaged,
             Self::Unavailable(Unavailable::Messages(_)) => Code::MessagesUnavailable,
             Self::TooMany(_) => Code::TooManyReads,
         }

@@ -58,6 +58,7 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
         (delivery(DeliveryError::Invalid(detail().into())), 400, "message_refused", "no"),
         (delivery(DeliveryError::NotStored(detail().into())), 503, "not_stored", "no"),
         (delivery(overloaded), 503, "overloaded", "no"),
+        (delivery(DeliveryError::Unreadable(detail().into())), 500, "record_unreadable", "unknown"),
         (delivery(DeliveryError::Unknown(detail().into())), 504, "outcome_unknown", "unknown"),
     ]
 }
@@ -66,8 +67,8 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
 fn of_others() -> Vec<(Problem, u16, &'static str, Option<&'static str>)> {
     let read = |error: ReadError| Problem::from(error);
     let page = |error: InvalidPage| read(error.into());
-    let broken = || ReadBroken::Status(Status::internal("why"));
     let ahead = AfterTheEnd { after: 5, last_sequence: 2 };
+    let logging = |status: Status| read(Unavailable::logging(status.into()).into());
     let timed_out = ReadBroken::TimedOut(SECOND);
     let text = || "x".to_owned();
     vec![
@@ -79,7 +80,9 @@ fn of_others() -> Vec<(Problem, u16, &'static str, Option<&'static str>)> {
         (read(ReadError::Id(text())), 400, "invalid_uuid", None),
         (read(ReadError::NotFound(id())), 404, "message_not_found", None),
         (read(ReadError::AfterTheEnd(ahead)), 409, "after_the_end", None),
-        (read(Unavailable::Logging(broken()).into()), 503, "logging_unavailable", None),
+        (logging(Status::internal("why")), 503, "logging_unavailable", None),
+        (logging(Status::unimplemented("why")), 503, "logging_unavailable", None),
+        (logging(Status::data_loss("why")), 500, "log_damaged", None),
         (read(Unavailable::Messages(timed_out).into()), 503, "messages_unavailable", None),
         (read(ReadError::TooMany(64)), 503, "too_many_reads", None),
         (RouteError::NotFound(text()).into(), 404, "not_found", None),
@@ -153,7 +156,7 @@ fn each_kind_of_failure_has_a_code_and_a_title_of_its_own() {
 #[test]
 fn an_error_keeps_its_source() {
     use std::error::Error as _;
-    let error = ReadError::from(Unavailable::Logging(Status::internal("why").into()));
+    let error = ReadError::from(Unavailable::logging(Status::internal("why").into()));
     let source = error.source().unwrap();
     assert!(source.is::<ReadBroken>() && source.source().unwrap().is::<Status>());
 }

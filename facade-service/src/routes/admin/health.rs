@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     Facade,
     http::json::{json, to_json},
+    reads::{Cause, wrong_service},
 };
 
 #[derive(Serialize)]
@@ -69,8 +70,15 @@ async fn logging_state(facade: &Facade) -> (LoggingJson, Option<String>) {
     let status = match facade.reads().status_within(facade.limits().readiness).await {
         Ok(status) => status,
         Err(broken) => {
-            let reason = format!("the logging-service cannot be reached: {broken}");
-            return (LoggingJson { state: "unreachable", log: None }, Some(reason));
+            let (state, reason) = match broken.cause() {
+                Cause::WrongService => ("wrong-service", wrong_service(&broken)),
+                // A program of another kind may close the connection without a word.
+                Cause::Trouble | Cause::Damage => (
+                    "unreachable",
+                    format!("no logging-service can be reached at LOGGING_URL: {broken}"),
+                ),
+            };
+            return (LoggingJson { state, log: None }, Some(reason));
         }
     };
     let state = match status.state() {
@@ -81,6 +89,7 @@ async fn logging_state(facade: &Facade) -> (LoggingJson, Option<String>) {
         v1::State::Draining => "draining",
         v1::State::Failed => "failed",
         v1::State::Orphaned => "orphaned",
+        v1::State::Damaged => "damaged",
     };
     let reason = (status.state() != v1::State::Ready)
         .then(|| format!("the logging-service is {state}: {}", status.reason));

@@ -70,7 +70,7 @@ async fn read(
     let encoder = Encoder::new(format, page, text);
     let (budget, encode_slots) = (facade.page_budget(), facade.encode_slots());
     let buffered = buffer(log, encoder, page.limit, limits.page_bytes, budget, encode_slots).await;
-    let buffered = buffered.map_err(Unavailable::Logging)?;
+    let buffered = buffered.map_err(Unavailable::logging)?;
     if buffered.rest.is_none() {
         return Ok((buffered, None));
     }

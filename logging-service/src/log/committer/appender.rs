@@ -17,20 +17,20 @@ use crate::{
     limits::Limits,
     log::{
         apply::{Apply, DurableSequence},
+        damage::ReportingReader,
         facts,
         index::Index,
     },
     rules::{Decision, Decisions, Fate, Rules},
     store::{
-        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Orphaned, Reader, Refusal,
-        Store,
+        CatchUpError, CommitAnswer, CommitError, CommittedBatch, Origin, Orphaned, Refusal, Store,
     },
 };
 
 /// The writing side of the log: the store, and the one path by which its batches become known.
 pub struct Appender {
     store: Box<dyn Store>,
-    reader: Arc<dyn Reader>,
+    reader: Arc<ReportingReader>,
     apply: Apply,
     clock: Arc<dyn Clock>,
     rules: Rules,
@@ -66,7 +66,7 @@ impl Appender {
         console: Console,
         limits: Limits,
     ) -> Self {
-        let reader = store.reader();
+        let reader = Arc::new(ReportingReader::new(store.reader()));
         let apply = Apply::new(index, store.last_sequence(), console);
         let (rules, doubt) = <_>::default();
         let (no_space, orphaned) = (None, None);
@@ -76,6 +76,11 @@ impl Appender {
     /// The store.
     pub fn store(&mut self) -> &mut dyn Store {
         &mut *self.store
+    }
+
+    /// The one reader of the log, which reports damage.
+    pub(in crate::log) fn reader(&self) -> Arc<ReportingReader> {
+        Arc::clone(&self.reader)
     }
 
     /// Sequence of the last durable record, and a way to wait for more.

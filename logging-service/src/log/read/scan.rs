@@ -113,7 +113,14 @@ async fn send_chunks(
         let in_scan = if range.stream.is_none() { left.min(end - after) } else { end - after };
         let messages = usize::try_from(in_scan)
             .map_or(chunk_messages, |messages| messages.min(chunk_messages));
-        let (records, chunk_end) = scanner.scan(after, ScanLimit { messages, bytes }).await?;
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX);
+        let (records, chunk_end) = match scanner.scan(after, ScanLimit { messages, bytes }).await {
+            // The damage may be behind all that is wanted: what is in front of it can be had.
+            Err(ReadError::Damaged(_)) if wanted < messages => {
+                scanner.scan(after, ScanLimit { messages: wanted, bytes }).await?
+            }
+            scanned => scanned?,
+        };
         let chunk = Arc::new(Chunk::new(records, chunk_end, range.stream.as_ref()));
         let chunk = chunk.part(after, end, left);
         after = chunk_end;

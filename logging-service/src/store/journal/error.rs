@@ -71,6 +71,29 @@ impl OpenError {
     }
 }
 
+/// Why a journal could not be looked at. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The directory holds none.
+    #[error(
+        "no journal is there: no file in the directory is a segment of one. Nothing was created"
+    )]
+    NoJournal,
+    /// It cannot be opened or read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl InspectError {
+    /// The code a process exits with that was to look at it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoJournal => Exit::NoInput,
+            Self::Open(error) => error.exit(),
+        }
+    }
+}
+
 impl From<LockError> for OpenError {
     fn from(error: LockError) -> Self {
         match error {

@@ -40,7 +40,7 @@ use std::{fmt, io, sync::Arc, time::SystemTime};
 
 use oncelog::message::Message;
 
-pub use self::error::{Damage, OpenError, Progress};
+pub use self::error::{Damage, InspectError, OpenError, Progress};
 use self::{
     frame::Kind,
     frame_builder::FrameBuilder,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     disk::Disk,
-    error::{Damage, OpenError, Progress},
+    error::{Damage, InspectError, OpenError, Progress},
     frame::Kind,
     reader::message,
     record, repair,
@@ -84,17 +84,20 @@ impl fmt::Display for VerifyReport {
 /// Checks everything in the journal on `disk`, and changes nothing. The journal is locked until this
 /// returns. Damage is no error here: all of it is in the report.
 ///
+/// With a [`ReadOnlyDisk`](super::disk::ReadOnlyDisk) nothing at all is written, not even a lock file.
+///
 /// Keeps all ids in memory, to find any that was stored twice.
 ///
 /// # Errors
-/// [`OpenError`] if the journal is in use, cannot be read, or is of a later version.
+/// [`InspectError`] if there is none, or it is in use, cannot be read, or is of a later version.
 pub fn verify(
     disk: &dyn Disk,
     progress: &mut dyn FnMut(Progress),
-) -> Result<VerifyReport, OpenError> {
-    let _lock = disk.lock()?;
+) -> Result<VerifyReport, InspectError> {
+    must_exist(disk)?;
+    let lock = disk.lock().map_err(OpenError::from)?;
     if repair::is_unfinished(disk)? {
-        return Err(OpenError::RepairUnfinished);
+        return Err(OpenError::RepairUnfinished.into());
     }
     let (segments, foreign) = segment_names(disk)?;
     let mut report = VerifyReport { damage: foreign, ..VerifyReport::default() };
@@ -106,7 +109,22 @@ pub fn verify(
         Tail::Torn(damage) => Some(damage),
         Tail::IncompleteSegment(file) => Some(Damage::new(file, 0, "the segment was not finished")),
     };
+    // What changed while it was read may look like damage and be none.
+    lock.check().map_err(OpenError::from)?;
     Ok(report)
+}
+
+/// Says so if the directory holds no journal at all. An empty one has a segment; one whose repair was
+/// interrupted may have none.
+///
+/// # Errors
+/// [`InspectError`] if there is none, or the directory cannot be read.
+pub(super) fn must_exist(disk: &dyn Disk) -> Result<(), InspectError> {
+    let (segments, foreign) = segment_names(disk)?;
+    if segments.is_empty() && foreign.is_empty() && !repair::is_unfinished(disk)? {
+        return Err(InspectError::NoJournal);
+    }
+    Ok(())
 }
 
 impl VerifyReport {

@@ -32,6 +32,9 @@ impl<'a> Window<'a> {
     /// The `len` bytes at `offset`; fewer where the file ends.
     pub(super) fn get(&mut self, offset: u64, len: u64) -> io::Result<&[u8]> {
         let len = len.min(self.file_len.saturating_sub(offset));
+        if len == 0 {
+            return Ok(&[]);
+        }
         let filled_end = self.start + file_len(self.filled);
         if offset < self.start || offset + len > filled_end {
             self.fill(offset, len)?;

@@ -1,18 +1,19 @@
 //! The seam between the journal and a disk: one directory of files, blocking calls.
 //!
-//! The journal works on any [`Disk`]. [`RealDisk`] is a directory. With the feature `simulation` there
-//! is also `SimulatedDisk`: memory that forgets what was not synced, tears writes, fills up and fails
-//! when it is told to.
+//! The journal works on any [`Disk`]. [`RealDisk`] is a directory, [`ReadOnlyDisk`] one that is only looked
+//! at. With the feature `simulation` there is also `SimulatedDisk`: memory that forgets what was not synced,
+//! tears writes, fills up and fails when it is told to.
 
+mod read_only;
 mod real;
 #[cfg(feature = "simulation")]
 mod simulated;
 
 use std::{io, sync::Arc};
 
-pub use self::real::RealDisk;
 #[cfg(feature = "simulation")]
 pub use self::simulated::{Fault, HeldSyncs, Removal, SimulatedDisk};
+pub use self::{read_only::ReadOnlyDisk, real::RealDisk};
 
 /// One flat directory of files, held open: whatever becomes of its path, all calls but
 /// [`Disk::is_in_place`] are about this directory.
@@ -151,6 +152,15 @@ pub trait DiskLock: Send + Sync {
     /// # Errors
     /// What the operating system says. It is then unknown.
     fn is_in_place(&self) -> io::Result<bool>;
+
+    /// Whether no other process can have taken the directory since this was made. A real lock excludes them;
+    /// where there was nothing to lock, this looks again.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    fn check(&self) -> Result<(), LockError> {
+        Ok(())
+    }
 }
 
 /// Why a directory could not be taken.

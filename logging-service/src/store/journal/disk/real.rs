@@ -17,12 +17,13 @@ use rustix::{
         AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, statat, unlinkat,
     },
     io::{Errno, retry_on_intr},
+    process::{Pid, test_kill_process},
 };
 
 use super::{Disk, DiskFile, DiskLock, FileIdentity, LockError};
 
 /// Never removed: a lock on a removed file would exclude no process.
-const LOCK_FILE: &str = "LOCK";
+pub(super) const LOCK_FILE: &str = "LOCK";
 
 /// Modes of what is created: stored messages are for their owner alone.
 const DIR_MODE: u32 = 0o700;
@@ -108,14 +109,7 @@ fn create_dir_durably(dir: &Path) -> io::Result<()> {
 
 impl Disk for RealDisk {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&*self.handle)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        list(&self.handle)
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -139,21 +133,11 @@ impl Disk for RealDisk {
     }
 
     fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
-        match statat(&*self.handle, name, AtFlags::empty()) {
-            Ok(found) => Ok(Some(FileIdentity { device: found.st_dev, inode: found.st_ino })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        identity(&self.handle, name)
     }
 
     fn is_in_place(&self) -> io::Result<bool> {
-        match fs::metadata(&self.dir) {
-            Ok(found) => Ok(FileIdentity::from(&found) == self.identity),
-            Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
-                _ => Err(error),
-            },
-        }
+        leads_to(&self.dir, self.identity)
     }
 
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
@@ -165,12 +149,7 @@ impl Disk for RealDisk {
         };
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                // Only a courtesy to people, so an unreadable pid is no pid.
-                let _ = file.read_to_string(&mut pid);
-                return Err(LockError::Held { pid: pid.trim().parse().ok() });
-            }
+            Err(TryLockError::WouldBlock) => return Err(held_by(&mut file)),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         // Also only for people: a full disk must not keep a journal from being read.
@@ -179,6 +158,51 @@ impl Disk for RealDisk {
         let identity = (&file.metadata()?).into();
         Ok(Box::new(RealLock { _file: file, identity, disk: self.clone() }))
     }
+}
+
+/// The names in `dir`.
+pub(super) fn list(dir: &File) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Which file has the name `name` in `dir`.
+pub(super) fn identity(dir: &File, name: &str) -> io::Result<Option<FileIdentity>> {
+    match statat(dir, name, AtFlags::empty()) {
+        Ok(found) => Ok(Some(FileIdentity { device: found.st_dev, inode: found.st_ino })),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether `path` leads to the file or directory `identity`.
+pub(super) fn leads_to(path: &Path, identity: FileIdentity) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(FileIdentity::from(&found) == identity),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Another process has the lock `file`, in which the last one that writes to the directory has left its id.
+pub(super) fn held_by(file: &mut File) -> LockError {
+    let mut pid = String::new();
+    // Only a courtesy to people, so an unreadable pid is no pid.
+    let _ = file.read_to_string(&mut pid);
+    // One that only looks at the directory leaves no id, and the id of one that has ended would mislead.
+    let runs = |pid: &u32| {
+        let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+    };
+    LockError::Held { pid: pid.trim().parse().ok().filter(runs) }
 }
 
 /// The operating system takes a descriptor before it makes a file, so without one nothing is made.

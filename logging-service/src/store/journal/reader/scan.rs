@@ -39,8 +39,28 @@ impl Found {
     }
 }
 
-/// A frame that is being read: its header, and where its records end.
-type OpenFrame = (Header, u64);
+/// A frame that is being read.
+struct OpenFrame {
+    header: Header,
+    at: u64,
+    /// The sequence of the record that is read next.
+    sequence: u64,
+}
+
+impl OpenFrame {
+    fn records_end(&self) -> u64 {
+        self.at + self.header.frame_bytes() - file_len(TRAILER_BYTES)
+    }
+
+    /// Whether the record at `offset`, though it is damaged, is the one that is read next: then the one after it
+    /// begins where this one ends.
+    fn is_next(&self, offset: u64, bytes: &[u8]) -> bool {
+        record::parse(bytes).is_some_and(|record| {
+            self.at + u64::from(record.distance) == offset
+                && self.header.first_sequence + u64::from(record.ordinal) == self.sequence
+        })
+    }
+}
 
 impl SegmentReader<'_> {
     /// Adds the records of this segment that are wanted.
@@ -53,17 +73,18 @@ impl SegmentReader<'_> {
         };
         let (mut offset, mut open) = self.start(found.after + 1)?;
         while offset < self.end {
-            let Some((header, records_end)) = open else {
+            let Some(frame) = &mut open else {
                 let bytes = ahead.get(offset, file_len(HEADER_BYTES))?;
                 let header = self.header(offset, &bytes)?;
                 if header.next_sequence() <= found.after + 1 {
                     offset += header.frame_bytes();
                 } else {
-                    open = Some((header, records_end(offset, &header)));
+                    open = Some(OpenFrame { header, at: offset, sequence: header.first_sequence });
                     offset += file_len(HEADER_BYTES);
                 }
                 continue;
             };
+            let records_end = frame.records_end();
             if offset >= records_end {
                 offset = records_end + file_len(TRAILER_BYTES);
                 open = None;
@@ -75,13 +96,17 @@ impl SegmentReader<'_> {
                 return Err(self.damaged(offset, "the record is longer than its frame"));
             }
             let bytes = ahead.get(offset, len)?;
-            let stored = self.stored(offset, &header, &bytes)?;
+            match self.stored(offset, &frame.header, &bytes) {
+                Ok(stored) if stored.receipt.sequence > found.after => found.push(stored),
+                Ok(_) => {}
+                // What is not wanted does not keep what comes after it from being read.
+                Err(_) if frame.sequence <= found.after && frame.is_next(offset, &bytes) => {}
+                Err(error) => return Err(error),
+            }
             offset += len;
-            if stored.receipt.sequence > found.after {
-                found.push(stored);
-                if found.is_full() {
-                    break;
-                }
+            frame.sequence += 1;
+            if found.is_full() {
+                break;
             }
         }
         Ok(())
@@ -92,14 +117,10 @@ impl SegmentReader<'_> {
         // The anchor may be newer than the end that was read before it.
         let anchor = self.segment.anchor(sequence).filter(|anchor| anchor.offset < self.end);
         let Some(anchor) = anchor else { return Ok((first_frame_offset(), None)) };
-        let frame = anchor.offset - u64::from(anchor.distance);
-        let header = self.header(frame, &self.read(frame, file_len(HEADER_BYTES))?)?;
-        Ok((anchor.offset, Some((header, records_end(frame, &header)))))
+        let at = anchor.offset - u64::from(anchor.distance);
+        let header = self.header(at, &self.read(at, file_len(HEADER_BYTES))?)?;
+        Ok((anchor.offset, Some(OpenFrame { header, at, sequence: anchor.sequence })))
     }
-}
-
-fn records_end(frame: u64, header: &Header) -> u64 {
-    frame + header.frame_bytes() - file_len(TRAILER_BYTES)
 }
 
 /// Reads in chunks, which bodies become parts of instead of being copied.

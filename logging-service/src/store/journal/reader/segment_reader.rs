@@ -46,14 +46,22 @@ impl<'a> SegmentReader<'a> {
             return Err(self.damaged(offset, "a length is wrong"));
         }
         let mut bytes = vec![0; memory_len(len)];
-        self.file.read_at(offset, &mut bytes).map_err(|source| {
-            if source.kind() == io::ErrorKind::UnexpectedEof {
-                self.damaged(offset, "the file ends here")
-            } else {
-                ReadError::Io { file: self.segment.name.clone(), source }
-            }
-        })?;
-        Ok(bytes)
+        match self.file.read_at(offset, &mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.cut()?),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    fn io(&self, source: io::Error) -> ReadError {
+        ReadError::Io { file: self.segment.name.clone(), source }
+    }
+
+    /// The damage of a file that ends in front of what was written: one place, whatever is read behind it.
+    fn cut(&self) -> Result<ReadError, ReadError> {
+        let len = self.file.len().map_err(|error| self.io(error))?;
+        let problem = format!("the file ends here, and was written up to offset {}", self.end);
+        Ok(self.damaged(len, &problem))
     }
 
     /// Checks the frame header that begins `bytes` and should be at `offset`.

@@ -29,11 +29,7 @@ mod renames;
 mod rewrite;
 mod salvage;
 
-use std::{
-    io,
-    ops::{ControlFlow, RangeInclusive},
-    sync::Arc,
-};
+use std::{io, ops::RangeInclusive, sync::Arc};
 
 use oncelog::message::Message;
 
@@ -44,9 +40,10 @@ use self::{
 };
 use super::{
     disk::{Disk, DiskLock},
-    error::{Damage, OpenError, Progress},
+    error::{Damage, InspectError, OpenError, Progress},
     frame::Header,
     scrub::{Event, Tail, scrub, segment_names},
+    verify::must_exist,
 };
 
 /// What a repair would do. The journal stays locked as long as the plan is there, so that it does
@@ -114,24 +111,23 @@ pub enum RepairError {
 /// long as the plan is there.
 ///
 /// # Errors
-/// [`OpenError`] if the journal is in use, cannot be read, or is of a later version.
+/// [`InspectError`] if there is none, or it is in use, cannot be read, or is of a later version.
 pub fn plan(
     disk: Arc<dyn Disk>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<RepairPlan, OpenError> {
-    let lock = disk.lock()?;
+) -> Result<RepairPlan, InspectError> {
+    // Before the lock, which may make a file.
+    must_exist(&*disk)?;
+    let lock = disk.lock().map_err(OpenError::from)?;
     if let Some(renames) = Renames::read(&*disk)? {
         return Ok(RepairPlan { disk, lock, task: Task::Finish(renames) });
     }
     let (segments, foreign) = segment_names(&*disk)?;
     let mut count = Count::default();
     let mut salvage = Salvage::looking_for_damage();
-    let mut listener = |event: Event<'_, '_>| {
-        salvage.event(event, &mut count);
-        ControlFlow::Continue(())
-    };
+    let mut listener = |event: Event<'_, '_>| salvage.event(event, &mut count);
     let end = scrub(&*disk, &segments, &mut listener, progress)?;
-    salvage.finish(&end, &mut count);
+    salvage.finish(&end, &mut count)?;
     let task = match salvage.rewrite_from {
         None => Task::Nothing { foreign },
         Some(from) => Task::Rewrite(Rewrite {

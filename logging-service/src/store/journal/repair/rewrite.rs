@@ -110,14 +110,14 @@ fn write(
     let mut rewriter = Rewriter { writer, frame: FrameBuilder::new(), failure: None };
     let mut salvage = Salvage::from(plan.from);
     let mut listener = |event: Event<'_, '_>| {
-        salvage.event(event, &mut rewriter);
+        let goes_on = salvage.event(event, &mut rewriter);
         match rewriter.failure {
-            None => ControlFlow::Continue(()),
+            None => goes_on,
             Some(_) => ControlFlow::Break(()),
         }
     };
     let end = scrub(&**disk, &plan.segments, &mut listener, progress)?;
-    salvage.finish(&end, &mut rewriter);
+    salvage.finish(&end, &mut rewriter)?;
     rewriter.finish().map_err(failed)
 }
 

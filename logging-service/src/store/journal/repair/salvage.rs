@@ -1,6 +1,9 @@
 //! Finding the records that can be kept.
 
-use std::ops::RangeInclusive;
+use std::{
+    io,
+    ops::{ControlFlow, RangeInclusive},
+};
 
 use bytes::Bytes;
 use oncelog::message::Message;
@@ -8,7 +11,7 @@ use oncelog::message::Message;
 use crate::store::journal::{
     bytes::{file_len, memory_len, u32_at},
     chain::ChainTail,
-    error::Damage,
+    error::{Damage, OpenError},
     format::HEADER_BYTES,
     frame::{Header, Kind, TRAILER_BYTES},
     reader::message,
@@ -57,6 +60,8 @@ pub(super) struct Salvage {
     pub(super) damage: Vec<Damage>,
     /// Records whose own time is unreadable.
     pub(super) approximate_times: u64,
+    /// A failed read of the disk. What it would have read is not known to be lost, so nothing may be given up.
+    failure: Option<OpenError>,
 }
 
 impl Salvage {
@@ -70,6 +75,7 @@ impl Salvage {
             last_stored_at: 0,
             damage: Vec::new(),
             approximate_times: 0,
+            failure: None,
         }
     }
 
@@ -78,7 +84,8 @@ impl Salvage {
         Self { rewrite_from: Some(start), is_active: false, ..Self::looking_for_damage() }
     }
 
-    pub(super) fn event(&mut self, event: Event<'_, '_>, sink: &mut dyn Sink) {
+    /// Takes in what a scrub tells. Breaks once there is no use in going on.
+    pub(super) fn event(&mut self, event: Event<'_, '_>, sink: &mut dyn Sink) -> ControlFlow<()> {
         match event {
             Event::Segment(segment) => {
                 let first_sequence = segment.header.first_sequence;
@@ -95,17 +102,28 @@ impl Salvage {
                     None => self.first_damage(&damage.file, before_file, sink),
                     Some(start) => self.activate_at(start, &damage.file),
                 }
-                if let Some(range) = unreadable {
-                    self.unreadable_range(range, sink);
+                if let Some(range) = unreadable
+                    && let Err(error) = self.unreadable_range(range, sink)
+                {
+                    self.failure = Some(OpenError::io(format!("read {}", damage.file))(error));
+                    return ControlFlow::Break(());
                 }
                 self.damage.push(damage);
             }
         }
+        ControlFlow::Continue(())
     }
 
     /// Gives up the sequences that something at the end proves, but whose records cannot be read.
-    pub(super) fn finish(&mut self, end: &End, sink: &mut dyn Sink) {
+    ///
+    /// # Errors
+    /// The disk failed to read a part, so what is lost is not known.
+    pub(super) fn finish(&mut self, end: &End, sink: &mut dyn Sink) -> Result<(), OpenError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         self.give_up_to(end.chain.next_sequence, Loss::New, sink);
+        Ok(())
     }
 
     fn first_damage(&mut self, file: &str, before: ChainTail, sink: &mut dyn Sink) {
@@ -152,7 +170,15 @@ impl Salvage {
         }
     }
 
-    fn unreadable_range(&mut self, range: UnreadableRange<'_, '_>, sink: &mut dyn Sink) {
+    /// Keeps what can be kept of bytes that are no frame.
+    ///
+    /// # Errors
+    /// What the operating system says: that is no damage.
+    fn unreadable_range(
+        &mut self,
+        range: UnreadableRange<'_, '_>,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
         let resumes_with = range.resumes_with.unwrap_or(u64::MAX);
         let trusted = range.header.filter(|header| {
             header.first_sequence >= range.next_sequence && header.next_sequence() <= resumes_with
@@ -173,13 +199,13 @@ impl Salvage {
             previous: 0,
         });
         let start = range.from + file_len(HEADER_BYTES);
-        // What cannot be read now was read before, so there is nothing else to try.
-        let Ok(bytes) = range.window.get(start, to.saturating_sub(start)) else { return };
+        let bytes = range.window.get(start, to.saturating_sub(start))?;
         let kept = self.records(&header, bytes, sink);
         match trusted {
             Some(header) => self.give_up_to(header.next_sequence(), Loss::New, sink),
             None => self.approximate_times += kept,
         }
+        Ok(())
     }
 
     /// Keeps the records in `payload` whose own checksum proves that this is their place. Returns how
