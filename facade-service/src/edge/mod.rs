@@ -18,7 +18,8 @@
 //! | sends its body with pauses | [`EdgeLimits::body_read`] |
 //! | sends the body of a post byte by byte | [`EdgeLimits::body_read`] |
 //! | sends the body of a post more slowly than it has to | [`EdgeLimits::body_whole`] |
-//! | does not read its response | [`EdgeLimits::response_stall`] |
+//! | does not read its response, and sends nothing of its request | [`EdgeLimits::response_stall`] |
+//! | reads a long list more slowly than all others, while another client wants one | at once |
 //! | is still connected when the facade stops | [`EdgeLimits::drain`] |
 //! | is idle for longest, while new clients find no slot | at once |
 //! | reads a long-lived response, while no connection is idle and new clients find no slot | a second |
