@@ -23,7 +23,8 @@
 //! | sends its body with pauses | [`EdgeLimits::body_read`] |
 //! | sends the body of a post byte by byte | [`EdgeLimits::body_read`] |
 //! | sends the body of a post more slowly than it has to | [`EdgeLimits::body_whole`] |
-//! | does not read its response | [`EdgeLimits::response_stall`] |
+//! | does not read its response, and sends nothing of its request | [`EdgeLimits::response_stall`] |
+//! | reads a long list more slowly than all others, while another client wants one | at once |
 //! | sends a body that its refusal does not need | it is read, up to 4 MiB and for [`EdgeLimits::body_read`], or the response says `Connection: close` |
 //! | closes its sending half | its request is answered, then the connection closes |
 //! | resets the connection | its request is abandoned, at once or within a second |
