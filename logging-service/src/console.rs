@@ -10,7 +10,7 @@
 //! number of lines, not their memory, and shows no count of what was dropped.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt::Write as _,
     io::{self, Write},
     sync::{
         Arc,
@@ -21,7 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oncelog::message::{Message, MessageId};
+use oncelog::{
+    excerpt::write_excerpt,
+    message::{Message, MessageId},
+};
 
 /// Memory of lines that wait to be printed. Past this they are dropped.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -157,7 +160,7 @@ impl Chunk {
             text.push_str("Logged message: ");
             // Writing into memory cannot fail.
             let _ = match bodies {
-                Bodies::Shown => write_body(text, shown, *body_bytes),
+                Bodies::Shown => write_excerpt(text, shown, *body_bytes, BODY_CHARS_MAX),
                 Bodies::Hidden => write!(text, "{body_bytes} bytes, id {id}"),
             };
             text.push('\n');
@@ -189,39 +192,6 @@ fn print(chunks: &Receiver<Chunk>, counts: &Counts, mut out: impl Write, bodies:
             thread::sleep(PAUSE);
         }
     }
-}
-
-/// Writes a body of `body_bytes` that begins with `start`, on one line: control characters escaped, so
-/// that a message cannot steer the terminal, and cut after [`BODY_CHARS_MAX`].
-fn write_body(out: &mut String, start: &[u8], body_bytes: usize) -> fmt::Result {
-    let text = String::from_utf8_lossy(start);
-    let cut = match text.len() {
-        ..=BODY_CHARS_MAX => None,
-        _ => text.char_indices().nth(BODY_CHARS_MAX).map(|(at, _)| at),
-    };
-    let shown = &text[..cut.unwrap_or(text.len())];
-    if may_control(shown) {
-        for char in shown.chars() {
-            if char.is_control() {
-                write!(out, "{}", char.escape_default())?;
-            } else {
-                out.push(char);
-            }
-        }
-    } else {
-        out.push_str(shown);
-    }
-    if cut.is_some() || start.len() < body_bytes {
-        write!(out, "… ({body_bytes} bytes)")?;
-    }
-    Ok(())
-}
-
-/// Whether there may be a control character in `text`. The fold looks at all of it, many bytes at a
-/// time.
-fn may_control(text: &str) -> bool {
-    // U+0080 to U+009F begin with 0xc2.
-    text.bytes().fold(false, |found, byte| found | matches!(byte, ..b' ' | 0x7f | 0xc2))
 }
 
 #[cfg(test)]
@@ -286,11 +256,12 @@ mod tests {
 
     #[test]
     fn a_long_body_is_cut() {
-        let body = "ü".repeat(BODY_CHARS_MAX + 1);
-        let mut shown = String::new();
-        write_body(&mut shown, &body.as_bytes()[..BODY_BYTES_MAX.min(body.len())], body.len())
-            .unwrap();
-        assert_eq!(shown, format!("{}… ({} bytes)", "ü".repeat(BODY_CHARS_MAX), body.len()));
+        let (output, console) = console(Bodies::Shown, || {});
+        let body = "ü".repeat(BODY_BYTES_MAX);
+        console.show(&[message(body.clone())]);
+        console.flush();
+        let shown = format!("{}… ({} bytes)", "ü".repeat(BODY_CHARS_MAX), body.len());
+        assert_eq!(output.text(), format!("Logged message: {shown}\n"));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::{
     EdgeLimits,
     activity::Activity,
     body::{RequestBody, ResponseBody},
+    framed::Framed,
     guard::ClientIo,
 };
 use crate::http::service::HttpService;
@@ -59,9 +60,10 @@ where
 {
     let answering = Arc::clone(&activity);
     let service = service_fn(move |request| track(stack.clone(), request, Arc::clone(&answering)));
+    let framed = Framed::new(io, Arc::clone(&activity), limits.header_bytes);
     let connection = http1::Builder::new()
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(framed), service)
         .with_upgrades();
     let header_read = limits.header_read;
     async move {

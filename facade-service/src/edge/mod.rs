@@ -1,7 +1,7 @@
 //! Connections: accepted, limited, drained. HTTP/1.1 only.
 //!
 //! In reading order: `accept` takes connections and drains them, `connection` serves one, `activity` has
-//! its state, `body` and `guard` keep that up to date.
+//! its state, `body` and `guard` keep that up to date, `framed` ends what cannot be framed.
 //!
 //! A handler may answer with a long-lived response, or upgrade the connection. It asks
 //! [`try_long_lived`](oncelog::net::ConnectionLimiter::try_long_lived) of the limiter of its facade first,
@@ -27,6 +27,7 @@ mod accept;
 mod activity;
 mod body;
 mod connection;
+mod framed;
 mod guard;
 #[cfg(test)]
 mod tests;

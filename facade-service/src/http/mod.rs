@@ -4,6 +4,8 @@
 pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod content;
+pub(crate) mod framing;
+pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod key;
 pub(crate) mod lines;

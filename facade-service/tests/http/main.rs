@@ -8,9 +8,11 @@ mod support;
 
 mod connections;
 mod drain;
+mod framing;
 mod health;
 mod invalid;
 mod list;
 mod post;
 mod record;
+mod refusals;
 mod upload;
