@@ -120,22 +120,48 @@ def payloads():
     yield post("open").replace("POST /facade", "POST /facade\tHTTP/1.1\r\nX: y") + hidden
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def reachable(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
 class Proxy:
+    """A proxy that runs, on a port of its own."""
+
     def __init__(self, kind, variant, facade, directory):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.kind, self.dir = kind, directory / f"{kind}-{variant}"
+        self.dir = directory / f"{kind}-{variant}"
         self.dir.mkdir()
         self.log = self.dir / "count.log"
+        # Between its choice and its use a port may be taken.
+        for _ in range(5):
+            self.port = free_port()
+            self.start(kind, variant, facade)
+            while self.process.poll() is None:
+                if reachable(self.port):
+                    return
+                time.sleep(0.02)
+        raise SystemExit(f"{kind} does not start, see {self.dir}")
+
+    def start(self, kind, variant, facade):
+        is_strict = variant == "strict"
         config = self.dir / "proxy.conf"
         template = NGINX if kind == "nginx" else HAPROXY
         config.write_text(template.format(
-            dir=self.dir, facade=facade, port=self.port, buffering="on" if variant == "strict" else "off",
-            accept="" if variant == "strict" else "option accept-invalid-http-request"))
+            dir=self.dir, facade=facade, port=self.port, buffering="on" if is_strict else "off",
+            accept="" if is_strict else "option accept-invalid-http-request"))
         command = ["nginx", "-p", self.dir, "-c", config] if kind == "nginx" else ["haproxy", "-db", "-f", config]
-        output = open(self.dir / "output.log" if kind == "nginx" else self.log, "wb")
-        self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        output = self.dir / "output.log" if kind == "nginx" else self.log
+        with output.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
 
     def counted(self):
         """Posts that the facade has answered with 200, as the proxy counts them."""
@@ -189,19 +215,10 @@ def until(what, holds):
         time.sleep(0.02)
 
 
-def reachable(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    except OSError:
-        return False
-
-
 def run(kind, variant, facade, directory):
     before, sent = len(stored(facade)), 0
     proxy = Proxy(kind, variant, facade, directory)
     try:
-        until(f"{kind} listens, see {proxy.log}", lambda: proxy.process.poll() is None and reachable(proxy.port))
         victim(proxy.port, 0)
         for sent, payload in enumerate(payloads(), 1):
             attack(proxy.port, payload)
