@@ -8,12 +8,14 @@
 //! - [`process`]: the main of a service, settings, exit codes, runtime, signals, telemetry
 //! - [`printable`]: text of strangers on one line
 //! - [`clock`]: wall clock time, real or simulated
+//! - [`excerpt`]: what others sent, as people are shown it
 //!
 //! The services themselves are the packages beside this one. They are library functions that take
 //! their listener, clock and stop signal, so that the same code runs in production, in a test on
 //! port 0 and inside a simulator.
 
 pub mod clock;
+pub mod excerpt;
 pub mod grpc;
 pub mod limits;
 pub mod message;

@@ -50,11 +50,11 @@ fn answer(bencher: Bencher<'_, '_>, runtime: &Runtime, service: &impl HttpServic
 }
 
 fn made(request: &str) -> Request {
-    let post = Request::post("/facade");
+    let post = Request::post("/facade").header("host", "a");
     match request {
         "a post" => post.header("content-type", "application/json").body(r#"{"msg":"a"}"#.into()),
         "a refused post" => post.body(Body::empty()),
-        _ => Request::get("/healthz").body(Body::empty()),
+        _ => Request::get("/healthz").header("host", "a").body(Body::empty()),
     }
     .unwrap()
 }

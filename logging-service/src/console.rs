@@ -10,7 +10,7 @@
 //! number of lines, not their memory, and shows no count of what was dropped.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt::Write as _,
     io::{self, Write},
     sync::{
         Arc,
@@ -22,8 +22,8 @@ use std::{
 };
 
 use oncelog::{
+    excerpt::push_excerpt,
     message::{Message, MessageId},
-    printable::push_escaped,
 };
 
 /// Memory of lines that wait to be printed. Past this they are dropped.
@@ -158,11 +158,13 @@ impl Chunk {
             let (shown, behind) = rest.split_at(shown_bytes(*body_bytes, bodies));
             rest = behind;
             text.push_str("Logged message: ");
-            // Writing into memory cannot fail.
-            let _ = match bodies {
-                Bodies::Shown => write_body(text, shown, *body_bytes),
-                Bodies::Hidden => write!(text, "{body_bytes} bytes, id {id}"),
-            };
+            match bodies {
+                Bodies::Shown => push_excerpt(text, shown, *body_bytes, BODY_CHARS_MAX),
+                Bodies::Hidden => {
+                    // Writing into memory cannot fail.
+                    let _ = write!(text, "{body_bytes} bytes, id {id}");
+                }
+            }
             text.push('\n');
         }
     }
@@ -192,29 +194,6 @@ fn print(chunks: &Receiver<Chunk>, counts: &Counts, mut out: impl Write, bodies:
             thread::sleep(PAUSE);
         }
     }
-}
-
-/// Writes a body of `body_bytes` that begins with `start`, on one line: escaped, so that a message cannot
-/// steer the terminal, and cut after [`BODY_CHARS_MAX`].
-fn write_body(out: &mut String, start: &[u8], body_bytes: usize) -> fmt::Result {
-    let shown = match start.len() {
-        ..=BODY_CHARS_MAX => start,
-        _ => first_chars(start, BODY_CHARS_MAX),
-    };
-    push_escaped(out, shown);
-    if shown.len() < body_bytes {
-        write!(out, "… ({body_bytes} bytes)")?;
-    }
-    Ok(())
-}
-
-/// The first characters of `bytes`, `chars_max` at most. A byte that belongs to none counts as one.
-fn first_chars(bytes: &[u8], chars_max: usize) -> &[u8] {
-    let lengths = bytes.utf8_chunks().flat_map(|chunk| {
-        let invalid = chunk.invalid().iter().map(|_| 1);
-        chunk.valid().chars().map(char::len_utf8).chain(invalid)
-    });
-    &bytes[..lengths.take(chars_max).sum()]
 }
 
 #[cfg(test)]
@@ -280,18 +259,12 @@ mod tests {
 
     #[test]
     fn a_long_body_is_cut() {
-        for (char, shown_char) in [(&b"x"[..], "x"), ("ü".as_bytes(), "ü"), (b"\xff", "\\xff")] {
-            let shown_of = |chars| {
-                let (body, mut shown) = (char.repeat(chars), String::new());
-                let start = &body[..BODY_BYTES_MAX.min(body.len())];
-                write_body(&mut shown, start, body.len()).unwrap();
-                shown
-            };
-            let whole = shown_char.repeat(BODY_CHARS_MAX);
-            assert_eq!(shown_of(BODY_CHARS_MAX), whole);
-            let bytes = char.len() * 1000;
-            assert_eq!(shown_of(1000), format!("{whole}… ({bytes} bytes)"));
-        }
+        let (output, console) = console(Bodies::Shown, || {});
+        let body = "ü".repeat(BODY_BYTES_MAX);
+        console.show(&[message(body.clone())]);
+        console.flush();
+        let shown = format!("{}… ({} bytes)", "ü".repeat(BODY_CHARS_MAX), body.len());
+        assert_eq!(output.text(), format!("Logged message: {shown}\n"));
     }
 
     #[test]

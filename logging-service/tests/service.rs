@@ -158,6 +158,34 @@ async fn a_bad_message_is_rejected_alone() {
     assert_eq!(receipts[0].id, vec![1; 15]);
 }
 
+/// A refusal says what is wrong and repeats nothing of it.
+#[tokio::test]
+async fn refusals_of_long_fields_are_short() {
+    const REFUSAL_BYTES_MAX: usize = 256;
+    let service = start(|| scripted().0).await;
+    let long = || "x\u{1}".repeat(250_000);
+    let good: v1::Message = message(7, "good").into();
+    for long in [
+        v1::Message { id: long().into(), ..good.clone() },
+        v1::Message { stream: long().into(), ..good.clone() },
+        v1::Message { content_type: long().into(), ..good.clone() },
+    ] {
+        let [receipt] = service.send(vec![long]).await.unwrap().try_into().unwrap();
+        assert_eq!(receipt.reason(), Reason::Invalid);
+        assert!(receipt.detail.len() < REFUSAL_BYTES_MAX, "{}", receipt.detail);
+    }
+    let mut client = service.client.clone();
+    let read = ReadRequest { stream: long(), ..ReadRequest::default() };
+    let lookup = LookupRequest { id: long().into() };
+    for refused in [
+        client.read(read).await.map(drop).unwrap_err(),
+        client.lookup(lookup).await.map(drop).unwrap_err(),
+    ] {
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().len() < REFUSAL_BYTES_MAX, "{}", refused.message());
+    }
+}
+
 #[tokio::test]
 async fn empty_and_oversized_batches_are_refused_whole() {
     let service = start(|| scripted().0).await;

@@ -133,10 +133,9 @@ impl TryFrom<JournalArgs> for PathBuf {
 }
 
 fn no_directory(dir: &Path, error: &io::Error) -> Exit {
-    let exit = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Exit::NoInput,
-        _ => Exit::Disk,
-    };
+    use io::ErrorKind::{NotADirectory, NotFound};
+    let is_none = [NotFound, NotADirectory].contains(&error.kind());
+    let exit = if is_none { Exit::NoInput } else { Exit::Disk };
     exit.because(format_args!("cannot open {}: {error}. {NAME_IT}", dir.display()))
 }
 

@@ -33,6 +33,7 @@ use super::{
     EdgeLimits,
     activity::Activity,
     body::{RequestBody, ResponseBody},
+    framed::Framed,
     guard::ClientIo,
     unread::settle,
 };
@@ -71,13 +72,14 @@ where
     let service = service_fn(move |request| {
         track(stack.clone(), request, Arc::clone(&answering), body_limit)
     });
+    let framed = Framed::new(io, Arc::clone(&activity), limits.header_bytes);
     let connection = http1::Builder::new()
         // The end of the input says "no more requests", not "gone".
         .half_close(true)
         // For refusals of the library, of heads that it cannot parse.
         .auto_date_header(date::now().is_some())
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(framed), service)
         .with_upgrades();
     let header_read = limits.header_read;
     async move {

@@ -1,7 +1,7 @@
 //! Connections: accepted, limited, drained. HTTP/1.1 only.
 //!
 //! In reading order: `accept` takes connections and drains them, `connection` serves one, `activity` has
-//! its state, `body` and `guard` keep that up to date. `unread` deals with what a handler leaves of a body,
+//! its state, `body` and `guard` keep that up to date. `framed` ends what cannot be framed, `unread` deals with what a handler leaves of a body,
 //! and `breaks` notices resets.
 //!
 //! The end of a client's input behind a whole request says that no more requests follow, and the request is
@@ -38,6 +38,7 @@ mod activity;
 mod body;
 mod breaks;
 mod connection;
+mod framed;
 mod guard;
 #[cfg(test)]
 mod tests;

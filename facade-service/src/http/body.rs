@@ -1,6 +1,6 @@
 //! Reads request bodies, with a limit on their size and on their pauses.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -11,6 +11,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
+
+use super::framing::FramingError;
 
 /// Why a body could not be read. Nothing was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +31,8 @@ pub(crate) enum BodyError {
     Slow { bytes: usize, time: Duration },
     #[error("the body broke off; send the request again")]
     Incomplete,
+    #[error("the request is not framed as HTTP/1.1: {0}; nothing behind that is read")]
+    Malformed(FramingError),
     #[error("too many large bodies are arriving; send the request again")]
     TooMany,
 }
@@ -123,10 +127,26 @@ pub(crate) async fn next_chunk(
                     return Ok(Some(chunk));
                 }
             }
-            Ok(Some(Err(_))) => return Err(BodyError::Incomplete),
+            Ok(Some(Err(error))) => return Err(broken(&error)),
             Ok(None) => return Ok(None),
             Err(_) => return Err(BodyError::Paused(pause)),
         }
+    }
+}
+
+/// Why reading failed.
+fn broken(error: &axum::Error) -> BodyError {
+    let mut sources = std::iter::successors(error.source(), |error| (*error).source());
+    let Some(error) = sources.find_map(|error| error.downcast_ref::<io::Error>()) else {
+        return BodyError::Incomplete;
+    };
+    if let Some(framing) = error.get_ref().and_then(|error| error.downcast_ref::<FramingError>()) {
+        return BodyError::Malformed(*framing);
+    }
+    if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) {
+        BodyError::Malformed(FramingError::Chunks)
+    } else {
+        BodyError::Incomplete
     }
 }
 
@@ -140,7 +160,7 @@ mod tests {
         BodyLimits { pause: Duration::from_secs(1), whole: Duration::from_secs(10) };
 
     fn chunked(sizes: &[usize]) -> Body {
-        let chunks: Vec<Result<Bytes, std::io::Error>> =
+        let chunks: Vec<Result<Bytes, io::Error>> =
             sizes.iter().map(|size| Ok(Bytes::from(vec![b'x'; *size]))).collect();
         Body::from_stream(stream::iter(chunks))
     }
@@ -183,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_pauses_or_trickles_is_given_up() {
-        let byte = || Ok::<_, std::io::Error>(Bytes::from_static(b"{"));
+        let byte = || Ok::<_, io::Error>(Bytes::from_static(b"{"));
         let pausing = stream::iter([byte()]).chain(stream::pending());
         assert_eq!(read(Body::from_stream(pausing)).await, Err(BodyError::Paused(LIMITS.pause)));
         let trickling = stream::repeat_with(byte).then(async |byte| {
@@ -202,7 +222,7 @@ mod tests {
         let piece = Bytes::from(vec![b'x'; HTTP_BODY_BYTES_MAX / pieces]);
         let steady = stream::iter(vec![piece; pieces]).then(async |piece| {
             tokio::time::sleep(LIMITS.whole / 17).await;
-            Ok::<_, std::io::Error>(piece)
+            Ok::<_, io::Error>(piece)
         });
         assert_eq!(read(Body::from_stream(Box::pin(steady))).await, Ok(HTTP_BODY_BYTES_MAX));
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
+use oncelog::excerpt::shorten;
 use serde::Deserialize;
 
 use super::key::{InvalidKey, Key};
@@ -21,7 +22,7 @@ pub(crate) enum InvalidContent {
     #[error("it begins with a byte order mark; send UTF-8 without one")]
     ByteOrderMark,
     #[error("not the JSON of a message: {0}; send {{\"msg\":\"some text\"}}")]
-    Json(#[from] serde_json::Error),
+    Json(ParseError),
     #[error("msg is empty; there is nothing to store")]
     Empty,
     /// In a line only.
@@ -30,6 +31,20 @@ pub(crate) enum InvalidContent {
     /// In a line only.
     #[error("the line is longer than {} bytes", oncelog::limits::HTTP_BODY_BYTES_MAX)]
     LineTooLong,
+}
+
+/// What a parser says of JSON. It repeats names of fields, and may repeat values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ParseError(String);
+
+/// Characters of what a parser says.
+const PARSE_ERROR_CHARS_MAX: usize = 120;
+
+impl From<serde_json::Error> for InvalidContent {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(ParseError(shorten(&error.to_string(), PARSE_ERROR_CHARS_MAX)))
+    }
 }
 
 // An unknown field may be a typo of a known one: refused, not dropped in silence.

@@ -1,9 +1,10 @@
 //! The media type of a body.
 
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
+use oncelog::excerpt::Quote;
 
 /// JSON.
 pub(crate) const JSON: &str = "application/json";
@@ -15,10 +16,10 @@ pub(crate) const NDJSON: &str = "application/x-ndjson";
 pub(crate) enum WrongMediaType {
     #[error("there is no Content-Type; send \"Content-Type: {0}\"")]
     Missing(&'static str),
-    #[error("the Content-Type {found:?} is not taken here; send \"Content-Type: {wanted}\"")]
-    Other { found: String, wanted: &'static str },
-    #[error("the Content-Encoding {0:?} is not taken; send the body as it is")]
-    Encoded(String),
+    #[error("the Content-Type {found} is not taken here; send \"Content-Type: {wanted}\"")]
+    Other { found: Quote, wanted: &'static str },
+    #[error("the Content-Encoding {0} is not taken; send the body as it is")]
+    Encoded(Quote),
 }
 
 /// Checks that the body is of the `wanted` type; parameters do not matter.
@@ -29,11 +30,11 @@ pub(crate) fn expect(headers: &HeaderMap, wanted: &'static str) -> Result<(), Wr
     // Most clients send just this.
     let exactly = found.as_bytes() == wanted.as_bytes();
     if !exactly && !essence(found.as_bytes()).eq_ignore_ascii_case(wanted.as_bytes()) {
-        return Err(WrongMediaType::Other { found: shown(found), wanted });
+        return Err(WrongMediaType::Other { found: Quote::of(found), wanted });
     }
     match headers.get(CONTENT_ENCODING) {
         Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(WrongMediaType::Encoded(shown(encoding)))
+            Err(WrongMediaType::Encoded(Quote::of(encoding)))
         }
         Some(_) | None => Ok(()),
     }
@@ -43,12 +44,10 @@ fn essence(value: &[u8]) -> &[u8] {
     value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
-fn shown(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn check(content_type: &str) -> Result<(), WrongMediaType> {
@@ -83,7 +82,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert_eq!(expect(&headers, JSON), Err(WrongMediaType::Encoded("gzip".to_owned())));
+        assert_eq!(expect(&headers, JSON), Err(WrongMediaType::Encoded(Quote::of("gzip"))));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
         assert_eq!(expect(&headers, JSON), Ok(()));
         assert_eq!(expect(&HeaderMap::new(), JSON), Err(WrongMediaType::Missing(JSON)));

@@ -5,6 +5,8 @@ pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod content;
 pub(crate) mod date;
+pub(crate) mod framing;
+pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod key;
 pub(crate) mod lines;

@@ -1,5 +1,7 @@
 //! Which part of the log a client wants: `?after=<sequence>&limit=<n>`.
 
+use oncelog::excerpt::Quote;
+
 /// A part of the log, or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Page {
@@ -12,14 +14,14 @@ pub(crate) struct Page {
 /// Why the query names no part of the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidPage {
-    #[error("the query parameter {0:?} is not known; there is after and limit")]
-    Unknown(String),
+    #[error("the query parameter {0} is not known; there is after and limit")]
+    Unknown(Quote),
     #[error("the query parameter {0:?} is there twice")]
     Twice(&'static str),
-    #[error("after is the sequence of a record, or 0; {0:?} is neither")]
-    After(String),
-    #[error("limit is a number of records, at least 1; {0:?} is not")]
-    Limit(String),
+    #[error("after is the sequence of a record, or 0; {0} is neither")]
+    After(Quote),
+    #[error("limit is a number of records, at least 1; {0} is not")]
+    Limit(Quote),
 }
 
 impl Page {
@@ -33,13 +35,13 @@ impl Page {
         let mut page = Self::default();
         for parameter in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let (known, field, min, invalid): (_, _, _, fn(String) -> InvalidPage) = match name {
+            let (known, field, min, invalid): (_, _, _, fn(Quote) -> InvalidPage) = match name {
                 "after" => ("after", &mut page.after, 0, InvalidPage::After),
                 "limit" => ("limit", &mut page.limit, 1, InvalidPage::Limit),
-                unknown => return Err(InvalidPage::Unknown(unknown.to_owned())),
+                unknown => return Err(InvalidPage::Unknown(Quote::of(unknown))),
             };
             let number = number(value).filter(|number| *number >= min);
-            let number = number.ok_or_else(|| invalid(value.to_owned()))?;
+            let number = number.ok_or_else(|| invalid(Quote::of(value)))?;
             if field.replace(number).is_some() {
                 return Err(InvalidPage::Twice(known));
             }

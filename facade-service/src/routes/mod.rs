@@ -13,6 +13,7 @@ use axum::{
 };
 use futures_util::{FutureExt as _, future::Either};
 use http::{Method, Uri};
+use oncelog::excerpt::Quote;
 use tower::{Service as _, service_fn};
 
 use self::{
@@ -56,9 +57,9 @@ pub(crate) fn dispatch(facade: Facade, router: Router) -> impl HttpService {
 }
 
 async fn not_found(uri: Uri) -> Problem {
-    RouteError::NotFound(uri.path().to_owned()).into()
+    RouteError::NotFound(Quote::of(uri.path())).into()
 }
 
 async fn method_not_allowed(method: Method) -> Problem {
-    RouteError::Method(method).into()
+    RouteError::Method(Quote::of(method.as_str())).into()
 }

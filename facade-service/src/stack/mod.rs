@@ -1,8 +1,10 @@
 //! The stack of layers around every route.
 //!
 //! Connections and [`router`] hand every request to the same [`stack`]. A layer that is
-//! added to [`layers`] sees all of them, also those that go past the router. Every message pays for every
+//! added to [`layers`] sees all of them whose head is valid, also those that go past the router. Every message pays for every
 //! layer, so a layer allocates nothing and boxes nothing for a request.
+
+mod check_head;
 
 use std::{
     any::Any,
@@ -28,6 +30,7 @@ use tower::{
     util::MapResponseLayer,
 };
 
+use self::check_head::CheckHeadLayer;
 use crate::{
     Facade,
     http::{
@@ -57,10 +60,12 @@ pub(crate) fn stack(facade: Facade) -> impl HttpService {
 }
 
 type CheckUpgrade = MapResponseLayer<fn(Response) -> Response>;
+type Layers = Stack<CheckHeadLayer, Stack<CheckUpgrade, Stack<CatchPanicLayer, Identity>>>;
 
 /// The layers, the outermost first. A panic in a layer below the first one is answered as well.
-pub(crate) fn layers() -> ServiceBuilder<Stack<CheckUpgrade, Stack<CatchPanicLayer, Identity>>> {
-    ServiceBuilder::new().layer(CatchPanicLayer).map_response(check_upgrade)
+pub(crate) fn layers() -> ServiceBuilder<Layers> {
+    let check_upgrade: fn(Response) -> Response = check_upgrade;
+    ServiceBuilder::new().layer(CatchPanicLayer).map_response(check_upgrade).layer(CheckHeadLayer)
 }
 
 /// # Panics

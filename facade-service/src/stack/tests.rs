@@ -48,11 +48,12 @@ fn facade(ids: Arc<dyn IdSource>) -> Facade {
 }
 
 fn request(method: &str, path: &str) -> Request {
-    Request::builder().method(method).uri(path).body(Body::empty()).unwrap()
+    Request::builder().method(method).uri(path).header("host", "a").body(Body::empty()).unwrap()
 }
 
 fn post(body: &'static str) -> Request {
-    let head = Request::post("/facade").header("content-type", "application/json");
+    let head =
+        Request::post("/facade").header("host", "a").header("content-type", "application/json");
     head.body(body.into()).unwrap()
 }
 

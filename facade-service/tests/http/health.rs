@@ -59,7 +59,8 @@ async fn a_facade_that_drains_is_not_ready() {
     let world = World::start().await;
     let router = facade_service::router(world.facade.clone());
     world.stop.cancel();
-    let request = http::Request::get("/readyz").body(axum::body::Body::empty()).unwrap();
+    let request =
+        http::Request::get("/readyz").header("host", "a").body(axum::body::Body::empty()).unwrap();
     let response = router.oneshot(request).await.unwrap();
     assert_eq!(response.status(), 503);
     let body = response.into_body().collect().await.unwrap().to_bytes();

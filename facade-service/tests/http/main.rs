@@ -8,6 +8,7 @@ mod support;
 
 mod connections;
 mod drain;
+mod framing;
 mod half_close;
 mod health;
 mod invalid;
@@ -15,6 +16,7 @@ mod list;
 mod post;
 mod record;
 mod refusals;
+mod short_refusals;
 mod slow_readers;
 mod unread_uploads;
 mod upload;

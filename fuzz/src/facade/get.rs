@@ -9,6 +9,9 @@ use super::{read_request, with_fixture};
 pub(crate) fn get(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let Ok(uri) = Uri::try_from(&input[..end]) else { return };
+    // Its host is for the edge to judge.
+    let Some(target) = uri.into_parts().path_and_query else { return };
+    let uri = Uri::from(target);
     let uses_accept = uri.path() == "/facade";
     let page_is_right = is_page(uri.query().unwrap_or_default());
     let rest = input.get(end + 1..).unwrap_or_default();

@@ -16,8 +16,11 @@ fn active_segment(disk: &SimulatedDisk) -> String {
     name
 }
 
+/// What is said, and what was done to the disk.
+type Removed = (&'static str, fn(&SimulatedDisk));
+
 /// Everything that can become of the place of a journal, and what is said about it.
-fn removals() -> [(&'static str, fn(&SimulatedDisk)); 5] {
+fn removals() -> [Removed; 5] {
     [
         ("data directory was removed", |disk| disk.remove_from_outside(Removal::Directory)),
         ("lock file was removed", |disk| disk.remove_from_outside(Removal::LockFile)),

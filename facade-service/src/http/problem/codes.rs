@@ -47,6 +47,12 @@ codes! {
     BodyTooSlow = "body_too_slow", REQUEST_TIMEOUT, "The body arrives too slowly";
     /// The body ended before its announced end.
     BodyIncomplete = "body_incomplete", BAD_REQUEST, "The body broke off";
+    /// Another program could read the request, or where it ends, in another way.
+    InvalidFraming = "invalid_framing", BAD_REQUEST, "The request is not framed as HTTP/1.1";
+    /// There is no Host, more than one, or no valid one.
+    InvalidHost = "invalid_host", BAD_REQUEST, "The request has no valid Host";
+    UnknownTransferCoding = "unknown_transfer_coding", NOT_IMPLEMENTED,
+        "The transfer coding is not known";
     /// The budget has nothing left for another body that arrives in pieces.
     TooManyBodies = "too_many_bodies", SERVICE_UNAVAILABLE, "Too many large bodies are arriving";
     /// The body or line is empty, no JSON, or other JSON than a message.
@@ -93,6 +99,12 @@ codes! {
 }
 
 impl Code {
+    /// Whether nothing more is read from the connection: where its next request begins is not sure, or not
+    /// everywhere the same.
+    pub(super) fn ends_connection(self) -> bool {
+        matches!(self, Self::InvalidFraming | Self::InvalidHost | Self::UnknownTransferCoding)
+    }
+
     /// What clients are told of it.
     pub(crate) fn problem_type(self) -> &'static ProblemType {
         // One line of the list above makes both, so each kind has its entry.

@@ -2,14 +2,17 @@
 //!
 //! The maps below name every variant, so that a new one cannot inherit a wrong code.
 
-use oncelog::message::{AfterTheEnd, MessageId};
+use oncelog::{
+    excerpt::Quote,
+    message::{AfterTheEnd, MessageId},
+};
 
 use super::{Code, Problem, Stored};
 use crate::{
     delivery::DeliveryError,
     http::{
-        accept::NotAcceptable, body::BodyError, content::InvalidContent, key::InvalidKey,
-        media_type::WrongMediaType, page::InvalidPage,
+        accept::NotAcceptable, body::BodyError, content::InvalidContent, head::InvalidHead,
+        key::InvalidKey, media_type::WrongMediaType, page::InvalidPage,
     },
     reads::{NotOpened, Unavailable},
 };
@@ -61,6 +64,7 @@ impl PostError {
             Self::Body(BodyError::Paused(_)) => Code::BodyTimeout,
             Self::Body(BodyError::Slow { .. }) => Code::BodyTooSlow,
             Self::Body(BodyError::Incomplete) => Code::BodyIncomplete,
+            Self::Body(BodyError::Malformed(_)) => Code::InvalidFraming,
             Self::Body(BodyError::TooMany) => Code::TooManyBodies,
             Self::Content(
                 InvalidContent::Nothing
@@ -145,8 +149,8 @@ pub(crate) enum ReadError {
     Page(#[from] InvalidPage),
     #[error(transparent)]
     NotAcceptable(#[from] NotAcceptable),
-    #[error("{0:?} is not the uuid of a message")]
-    Id(String),
+    #[error("{0} is not the uuid of a message")]
+    Id(Quote),
     #[error(
         "no message with this uuid is stored. A message that was sent may still be on its way \
          until its total timeout has passed; to be sure, repeat it with this uuid as \
@@ -201,13 +205,28 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl Problem {
+    /// Nothing is made of a request, which `is_post`, because of its head.
+    pub(crate) fn of_head(error: &InvalidHead, is_post: bool) -> Self {
+        let code = match error {
+            InvalidHead::NoHost
+            | InvalidHead::ManyHosts
+            | InvalidHead::Host(_)
+            | InvalidHead::Target(_) => Code::InvalidHost,
+            InvalidHead::UnknownCoding(_) => Code::UnknownTransferCoding,
+            InvalidHead::ChunkedTwice => Code::InvalidFraming,
+        };
+        Self::new(code, error.to_string(), is_post.then_some(Stored::No))
+    }
+}
+
 /// Why a request reached no resource, or got no answer from it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RouteError {
-    #[error("there is nothing at {0:?}; messages are at /facade")]
-    NotFound(String),
-    #[error("{0} is not possible here; the Allow header names what is")]
-    Method(http::Method),
+    #[error("there is nothing at {0}; messages are at /facade")]
+    NotFound(Quote),
+    #[error("the method {0} is not possible here; the Allow header names what is")]
+    Method(Quote),
     #[error("a mistake in the facade ended this request")]
     Panicked,
     /// It may have sent a message before.

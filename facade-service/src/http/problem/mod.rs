@@ -25,9 +25,9 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
 };
-use oncelog::message::MessageId;
+use oncelog::{excerpt::shorten, message::MessageId};
 use serde::Serialize;
 
 use super::json::{json, to_json};
@@ -43,6 +43,10 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 
 /// The shortest time that a client is asked to wait: the smallest that the header can say.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+
+/// Characters of a message. What clients sent is cut before, where it is quoted; no failure may be long because
+/// one was forgotten, or another program sent it.
+const MESSAGE_CHARS_MAX: usize = 480;
 
 /// Whether a message that was not acknowledged may be stored all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,6 +95,7 @@ struct DetailsJson<'a> {
 
 impl Problem {
     fn new(code: Code, message: String, stored: Option<Stored>) -> Self {
+        let message = shorten(&message, MESSAGE_CHARS_MAX);
         Self { code, message, id: None, last_sequence: None, stored, wait: Duration::ZERO }
     }
 
@@ -129,6 +134,9 @@ impl IntoResponse for Problem {
             let seconds = self.wait.max(RETRY_AFTER_MIN).as_millis().div_ceil(1000);
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code.ends_connection() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use axum::response::IntoResponse as _;
 use http_body_util::BodyExt as _;
-use oncelog::message::{AfterTheEnd, InvalidMessageId, MessageId};
+use oncelog::{
+    excerpt::Quote,
+    message::{AfterTheEnd, InvalidMessageId, MessageId},
+};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -12,8 +15,8 @@ use super::*;
 use crate::{
     delivery::DeliveryError,
     http::{
-        accept::NotAcceptable, body::BodyError, content::InvalidContent, key::InvalidKey,
-        media_type::WrongMediaType, page::InvalidPage,
+        accept::NotAcceptable, body::BodyError, content::InvalidContent, framing::FramingError,
+        head::InvalidHead, key::InvalidKey, media_type::WrongMediaType, page::InvalidPage,
     },
     reads::{ReadBroken, Unavailable},
 };
@@ -26,11 +29,12 @@ fn id() -> MessageId {
 
 /// The failures of posts and lines: one for each variant of each error.
 fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
-    let not_json = serde_json::from_str::<Value>("{").unwrap_err();
+    let not_json = InvalidContent::from(serde_json::from_str::<Value>("{").unwrap_err());
     let delivery = |error| PostError::Delivery { id: id(), error };
     let detail = || "why".to_owned();
+    let quote = || Quote::of("gzip");
     let overloaded = DeliveryError::Overloaded { reason: detail().into(), wait: SECOND };
-    let other = WrongMediaType::Other { found: "text/plain".to_owned(), wanted: "a/b" };
+    let other = WrongMediaType::Other { found: Quote::of("text/plain"), wanted: "a/b" };
     vec![
         (InvalidKey::Many.into(), 400, "invalid_key", "no"),
         (InvalidKey::Quoted.into(), 400, "invalid_key", "no"),
@@ -39,16 +43,17 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
         (InvalidKey::OnUpload.into(), 400, "key_on_upload", "no"),
         (WrongMediaType::Missing("a/b").into(), 415, "unsupported_media_type", "no"),
         (other.into(), 415, "unsupported_media_type", "no"),
-        (WrongMediaType::Encoded(detail()).into(), 415, "unsupported_encoding", "no"),
+        (WrongMediaType::Encoded(quote()).into(), 415, "unsupported_encoding", "no"),
         (BodyError::TooLarge.into(), 413, "body_too_large", "no"),
         (BodyError::Paused(SECOND).into(), 408, "body_timeout", "no"),
         (BodyError::Slow { bytes: 1, time: SECOND }.into(), 408, "body_too_slow", "no"),
         (BodyError::Incomplete.into(), 400, "body_incomplete", "no"),
+        (BodyError::Malformed(FramingError::Trailer).into(), 400, "invalid_framing", "no"),
         (BodyError::TooMany.into(), 503, "too_many_bodies", "no"),
         (InvalidContent::Nothing.into(), 400, "invalid_message", "no"),
         (InvalidContent::NotAnObject.into(), 400, "invalid_message", "no"),
         (InvalidContent::ByteOrderMark.into(), 400, "invalid_message", "no"),
-        (InvalidContent::Json(not_json).into(), 400, "invalid_message", "no"),
+        (not_json.into(), 400, "invalid_message", "no"),
         (InvalidContent::Empty.into(), 400, "empty_message", "no"),
         (InvalidContent::Key(InvalidKey::Characters).into(), 400, "invalid_key", "no"),
         (InvalidContent::LineTooLong.into(), 400, "line_too_long", "no"),
@@ -66,11 +71,12 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
 /// The failures of reads and of the routes.
 fn of_others() -> Vec<(Problem, u16, &'static str, Option<&'static str>)> {
     let read = |error: ReadError| Problem::from(error);
+    let head = |error: InvalidHead| Problem::of_head(&error, true);
     let page = |error: InvalidPage| read(error.into());
     let ahead = AfterTheEnd { after: 5, last_sequence: 2 };
     let logging = |status: Status| read(Unavailable::logging(status.into()).into());
     let timed_out = ReadBroken::TimedOut(SECOND);
-    let text = || "x".to_owned();
+    let text = || Quote::of("x");
     vec![
         (page(InvalidPage::Unknown(text())), 400, "invalid_page", None),
         (page(InvalidPage::Twice("after")), 400, "invalid_page", None),
@@ -85,8 +91,15 @@ fn of_others() -> Vec<(Problem, u16, &'static str, Option<&'static str>)> {
         (logging(Status::data_loss("why")), 500, "log_damaged", None),
         (read(Unavailable::Messages(timed_out).into()), 503, "messages_unavailable", None),
         (read(ReadError::TooMany(64)), 503, "too_many_reads", None),
+        (head(InvalidHead::NoHost), 400, "invalid_host", Some("no")),
+        (head(InvalidHead::ManyHosts), 400, "invalid_host", Some("no")),
+        (head(InvalidHead::Host(text())), 400, "invalid_host", Some("no")),
+        (head(InvalidHead::Target(text())), 400, "invalid_host", Some("no")),
+        (head(InvalidHead::UnknownCoding(text())), 501, "unknown_transfer_coding", Some("no")),
+        (head(InvalidHead::ChunkedTwice), 400, "invalid_framing", Some("no")),
+        (Problem::of_head(&InvalidHead::NoHost, false), 400, "invalid_host", None),
         (RouteError::NotFound(text()).into(), 404, "not_found", None),
-        (RouteError::Method(http::Method::PUT).into(), 405, "method_not_allowed", None),
+        (RouteError::Method(Quote::of("PUT")).into(), 405, "method_not_allowed", None),
         (RouteError::Panicked.into(), 500, "internal", None),
         (RouteError::PostPanicked.into(), 500, "internal", Some("unknown")),
     ]

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{StatusCode, Uri};
-use oncelog::message::MessageId;
+use oncelog::{excerpt::Quote, message::MessageId};
 use serde::Serialize;
 
 use crate::{
@@ -40,8 +40,8 @@ async fn find(
     uuid: Result<Path<String>, PathRejection>,
 ) -> Result<Vec<u8>, ReadError> {
     // What cannot be decoded is shown as it came.
-    let Path(uuid) = uuid.map_err(|_| ReadError::Id(uri.path().to_owned()))?;
-    let id: MessageId = uuid.parse().map_err(|_| ReadError::Id(uuid))?;
+    let Path(uuid) = uuid.map_err(|_| ReadError::Id(Quote::of(uri.path())))?;
+    let id: MessageId = uuid.parse().map_err(|_| ReadError::Id(Quote::of(&uuid)))?;
     let found = facade.reads().lookup(id).await?.ok_or(ReadError::NotFound(id))?;
     Ok(to_json(&FoundJson {
         status: "success",

@@ -183,12 +183,11 @@ pub(super) fn identity(dir: &File, name: &str) -> io::Result<Option<FileIdentity
 
 /// Whether `path` leads to the file or directory `identity`.
 pub(super) fn leads_to(path: &Path, identity: FileIdentity) -> io::Result<bool> {
+    use io::ErrorKind::{NotADirectory, NotFound};
     match fs::metadata(path) {
         Ok(found) => Ok(FileIdentity::from(&found) == identity),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
-            _ => Err(error),
-        },
+        Err(error) if [NotFound, NotADirectory].contains(&error.kind()) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
