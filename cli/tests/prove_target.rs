@@ -58,7 +58,7 @@ async fn a_shared_deployment_is_checked_by_its_own_messages_alone() {
         outputs
     };
     let (outputs, ()) = tokio::join!(audits, write_on(&url, &stop, &written));
-    assert!(written.load(Ordering::Relaxed) > 20, "no other client wrote");
+    assert!(written.load(Ordering::Relaxed) > 20, "no other client wrote: {outputs:?}");
     for output in outputs {
         let table = stdout(&output);
         assert_eq!(output.status.code(), Some(0), "{table}{}", stderr(&output));

@@ -92,7 +92,7 @@ async fn ctrl_c_ends_it_while_its_output_pipe_is_full() {
 async fn an_error_on_the_way_tells_where_to_go_on() {
     let url = logging::start(bodies(&["a", "b"]), End::InAnError).await;
     let output = run(&["read", "--logging-url", &url]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(65));
     assert_eq!(stdout(&output), "a\nb\n");
     let expected = "reading broke off: segment 3 is damaged; go on with --after 2\n";
     assert_eq!(stderr(&output), expected);

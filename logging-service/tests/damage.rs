@@ -108,7 +108,7 @@ async fn a_copy_of_a_damaged_record_gets_no_outcome_it_may_not_have() {
         let response = client.clone().append(call(numbers.clone())).await.unwrap().into_inner();
         for (number, receipt) in numbers.iter().zip(&response.receipts) {
             let expected = match number {
-                2 => (Outcome::Rejected, Reason::Unreadable),
+                2 => (Outcome::Rejected, Reason::Damaged),
                 9 => (Outcome::Stored, Reason::Unspecified),
                 _ => (Outcome::Duplicate, Reason::Unspecified),
             };

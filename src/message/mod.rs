@@ -81,8 +81,11 @@ pub enum Rejection {
     /// More appends are waiting than the log takes.
     #[error("{0}")]
     Overloaded(String),
-    /// A record with this id is stored but cannot be read, so it is unknown whether it is the same
+    /// A record with this id is stored but cannot be read now, so it is unknown whether it is the same
     /// message, or it may be lost.
     #[error("{0}")]
     Unreadable(String),
+    /// The same, and the record is not what was written: it cannot be read before a repair.
+    #[error("{0}")]
+    Damaged(String),
 }

@@ -90,6 +90,7 @@ impl Outcome {
                     Rejection::ReadOnly(_) => v1::Reason::ReadOnly,
                     Rejection::Overloaded(_) => v1::Reason::Overloaded,
                     Rejection::Unreadable(_) => v1::Reason::Unreadable,
+                    Rejection::Damaged(_) => v1::Reason::Damaged,
                 });
             }
         }
@@ -137,6 +138,7 @@ impl TryFrom<v1::Receipt> for Outcome {
                 v1::Reason::ReadOnly => Rejection::ReadOnly(receipt.detail),
                 v1::Reason::Overloaded => Rejection::Overloaded(receipt.detail),
                 v1::Reason::Unreadable => Rejection::Unreadable(receipt.detail),
+                v1::Reason::Damaged => Rejection::Damaged(receipt.detail),
             }),
         })
     }

@@ -166,7 +166,7 @@ async fn the_rest_is_read_and_posts_go_on(client: &Client, damaged: &Damaged, id
     let bad_id = &ids[BAD as usize - 1];
     for text in [text_of(BAD), "another".to_owned()] {
         let repeat = client.post(&text, Some(bad_id)).await.unwrap();
-        let problem = damaged.assert_problem(&repeat, "record_unreadable");
+        let problem = damaged.assert_problem(&repeat, "record_damaged");
         assert_eq!((&problem["stored"], &problem["uuid"]), (&"unknown".into(), &(**bad_id).into()));
     }
 }

@@ -49,10 +49,10 @@ pub enum DeliveryError {
         /// In about this time, what waits now is stored.
         wait: Duration,
     },
-    /// A record with this id is stored, and cannot be read: whether it is this message is unknown, and another
+    /// A record with this id is stored and damaged: whether it is this message is unknown, and another
     /// attempt does not tell.
     #[error("the outcome is unknown: {0}")]
-    Unreadable(#[source] Reason),
+    Damaged(#[source] Reason),
     /// An attempt was sent and no answer came in time. The message is stored once or not at all.
     #[error("the outcome is unknown: {0}")]
     Unknown(#[source] Reason),
@@ -121,9 +121,11 @@ pub(super) fn of_receipt(outcome: Outcome, state: State) -> Result<Delivered, De
         Outcome::Conflict => Err(DeliveryError::Conflict),
         // A rule of the contract, so an earlier attempt was refused as well.
         Outcome::Rejected(Rejection::Invalid(detail)) => Err(DeliveryError::Invalid(detail.into())),
+        // A record is there, and it is not known whether it is this message.
         Outcome::Rejected(Rejection::Unreadable(detail)) => {
-            Err(DeliveryError::Unreadable(detail.into()))
+            Err(DeliveryError::Unknown(detail.into()))
         }
+        Outcome::Rejected(Rejection::Damaged(detail)) => Err(DeliveryError::Damaged(detail.into())),
         Outcome::Rejected(Rejection::ReadOnly(detail) | Rejection::Overloaded(detail)) => {
             // The receipt speaks for its own attempt only. An earlier one may still be under way.
             Err(if earlier {

@@ -77,8 +77,7 @@ impl Client {
     /// # Errors
     /// What is there instead, for a person.
     pub async fn recognize(&self) -> Result<(), String> {
-        let path = format!("/facade?after={}&limit=1", u64::MAX);
-        let request = self.request(Method::GET, &path).header(ACCEPT, NDJSON);
+        let request = self.request(Method::GET, "/facade?limit=1").header(ACCEPT, NDJSON);
         let answer = request.send().await.map_err(|error| {
             let mut cause: &dyn Error = &error;
             while let Some(deeper) = cause.source() {

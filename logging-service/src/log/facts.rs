@@ -38,16 +38,15 @@ pub(super) fn compare(reader: &dyn Reader, address: Address, proposal: &Message)
         Ok(stored) if stored.message == *proposal => Fact::Same(stored.receipt),
         Ok(_) => Fact::Different,
         Err(error) => {
-            match &error {
+            let reason = format!("a record with this id is stored, but it cannot be read: {error}");
+            match error {
                 ReadError::Io { .. } => {
                     tracing::error!(id = %proposal.id, %error, "cannot compare a repeated message");
+                    Fact::Unreadable(reason)
                 }
                 // The reader has reported it.
-                ReadError::Damaged(_) => {}
+                ReadError::Damaged(_) => Fact::Damaged(reason),
             }
-            Fact::Unreadable(format!(
-                "a record with this id is stored, but it cannot be read: {error}"
-            ))
         }
     }
 }

@@ -15,8 +15,10 @@ pub enum Fact {
     Landed(Receipt),
     /// Another message.
     Different,
-    /// A record that cannot be read, and why.
+    /// A record that cannot be read now, and why.
     Unreadable(String),
+    /// A record that is not what was written, and where.
+    Damaged(String),
 }
 
 impl Fact {
@@ -28,6 +30,7 @@ impl Fact {
             Self::Landed(receipt) => Some(Outcome::Stored(receipt)),
             Self::Different => Some(Outcome::Conflict),
             Self::Unreadable(reason) => Some(Outcome::Rejected(Rejection::Unreadable(reason))),
+            Self::Damaged(reason) => Some(Outcome::Rejected(Rejection::Damaged(reason))),
         }
     }
 }
@@ -147,23 +150,26 @@ mod tests {
 
     #[test]
     fn each_fact_has_its_outcome() {
-        let proposals: Vec<_> = (1..=5).map(|id| message(id, "a")).collect();
+        let proposals: Vec<_> = (1..=6).map(|id| message(id, "a")).collect();
         let facts = vec![
             Fact::Same(receipt(7)),
             Fact::Landed(receipt(8)),
             Fact::Different,
             Fact::Unreadable("why".to_owned()),
+            Fact::Damaged("where".to_owned()),
             Fact::Absent,
         ];
         let decided = Rules::default().decide(&proposals, facts);
         assert_eq!(decided.new, 1);
         let outcomes = decided.decisions.into_iter().map(|one| one.outcome(&Fate::Unknown));
         let unreadable = Outcome::Rejected(Rejection::Unreadable("why".to_owned()));
+        let damaged = Outcome::Rejected(Rejection::Damaged("where".to_owned()));
         let expected = [
             Some(Outcome::Duplicate(receipt(7))),
             Some(Outcome::Stored(receipt(8))),
             Some(Outcome::Conflict),
             Some(unreadable),
+            Some(damaged),
             None,
         ];
         assert!(outcomes.eq(expected));

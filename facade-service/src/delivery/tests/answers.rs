@@ -59,12 +59,12 @@ async fn a_rejection_is_not_stored_unless_an_attempt_is_ambiguous() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_beside_a_damaged_record_is_not_sent_again() {
-    let unreadable =
-        || Step::Tell(Outcome::Rejected(Rejection::Unreadable("file is damaged at 7".to_owned())));
-    let unknown = Err(DeliveryError::Unreadable("file is damaged at 7".into()));
-    assert_eq!(answer_to([unreadable()]).await, (unknown.clone(), 1));
+    let damaged =
+        || Step::Tell(Outcome::Rejected(Rejection::Damaged("file is damaged at 7".to_owned())));
+    let unknown = Err(DeliveryError::Damaged("file is damaged at 7".into()));
+    assert_eq!(answer_to([damaged()]).await, (unknown.clone(), 1));
     let ambiguous = Step::Fail(Status::unavailable("gone"));
-    assert_eq!(answer_to([ambiguous, unreadable()]).await, (unknown, 2));
+    assert_eq!(answer_to([ambiguous, damaged()]).await, (unknown, 2));
 }
 
 #[tokio::test(start_paused = true)]

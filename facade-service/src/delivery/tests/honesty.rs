@@ -106,7 +106,7 @@ proptest! {
                     // Another client with the same id may have stored the message.
                     prop_assert!(!alone || stored.is_none());
                 }
-                Some(Err(DeliveryError::Conflict | DeliveryError::Unreadable(_))) => {
+                Some(Err(DeliveryError::Conflict | DeliveryError::Damaged(_))) => {
                     prop_assert!(false, "no such step");
                 }
                 Some(Err(DeliveryError::Unknown(_))) | None => {}

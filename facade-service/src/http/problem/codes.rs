@@ -70,9 +70,9 @@ codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many messages are waiting";
     /// Stored once or not at all.
     OutcomeUnknown = "outcome_unknown", GATEWAY_TIMEOUT, "Whether the message is stored is unknown";
-    /// A record with this id is stored and cannot be compared with the message.
-    RecordUnreadable = "record_unreadable", INTERNAL_SERVER_ERROR,
-        "The record with this id cannot be read";
+    /// A record with this id is stored and cannot be compared with the message before a repair.
+    RecordDamaged = "record_damaged", INTERNAL_SERVER_ERROR,
+        "The record with this id is damaged";
     /// Only a line of an upload: it and the lines after it were not taken.
     Stopping = "stopping", SERVICE_UNAVAILABLE, "The facade is stopping";
     /// Only a line of an upload: it and the lines after it were not taken.

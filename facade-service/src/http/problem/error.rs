@@ -81,7 +81,7 @@ impl PostError {
                 DeliveryError::Invalid(_) => Code::MessageRefused,
                 DeliveryError::NotStored(_) => Code::NotStored,
                 DeliveryError::Overloaded { .. } => Code::Overloaded,
-                DeliveryError::Unreadable(_) => Code::RecordUnreadable,
+                DeliveryError::Damaged(_) => Code::RecordDamaged,
                 DeliveryError::Unknown(_) => Code::OutcomeUnknown,
             },
         }
@@ -91,8 +91,7 @@ impl PostError {
     fn stored(&self) -> Stored {
         match self {
             Self::Delivery {
-                error: DeliveryError::Unreadable(_) | DeliveryError::Unknown(_),
-                ..
+                error: DeliveryError::Damaged(_) | DeliveryError::Unknown(_), ..
             } => Stored::Unknown,
             Self::Delivery {
                 error:
@@ -132,7 +131,7 @@ fn advice(error: &DeliveryError) -> &'static str {
         DeliveryError::NotStored(_) | DeliveryError::Overloaded { .. } => {
             "repeat the request, best with this uuid as Idempotency-Key"
         }
-        DeliveryError::Unreadable(_) => {
+        DeliveryError::Damaged(_) => {
             "whether it is this message is unknown, and repeating the request does not tell before an \
              operator has seen to the journal"
         }

@@ -63,7 +63,7 @@ fn of_posts() -> Vec<(PostError, u16, &'static str, &'static str)> {
         (delivery(DeliveryError::Invalid(detail().into())), 400, "message_refused", "no"),
         (delivery(DeliveryError::NotStored(detail().into())), 503, "not_stored", "no"),
         (delivery(overloaded), 503, "overloaded", "no"),
-        (delivery(DeliveryError::Unreadable(detail().into())), 500, "record_unreadable", "unknown"),
+        (delivery(DeliveryError::Damaged(detail().into())), 500, "record_damaged", "unknown"),
         (delivery(DeliveryError::Unknown(detail().into())), 504, "outcome_unknown", "unknown"),
     ]
 }
