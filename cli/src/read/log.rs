@@ -37,9 +37,9 @@ pub(super) enum ReadError {
     /// It would be refused again.
     #[error("the logging service at {url} refuses the read: {}", explain(source))]
     Refused { url: Uri, source: Box<Status> },
-    /// The log ends before the place that was read up to: a backup was put back, or it is another log.
-    #[error("the log is not the one that was read up to sequence {after}: {}", explain(source))]
-    OtherLog { after: u64, source: Box<Status> },
+    /// The place to go on from is after the end: a backup was put back, or it is another log.
+    #[error("{}", explain(.0))]
+    AfterTheEnd(#[source] Box<Status>),
     #[error("the connection to the logging service broke: {}", explain(.0))]
     Broken(#[source] Box<Status>),
     #[error("reading broke off: {}", explain(.0))]
@@ -70,7 +70,7 @@ impl ReadError {
             }
             Self::BrokeOff(status) if is_unavailable(status) => Exit::Unavailable,
             Self::Refused { .. }
-            | Self::OtherLog { .. }
+            | Self::AfterTheEnd(_)
             | Self::BrokeOff(_)
             | Self::Contract(_)
             | Self::Order { .. }
@@ -88,7 +88,7 @@ impl ReadError {
             }
             Self::BrokeOff(status) => is_unavailable(status),
             Self::Refused { .. }
-            | Self::OtherLog { .. }
+            | Self::AfterTheEnd(_)
             | Self::Contract(_)
             | Self::Order { .. }
             | Self::GaveUp { .. }
@@ -102,28 +102,20 @@ impl ReadError {
         let (url, source) = (url.clone(), Box::new(status));
         if is_broken(&source) || is_unavailable(&source) {
             Self::NotServed { url, source }
+        } else if source.code() == Code::OutOfRange {
+            Self::AfterTheEnd(source)
         } else {
             Self::Refused { url, source }
         }
     }
 
-    /// The same for a read that goes on after `after`.
-    pub(super) fn after_outage(self, after: u64) -> Self {
-        match self {
-            Self::Refused { source, .. } if source.code() == Code::OutOfRange => {
-                Self::OtherLog { after, source }
-            }
-            error => error,
-        }
-    }
-
-    /// The read ended on its way, after `after`.
-    fn ended(status: Status, after: u64) -> Self {
+    /// The read ended on its way.
+    fn ended(status: Status) -> Self {
         let source = Box::new(status);
         if is_broken(&source) {
             Self::Broken(source)
         } else if source.code() == Code::OutOfRange {
-            Self::OtherLog { after, source }
+            Self::AfterTheEnd(source)
         } else {
             Self::BrokeOff(source)
         }
@@ -157,7 +149,7 @@ impl LogReader {
     /// The next messages, in log order; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<StoredMessage>>, ReadError> {
         let chunk = self.chunks.message().await;
-        let chunk = chunk.map_err(|status| ReadError::ended(status, self.after))?;
+        let chunk = chunk.map_err(ReadError::ended)?;
         let Some(chunk) = chunk else { return Ok(None) };
         let messages: Vec<_> =
             chunk.messages.into_iter().map(StoredMessage::try_from).collect::<Result<_, _>>()?;

@@ -87,8 +87,7 @@ impl ResumingReader {
         let connection = match &mut self.log {
             Some(connection) => connection,
             None => {
-                let log = LogReader::open(&self.url, &self.query).await;
-                let log = log.map_err(|error| error.after_outage(self.query.after))?;
+                let log = LogReader::open(&self.url, &self.query).await?;
                 if let Some(outage) = &mut self.outage {
                     outage.lasts = false;
                     note("reconnected to the logging service");
