@@ -2,11 +2,11 @@
 //!
 //! - [`Args`]: what to read, and how to show it
 //! - `log`: one connection to the log
-//! - `resume`: goes on where it was when a connection is lost; `backoff`: after which delays
+//! - `resume`: goes on where it was when a connection is lost; `delay`: after which delays
 //! - `format`: the forms a message is printed in
 //! - `output`: whether somebody still takes them
 
-mod backoff;
+mod delay;
 mod format;
 mod log;
 mod output;
