@@ -2,11 +2,11 @@
 //!
 //! - [`Args`]: what to read, and how to show it
 //! - `log`: one connection to the log
-//! - `resume`: goes on where it was when a connection is lost; `backoff`: after which delays
+//! - `resume`: goes on where it was when a connection is lost; `delay`: after which delays
 //! - `format`: the forms a message is printed in
 //! - `output`: whether somebody still takes them
 
-mod backoff;
+mod delay;
 mod format;
 mod log;
 mod output;
@@ -29,6 +29,7 @@ use self::{
     log::{Query, ReadError},
     resume::ResumingReader,
 };
+use crate::terminal::is_unread;
 
 /// What to read, and how to show it.
 #[derive(Debug, clap::Args)]
@@ -150,7 +151,7 @@ async fn print(settings: Settings) -> Result<(), ReadError> {
         });
         match written {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if is_unread(&error) => return Ok(()),
             Err(error) => return Err(ReadError::Output(error)),
         }
     }

@@ -7,7 +7,7 @@ use oncelog::message::StoredMessage;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    backoff::{self, Backoff},
+    delay::{self, Backoff},
     log::{LogReader, Query, ReadError},
 };
 use crate::terminal::note;
@@ -116,7 +116,7 @@ impl ResumingReader {
     async fn wait(&mut self, error: ReadError) -> Result<(), ReadError> {
         let lost = self.log.take();
         // A connection that lasted was no attempt of the outage before it.
-        if lost.is_some_and(|lost| lost.since.elapsed() > backoff::MAX) {
+        if lost.is_some_and(|lost| lost.since.elapsed() > delay::MAX) {
             self.outage = None;
         }
         let begin = || Outage { since: Instant::now(), backoff: Backoff::new(), lasts: false };
