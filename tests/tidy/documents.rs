@@ -32,12 +32,30 @@ fn tests_of(invariant: &str) -> Vec<&str> {
     named.split('`').skip(1).step_by(2).collect()
 }
 
+/// The names of all tests.
+fn all_tests() -> BTreeSet<String> {
+    let names =
+        |text: &str| tests(text).into_iter().map(|(_, name)| name.to_owned()).collect::<Vec<_>>();
+    files(".rs").into_iter().flat_map(|source| names(&source.text)).collect()
+}
+
+#[test]
+fn every_fault_of_use_names_tests_that_exist() {
+    let exist = all_tests();
+    let text = file("docs/reliability/use.md");
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 15, "{rows:#?}");
+    for row in rows {
+        let named = row.trim_end_matches(" |").rsplit_once(" | ").expect(row).1;
+        let named: Vec<_> = named.split('`').skip(1).step_by(2).collect();
+        let missing: Vec<_> = named.iter().filter(|test| !exist.contains(**test)).collect();
+        assert!(!named.is_empty() && missing.is_empty(), "{missing:?}: {row}");
+    }
+}
+
 #[test]
 fn every_invariant_names_tests_that_exist() {
-    let mut exist = BTreeSet::new();
-    for source in files(".rs") {
-        exist.extend(tests(&source.text).into_iter().map(|(_, name)| name.to_owned()));
-    }
+    let exist = all_tests();
     let invariants = invariants();
     assert!(invariants.len() >= 10, "invariants are missing: {invariants:#?}");
     let mut missing = Vec::new();
