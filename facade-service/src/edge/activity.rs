@@ -40,8 +40,9 @@ pub(super) struct Activity {
     stalls: AtomicBool,
     /// Whether a part of the request body is still to come and is wanted.
     receives_body: AtomicBool,
-    /// How the client takes a list that is sent to it, if it is a long one.
+    /// How the client takes a list that is sent to it, if it is a long one, and whether there was one.
     list: Mutex<Option<Arc<ListProgress>>>,
+    had_list: AtomicBool,
     is_upgraded: AtomicBool,
     /// Whether the input ended within the head of a request, after whole responses.
     is_between_messages: AtomicBool,
@@ -68,6 +69,7 @@ impl Activity {
             stalls: AtomicBool::new(false),
             receives_body: AtomicBool::new(false),
             list: Mutex::default(),
+            had_list: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
             is_between_messages: AtomicBool::new(false),
             rest_of_body: RestOfBody::default(),
@@ -129,11 +131,14 @@ impl Activity {
     /// A long list begins.
     pub(super) fn begin_list(&self, list: Arc<ListProgress>) {
         *lock(&self.list) = Some(list);
+        self.had_list.store(true, Ordering::Relaxed);
     }
 
     /// The client took `bytes`.
     pub(super) fn sent(&self, bytes: usize) {
-        if let Some(list) = &*lock(&self.list) {
+        if self.had_list.load(Ordering::Relaxed)
+            && let Some(list) = &*lock(&self.list)
+        {
             list.sent(bytes);
         }
     }

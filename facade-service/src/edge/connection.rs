@@ -10,7 +10,10 @@ use std::{
 };
 
 use axum::{body::Body, response::Response};
-use futures_util::FutureExt as _;
+use futures_util::{
+    FutureExt as _,
+    future::{Either, ready},
+};
 use http::{
     HeaderValue, Request, StatusCode, Version,
     header::{DATE, EXPECT},
@@ -181,14 +184,17 @@ fn track(
     let expects_continue = expects_continue(&request);
     let request =
         request.map(|body| Body::new(RequestBody::new(body, expects_continue, &activity)));
-    let ready = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
-    assert!(ready.is_ready(), "a layer answers with a refusal, it never makes a request wait");
-    let answered = stack.call(request);
-    async move {
-        let Ok(response) = answered.await;
-        let response = settle(response, &activity, body_limit).await;
-        Ok(begin(response, activity))
-    }
+    let polled = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_ready(), "a layer answers with a refusal, it never makes a request wait");
+    // Combinators, since an async block would copy the future of each request once more.
+    stack.call(request).then(move |Ok(response)| match activity.rest_of_body.take() {
+        None => Either::Left(ready(Ok(begin(response, activity)))),
+        // It is boxed because few requests come here.
+        Some(rest) => Either::Right(Box::pin(async move {
+            let response = settle(rest, response, &activity, body_limit).await;
+            Ok(begin(response, activity))
+        })),
+    })
 }
 
 /// Whether the client sends no body before it gets a `100 Continue`. The HTTP library sends one as soon as

@@ -57,8 +57,9 @@ impl RestOfBody {
         }
     }
 
-    /// The response is made: what is left by now.
-    fn take(&self) -> Option<Rest> {
+    /// The response is made: what is left by now. Where another task still reads the body, nothing is, and
+    /// the task goes on.
+    pub(super) fn take(&self) -> Option<Rest> {
         match self.set(State::NotWanted) {
             State::Left(rest) => Some(rest),
             State::NotWanted | State::Wanted => None,
@@ -71,16 +72,8 @@ impl RestOfBody {
 }
 
 /// Makes the connection ready for what follows `response`, or has `response` say that nothing does. The
-/// rest of the body may take `limit` to arrive. Where another task still reads the body, it goes on.
-pub(super) async fn settle(response: Response, activity: &Activity, limit: Duration) -> Response {
-    match activity.rest_of_body.take() {
-        None => response,
-        // It is boxed because few requests come here.
-        Some(rest) => Box::pin(settle_rest(rest, response, activity, limit)).await,
-    }
-}
-
-async fn settle_rest(
+/// `rest` of the body may take `limit` to arrive.
+pub(super) async fn settle(
     rest: Rest,
     mut response: Response,
     activity: &Activity,

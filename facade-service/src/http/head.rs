@@ -124,8 +124,25 @@ fn is_registered_name(mut text: &[u8]) -> bool {
 
 /// Whether `byte` is unreserved, or a delimiter inside of a part of a URI (RFC 3986, 2.2 and 2.3).
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    PLAIN[usize::from(byte)]
 }
+
+/// [`is_plain`] of each byte: it is asked for each byte of each `Host`.
+const PLAIN: [bool; 256] = {
+    let delimiters = b"-._~!$&'()*+,;=";
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < delimiters.len() {
+        plain[delimiters[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
 
 #[cfg(test)]
 mod tests {

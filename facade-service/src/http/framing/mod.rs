@@ -13,7 +13,7 @@
 //!
 //! Other heads are the library's to refuse: it finds the same lines in them.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// A framing that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -122,8 +122,34 @@ impl Framing {
         bytes.len() - rest.len()
     }
 
+    /// Reads the whole lines at the start of `bytes`, up to the end of the head. Most heads come in one
+    /// piece: so their lines are read without the state between them.
+    fn follow_head(&mut self, mut head: Head, bytes: &[u8]) -> usize {
+        let mut read = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            let line = &bytes[read..end];
+            read = end + 1;
+            let after = head.next(line.strip_suffix(b"\r").unwrap_or(line));
+            let State::Head(next) = after else {
+                self.state = after;
+                return read;
+            };
+            head = next;
+        }
+        self.state = State::Head(head);
+        read
+    }
+
     /// Reads a line at the start of `bytes`, or what has come of one. An error has what is good of it.
     fn follow_line(&mut self, bytes: &[u8]) -> Result<usize, (usize, FramingError)> {
+        if let State::Head(head) = self.state
+            && self.partial.is_empty()
+        {
+            let read = self.follow_head(head, bytes);
+            if read > 0 {
+                return Ok(read);
+            }
+        }
         let Some(end) = memchr(b'\n', bytes) else {
             if self.partial.len() + bytes.len() > self.partial_bytes_max {
                 return Err((0, FramingError::LineTooLong));
@@ -176,6 +202,7 @@ fn next(state: State, line: &[u8]) -> Result<State, FramingError> {
 
 impl Head {
     /// The state after the next line of the head.
+    #[inline]
     fn next(mut self, line: &[u8]) -> State {
         if line.is_empty() {
             return if self.has_begun { self.end() } else { NO_HEAD };
