@@ -294,7 +294,7 @@ impl Committer {
     /// Seals the log. Without space that is left out: the next append meets the same trouble and deals
     /// with it.
     fn seal(&mut self) -> io::Result<()> {
-        match self.appender.store().seal() {
+        match self.appender.seal() {
             Ok(()) | Err(CommitError::NoSpace(_)) => Ok(()),
             Err(CommitError::Orphaned(orphaned) | CommitError::WrittenToOrphan(orphaned)) => {
                 self.enter_orphaned(&orphaned);
