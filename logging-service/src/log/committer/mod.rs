@@ -258,6 +258,8 @@ impl Committer {
             }
         };
         if stopping {
+            // Nothing is called safe that was removed since the last time.
+            self.check_place();
             self.seal()?;
             return Ok(ControlFlow::Break(()));
         }
