@@ -213,6 +213,7 @@ async fn unhealthy(log: &Log, health: &Health) -> Infallible {
     let damaged = damage.wait_for(Option::is_some);
     // Without a log nothing can be found any more.
     let is_found = tokio::select! {
+        biased;
         orphaned = orphaned => orphaned.is_ok(),
         damaged = damaged => damaged.is_ok(),
     };

@@ -6,13 +6,18 @@ mod support;
 
 use std::{
     ops::RangeInclusive,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use logging_service::{
     Execution,
     limits::Limits,
-    log::{AppendError, Log, ReadRange, State},
+    log::{AppendError, Index, Log, OpenStore, ReadRange, State},
+    store::journal::{
+        Journal, Options,
+        disk::{Removal, SimulatedDisk},
+    },
 };
 use oncelog::{
     limits::MESSAGE_BODY_BYTES_MAX,
@@ -164,6 +169,60 @@ async fn a_full_disk_refuses_new_messages_and_recovers() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(*log.state().borrow(), State::Ready);
+}
+
+/// A new journal, each segment of which holds few records.
+fn journal(disk: &SimulatedDisk) -> Journal {
+    let options = Options { segment_bytes: 1024, ..Options::default() };
+    Journal::open(Arc::new(disk.clone()), options, &mut |_, _| {}, &mut |_| {}).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_notices_a_segment_that_was_just_removed() {
+    for execution in [Execution::Tasks, Execution::Threads] {
+        let disk = SimulatedDisk::new();
+        let opened = OpenStore { store: Box::new(journal(&disk)), index: Index::default() };
+        let log = log_with(opened, execution, Limits::default());
+        for number in 1..=30 {
+            assert_eq!(log.append(vec![message(number, "safe")]).await.unwrap(), [stored(number)]);
+        }
+        let (first, _) = disk.contents().swap_remove(0);
+        disk.delete(&first);
+        log.drain();
+        log.close().await;
+        let State::Orphaned(reason) = log.state().borrow().clone() else {
+            panic!("{:?}", log.state().borrow())
+        };
+        assert!(reason.contains(&first), "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphaned_log_answers_no_duplicate_whoever_noticed() {
+    // By the seal of an idle log, and by the check that comes once a second.
+    for pause in [Duration::from_millis(500), Duration::from_secs(3)] {
+        let disk = SimulatedDisk::new();
+        let opened = OpenStore { store: Box::new(journal(&disk)), index: Index::default() };
+        let log = log_with(opened, Execution::Tasks, Limits::default());
+        assert_eq!(log.append(vec![message(1, "safe")]).await.unwrap(), [stored(1)]);
+        if pause > Duration::from_secs(1) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        disk.remove_from_outside(Removal::Directory);
+        tokio::time::sleep(pause).await;
+        assert!(matches!(*log.state().borrow(), State::Orphaned(_)), "{pause:?}");
+
+        let outcomes = log.append(vec![message(1, "safe")]).await.unwrap();
+        assert!(
+            matches!(outcomes[..], [Outcome::Rejected(Rejection::Unreadable(_))]),
+            "{outcomes:?}"
+        );
+        let outcomes = log.append(vec![message(2, "new")]).await.unwrap();
+        assert!(
+            matches!(outcomes[..], [Outcome::Rejected(Rejection::ReadOnly(_))]),
+            "{outcomes:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -229,7 +229,7 @@ impl Subject {
         match step {
             Step::Append(batch) => self.append(batch),
             Step::Idle => {
-                if self.appender.as_mut().unwrap().store().seal().is_err() {
+                if self.appender.as_mut().unwrap().seal().is_err() {
                     self.restart(7);
                 }
             }

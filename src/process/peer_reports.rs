@@ -130,8 +130,14 @@ struct Counter(Arc<Shared>);
 impl<S: Subscriber> Layer<S> for Counter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let source = source(event.metadata().target());
-        *self.0.state().counts.entry(source).or_default() += 1;
-        self.0.changed.notify_all();
+        let mut state = self.0.state();
+        let is_first = state.counts.is_empty();
+        *state.counts.entry(source).or_default() += 1;
+        drop(state);
+        // The thread that tells takes all that is there, so the next reports need not wake it.
+        if is_first {
+            self.0.changed.notify_all();
+        }
     }
 }
 

@@ -91,6 +91,7 @@ async fn all_of_a_removed_data_directory_can_be_saved() {
 
     let saved = scratch.join("oncelog-saved");
     assert_eq!(fs::read_dir(&saved).unwrap().count(), segments, "{command}");
+    assert_eq!(fs::metadata(&saved).unwrap().permissions().mode() & 0o777, 0o700, "{command}");
     let oncelog = Program::Cli.path().unwrap();
     let verify = ["journal", "verify", "--data-dir"];
     succeeded(&Command::new(oncelog).args(verify).arg(&saved).output().unwrap());

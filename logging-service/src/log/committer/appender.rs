@@ -278,8 +278,19 @@ impl Appender {
     /// As [`Store::check_place`].
     pub fn check_place(&mut self) -> Result<(), Orphaned> {
         let checked = self.store.check_place();
-        self.orphaned = checked.as_ref().err().cloned();
+        if let Err(orphaned) = &checked {
+            self.orphaned = Some(orphaned.clone());
+        }
         checked
+    }
+
+    /// Seals the log. If no start would find it, no message is answered as stored any more.
+    ///
+    /// # Errors
+    /// As [`Store::seal`].
+    pub fn seal(&mut self) -> Result<(), CommitError> {
+        let sealed = self.store.seal();
+        self.note_orphaned(sealed)
     }
 
     /// Asks the store whether a full disk has space again. If so, new messages are taken again.
@@ -287,9 +298,21 @@ impl Appender {
     /// # Errors
     /// As [`Store::probe_space`].
     pub fn probe_space(&mut self) -> Result<(), CommitError> {
-        self.store.probe_space()?;
+        let probed = self.store.probe_space();
+        self.note_orphaned(probed)?;
         self.no_space = None;
         Ok(())
+    }
+
+    /// Remembers that no start would find what is stored, if that is the result.
+    fn note_orphaned(&mut self, result: Result<(), CommitError>) -> Result<(), CommitError> {
+        match &result {
+            Err(CommitError::Orphaned(orphaned) | CommitError::WrittenToOrphan(orphaned)) => {
+                self.orphaned = Some(orphaned.clone());
+            }
+            Ok(()) | Err(CommitError::NoSpace(_) | CommitError::Failed(_)) => {}
+        }
+        result
     }
 }
 

@@ -258,6 +258,8 @@ impl Committer {
             }
         };
         if stopping {
+            // Nothing is called safe that was removed since the last time.
+            self.check_place();
             self.seal()?;
             return Ok(ControlFlow::Break(()));
         }
@@ -294,7 +296,7 @@ impl Committer {
     /// Seals the log. Without space that is left out: the next append meets the same trouble and deals
     /// with it.
     fn seal(&mut self) -> io::Result<()> {
-        match self.appender.store().seal() {
+        match self.appender.seal() {
             Ok(()) | Err(CommitError::NoSpace(_)) => Ok(()),
             Err(CommitError::Orphaned(orphaned) | CommitError::WrittenToOrphan(orphaned)) => {
                 self.enter_orphaned(&orphaned);

@@ -33,6 +33,11 @@ impl Committer {
             return;
         }
         self.place_check_at = Some(Instant::now() + CHECK_INTERVAL);
+        self.check_place();
+    }
+
+    /// Asks the store.
+    pub(super) fn check_place(&mut self) {
         if let Err(orphaned) = self.appender.check_place() {
             self.enter_orphaned(&orphaned);
         }

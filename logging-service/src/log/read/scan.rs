@@ -59,7 +59,10 @@ impl Scanner {
             let _permit = permit;
             reader.scan(after, limit)
         };
-        let records = self.read(scan).await?;
+        let mut records = self.read(scan).await?;
+        // A store shows a batch a moment before the log knows it. A client that read it now, and came back with
+        // its sequence, could be refused as one that is ahead of the log.
+        records.truncate(records.partition_point(|record| record.receipt.sequence <= last_known));
         // Nothing up to the end: all of it was lost before a repair. There may be more to come.
         let end = records.last().map_or(last_known, |last| last.receipt.sequence);
         Ok((records, end))
@@ -130,4 +133,51 @@ async fn send_chunks(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::message::Receipt;
+
+    use super::*;
+    use crate::{store::Address, testing::message};
+
+    /// A store that has more than the log knows of.
+    struct Ahead(Vec<u64>);
+
+    impl Reader for Ahead {
+        fn get(&self, _: Address) -> Result<StoredMessage, ReadError> {
+            unreachable!("only scans are tested")
+        }
+
+        fn scan(&self, after: u64, _: ScanLimit) -> Result<Vec<StoredMessage>, ReadError> {
+            let stored = |sequence: &u64| StoredMessage {
+                receipt: Receipt { sequence: *sequence, stored_at: std::time::UNIX_EPOCH },
+                message: message("x"),
+            };
+            Ok(self.0.iter().filter(|sequence| **sequence > after).map(stored).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_scan_shows_no_record_that_the_log_does_not_know() {
+        // The second log ends with sequences that a repair has declared lost.
+        for (sequences, after, expected, expected_end) in [
+            (vec![1, 2, 3, 4], 0, vec![1, 2, 3], 3),
+            (vec![1, 4], 0, vec![1], 1),
+            (vec![1, 4], 1, vec![], 3),
+        ] {
+            let (_last, last_sequence) = watch::channel(3);
+            let scanner = Scanner::new(
+                Arc::new(Ahead(sequences)),
+                last_sequence,
+                Execution::Tasks,
+                Limits::default(),
+            );
+            let limit = ScanLimit { messages: 10, bytes: 10 };
+            let (records, end) = scanner.scan(after, limit).await.unwrap();
+            let found: Vec<_> = records.iter().map(|record| record.receipt.sequence).collect();
+            assert_eq!((found, end), (expected, expected_end));
+        }
+    }
 }

@@ -104,7 +104,7 @@ fn rescue(published: &Published) -> String {
         let copies = open.iter().map(|(path, name)| format!(" && cp {path} oncelog-saved/{name}"));
         format!(
             "Files without a name are gone once this process ends, so do not stop it before they \
-             are saved: `mkdir oncelog-saved{}`. Then stop it, let `oncelog journal verify` look at \
+             are saved: `mkdir -m 700 oncelog-saved{}`. Then stop it, let `oncelog journal verify` look at \
              the copy, and start with it as the data directory",
             copies.collect::<String>()
         )

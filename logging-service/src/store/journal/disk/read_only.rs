@@ -105,7 +105,8 @@ fn read_only<T>() -> io::Result<T> {
 }
 
 fn open_file(dir: &File, name: &str) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    // It must not wait for what is no file of a journal, such as a pipe that has the name of one.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     Ok(retry_on_intr(|| openat(dir, name, flags, Mode::empty()))?.into())
 }
 
@@ -178,7 +179,7 @@ impl DiskFile for ReadOnlyFile {
 
 #[cfg(test)]
 mod tests {
-    use std::process;
+    use std::{process, sync::mpsc, thread, time::Duration};
 
     use super::*;
     use crate::store::journal::disk::RealDisk;
@@ -201,6 +202,19 @@ mod tests {
         lock.check().unwrap();
         assert_eq!(disk.list().unwrap(), ["file"]);
         assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_pipe_with_the_name_of_a_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["file", LOCK_FILE] {
+            let made = process::Command::new("mkfifo").arg(dir.path().join(name)).status();
+            assert!(made.unwrap().success());
+        }
+        let disk = ReadOnlyDisk::open(dir.path()).unwrap();
+        let (looked, result) = mpsc::channel();
+        thread::spawn(move || looked.send((disk.open("file").is_ok(), disk.lock().is_ok())));
+        assert_eq!(result.recv_timeout(Duration::from_secs(30)), Ok((true, true)));
     }
 
     #[test]
