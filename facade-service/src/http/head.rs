@@ -74,6 +74,14 @@ fn check_codings(headers: &HeaderMap) -> Result<(), InvalidHead> {
 /// Whether `text` is a host and perhaps a port, after RFC 3986 (3.2.2 and 3.2.3). A client that has no
 /// host to name sends an empty one (RFC 9112, 3.2).
 fn is_host(text: &[u8]) -> bool {
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
+    // Most are a name and a port.
+    let plain = text.iter().position(|byte| !is_plain(*byte)).unwrap_or(text.len());
+    match &text[plain..] {
+        [] => return true,
+        [b':', port @ ..] => return is_port(port),
+        _ => {}
+    }
     let (host, rest) = match text {
         [b'[', inside @ ..] => {
             let Some(end) = inside.iter().position(|byte| *byte == b']') else { return false };
@@ -90,7 +98,7 @@ fn is_host(text: &[u8]) -> bool {
         [b':', port @ ..] => port,
         _ => return false,
     };
-    is_registered_name(host) && port.iter().all(u8::is_ascii_digit)
+    is_registered_name(host) && is_port(port)
 }
 
 /// What is between the brackets of an IPv6 address, or of one of the future.

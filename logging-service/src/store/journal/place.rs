@@ -72,11 +72,13 @@ impl Place {
     }
 
     fn find(&self, active: &ActiveSegment) -> Result<(), Lost> {
-        if !self.disk.is_in_place()? {
-            return Err(Lost::Directory);
-        }
-        if self.disk.identity(&active.name)? != Some(active.identity) {
-            return Err(Lost::Segment(active.name.clone()));
+        if !self.disk.is_file_in_place(&active.name, active.identity)? {
+            let is_segment = self.disk.is_in_place()?;
+            return Err(if is_segment {
+                Lost::Segment(active.name.clone())
+            } else {
+                Lost::Directory
+            });
         }
         if !self.lock.is_in_place()? {
             return Err(Lost::LockFile);

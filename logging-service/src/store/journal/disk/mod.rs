@@ -69,6 +69,14 @@ pub trait Disk: Send + Sync {
     /// What the operating system says. It is then unknown where the path leads.
     fn is_in_place(&self) -> io::Result<bool>;
 
+    /// Whether the path of the directory, and `name` in it, still lead to this file.
+    ///
+    /// # Errors
+    /// As [`Disk::is_in_place`].
+    fn is_file_in_place(&self, name: &str, identity: FileIdentity) -> io::Result<bool> {
+        Ok(self.is_in_place()? && self.identity(name)? == Some(identity))
+    }
+
     /// Takes the directory for this process until the lock is dropped.
     ///
     /// # Errors

@@ -140,6 +140,11 @@ impl Disk for RealDisk {
         leads_to(&self.dir, self.identity)
     }
 
+    /// By one call of the operating system: it is asked twice for each commit.
+    fn is_file_in_place(&self, name: &str, identity: FileIdentity) -> io::Result<bool> {
+        leads_to(&self.dir.join(name), identity)
+    }
+
     fn lock(&self) -> Result<Box<dyn DiskLock>, LockError> {
         let mut file = match self.create_file(LOCK_FILE) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
