@@ -24,7 +24,9 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
 /// [`Exit::Disk`]: the line could not be written.
 pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     match writeln!(io::stdout(), "{text}") {
-        Err(error) if !is_unread(&error) => Err(Exit::Disk.because(error)),
+        Err(error) if !is_unread(&error) => {
+            Err(Exit::Disk.because(format_args!("cannot write to standard output: {error}")))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
