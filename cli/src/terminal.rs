@@ -31,7 +31,7 @@ pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     }
 }
 
-/// Whether `error`, of a write to standard output, says that nobody reads it any more: the reader of a pipe
+/// Whether `error`, of a write to standard output, says that it is not read any more: the reader of a pipe
 /// has ended, or a terminal was closed.
 pub(crate) fn is_unread(error: &io::Error) -> bool {
     let is_terminal = || {
