@@ -24,12 +24,14 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(200);
 /// [`Exit::Disk`]: the line could not be written.
 pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     match writeln!(io::stdout(), "{text}") {
-        Err(error) if !is_unread(&error) => Err(Exit::Disk.because(error)),
+        Err(error) if !is_unread(&error) => {
+            Err(Exit::Disk.because(format_args!("cannot write to standard output: {error}")))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Whether `error`, of a write to standard output, says that nobody reads it any more: the reader of a pipe
+/// Whether `error`, of a write to standard output, says that it is not read any more: the reader of a pipe
 /// has ended, or a terminal was closed.
 pub(crate) fn is_unread(error: &io::Error) -> bool {
     let is_terminal = || {

@@ -16,7 +16,7 @@ use logging_service::store::{
     journal::{Journal, Options, disk::RealDisk},
 };
 use oncelog::message::{ContentType, IdSource as _, Message, RandomIds, StreamName};
-use support::{run, stderr, stdout};
+use support::{oncelog, run, stderr, stdout};
 
 const SEGMENT: &str = "00000000000000000001.segment";
 
@@ -190,4 +190,17 @@ fn a_journal_is_verified_without_a_write_whatever_is_found() {
     assert_eq!(looked_at(verify, dir.path()).0, Some(0));
     damage(dir.path());
     assert_eq!(looked_at(verify, dir.path()).0, Some(65));
+}
+
+#[test]
+fn a_report_that_cannot_be_printed_names_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path());
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = oncelog();
+    command.args(["journal", "verify", "--data-dir"]).arg(dir.path());
+    let verified = command.stdout(full).output().unwrap();
+    assert_eq!(verified.status.code(), Some(74));
+    let told = stderr(&verified);
+    assert!(told.starts_with("cannot write to standard output: No space left"), "{told}");
 }

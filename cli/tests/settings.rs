@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::process::Output;
+use std::{fs::OpenOptions, io, process::Output};
 
 use support::{cluster::Cluster, oncelog, run, stderr, stdout};
 
@@ -143,5 +143,20 @@ fn everything_wrong_is_named_by_flag_or_variable_in_one_run() {
         for expected in expected {
             assert!(told.iter().any(|line| line.starts_with(expected)), "{expected}: {told:#?}");
         }
+    }
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_an_error_of_its_own() {
+    for args in [&["--help"][..], &["--version"], &["read", "--help"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = oncelog().args(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(74), "{args:?}");
+        let told = stderr(&output);
+        assert!(told.starts_with("cannot write to standard output: No space left"), "{told}");
+        let (reader, closed) = io::pipe().unwrap();
+        drop(reader);
+        let output = oncelog().args(args).stdout(closed).output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{args:?}");
     }
 }

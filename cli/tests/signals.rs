@@ -25,6 +25,23 @@ fn each_signal_stops_all_services_in_good_order() {
 }
 
 #[test]
+fn the_request_to_stop_is_told_before_the_end_of_the_work() {
+    // Two threads write these lines: one run may be right by chance.
+    for _ in 0..40 {
+        let mut command = oncelog();
+        command.args(["up", "--store=memory", "--facade-listen=127.0.0.1:0"]);
+        command.args(["--logging-listen=127.0.0.1:0", "--messages-listen=127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let addresses = BufReader::new(child.stdout.take().unwrap()).lines().take(3);
+        assert_eq!(addresses.map(Result::unwrap).count(), 3);
+        send_signal(&child, "TERM");
+        let told = stderr(&child.wait_with_output().unwrap());
+        let words = ["stopping; once more", "stopped"].map(|word| told.find(word).unwrap());
+        assert!(words.is_sorted(), "{told}");
+    }
+}
+
+#[test]
 fn each_signal_names_what_is_being_sent() {
     // It takes connections, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

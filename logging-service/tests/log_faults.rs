@@ -225,6 +225,32 @@ async fn an_orphaned_log_answers_no_duplicate_whoever_noticed() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_full_log_whose_files_are_removed_says_that_instead() {
+    let disk = SimulatedDisk::new();
+    let opened = OpenStore { store: Box::new(journal(&disk)), index: Index::default() };
+    let log = log_with(opened, Execution::Tasks, Limits::default());
+    assert_eq!(log.append(vec![message(1, "safe")]).await.unwrap(), [stored(1)]);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    disk.set_capacity(Some(1024));
+    let large = || vec![message(2, &"x".repeat(900))];
+    log.append(large()).await.unwrap();
+    assert!(matches!(*log.state().borrow(), State::ReadOnly(_)));
+    // The next message comes when a probe for space is due, and no check of the place.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    disk.remove_from_outside(Removal::Directory);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(matches!(*log.state().borrow(), State::ReadOnly(_)));
+    let outcomes = log.append(large()).await.unwrap();
+    let [Outcome::Rejected(Rejection::ReadOnly(told))] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    let State::Orphaned(reason) = log.state().borrow().clone() else {
+        panic!("{:?}", log.state().borrow())
+    };
+    assert!(told.contains(&reason), "{told}");
+}
+
 #[tokio::test]
 async fn a_full_commit_queue_refuses_at_once_and_stores_nothing() {
     let limits = Limits { appends_waiting: 100, ..Limits::default() };

@@ -49,8 +49,8 @@ impl StopSignals {
         }
     }
 
-    /// Waits for the next Ctrl-C or SIGTERM. A terminal that closes may send SIGHUP more than once, and
-    /// nobody has asked twice then.
+    /// Waits for the next Ctrl-C or SIGTERM. A terminal that closes may send SIGHUP more than once:
+    /// that is one request.
     async fn recv_demand(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -73,8 +73,9 @@ pub fn stop_on_signal() -> Result<CancellationToken, Exit> {
     let requested = stop.clone();
     tokio::spawn(async move {
         signals.recv().await;
-        requested.cancel();
+        // Before the work ends, which may have a line of its own.
         tracing::info!("stopping; once more to stop at once");
+        requested.cancel();
 
         signals.recv_demand().await;
         tracing::warn!("stopped at once: answers under way were cut off");

@@ -75,7 +75,8 @@ pub fn init() -> Telemetry {
     Telemetry { _peer_reports: peer_reports, _lines: guard }
 }
 
-/// Levels for all targets or for one, as in `info` or `facade_service=debug,warn`. A level for all is not for libraries, unless it is more than `info`. `None` if it is not understood.
+/// Levels for all targets or for one, as in `info` or `facade_service=debug,warn`. A level for all is not for
+/// libraries, unless it is more than `info`. `None` if it is not understood.
 fn filter(wanted: &OsStr) -> Option<Targets> {
     let directives = wanted.to_str()?.split(',').map(str::trim);
     let directives: Vec<&str> = directives.filter(|directive| !directive.is_empty()).collect();

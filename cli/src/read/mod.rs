@@ -4,7 +4,7 @@
 //! - `log`: one connection to the log
 //! - `resume`: goes on where it was when a connection is lost; `delay`: after which delays
 //! - `format`: the forms a message is printed in
-//! - `output`: whether somebody still takes them
+//! - `output`: whether standard output is still open
 
 mod delay;
 mod format;

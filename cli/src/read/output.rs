@@ -1,4 +1,4 @@
-//! Whether somebody still takes what is printed.
+//! Whether standard output is still open.
 
 use std::{io, thread};
 

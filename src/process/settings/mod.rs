@@ -14,6 +14,7 @@ mod setting;
 use std::{
     env,
     ffi::{OsStr, OsString},
+    io,
 };
 
 use clap::{Command, Parser, builder::Resettable, error::ErrorKind};
@@ -35,11 +36,16 @@ pub fn variable(name: impl AsRef<OsStr>) -> Option<OsString> {
 /// Prints help, version or what is wrong, and returns the code to exit with.
 pub fn parse_args<Args: Parser>() -> Result<Args, Exit> {
     parse(env::args_os()).map_err(|error| {
-        // If the terminal is gone, the code still says it.
-        let _ = error.print();
+        let printed = error.print();
         #[allow(clippy::wildcard_enum_match_arm)] // Foreign, and every other kind is a usage error.
         match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Success,
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match printed {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    Exit::Disk.because(format_args!("cannot write to standard output: {error}"))
+                }
+                Ok(()) | Err(_) => Exit::Success,
+            },
+            // If standard error is closed, the code still says it.
             _ => Exit::Usage,
         }
     })
