@@ -94,7 +94,8 @@ async fn an_error_on_the_way_tells_where_to_go_on() {
     let output = run(&["read", "--logging-url", &url]);
     assert_eq!(output.status.code(), Some(65));
     assert_eq!(stdout(&output), "a\nb\n");
-    let expected = "reading broke off: segment 3 is damaged; go on with --after 2\n";
+    let expected = "reading broke off: segment 3 is damaged; go on with --after 2 once the journal is repaired; \
+                    until then, --after and --limit read what is in front of it and behind it\n";
     assert_eq!(stderr(&output), expected);
 }
 

@@ -60,8 +60,8 @@ pub enum ServeError {
     Failed(String),
     /// No start would find the files that were written. The log says how they could be saved.
     #[error(
-        "stopped: {0}; the next start may not find what was stored: do what the error before this \
-         says"
+        "stopped: {0}; the next start may not find what was stored: start it with the files that \
+         were saved as the error before this says"
     )]
     Orphaned(String),
     /// Limits that cannot work.

@@ -53,7 +53,7 @@ pub(super) enum ReadError {
     )]
     Order { sequence: u64, after: u64 },
     /// What was read up to `after` is complete.
-    #[error("{source}; go on with --after {after}")]
+    #[error("{source}; {}", how_to_go_on(source, *after))]
     GaveUp { source: Box<Self>, after: u64 },
     #[error("cannot start: {0}")]
     Thread(#[source] io::Error),
@@ -121,6 +121,19 @@ impl ReadError {
         }
         let source = Box::new(status);
         if is_broken(&source) { Self::Broken(source) } else { Self::BrokeOff(source) }
+    }
+}
+
+/// What to do after a read that ended early, and has shown all up to the sequence `after`.
+fn how_to_go_on(source: &ReadError, after: u64) -> String {
+    if source.exit() == Exit::Damaged {
+        // The same read would end in the same place.
+        format!(
+            "go on with --after {after} once the journal is repaired; until then, --after and --limit read \
+             what is in front of it and behind it"
+        )
+    } else {
+        format!("go on with --after {after}")
     }
 }
 

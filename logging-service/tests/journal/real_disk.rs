@@ -110,3 +110,21 @@ fn a_reserved_file_reads_as_zeros_and_keeps_what_was_written() {
     disk.remove("other").unwrap();
     assert!(disk.open("other").is_err());
 }
+
+#[test]
+fn a_directory_that_shares_its_files_is_another_one() {
+    let parent = TempDir::new().unwrap();
+    let (dir, moved) = (parent.path().join("data"), parent.path().join("moved"));
+    let mut opened = open_dir(&dir).unwrap();
+    commit(&mut opened.journal, 1..=1).unwrap();
+    opened.journal.check_place().unwrap();
+    // As a snapshot is made of hard links. A new segment would not be in it.
+    fs::rename(&dir, &moved).unwrap();
+    fs::create_dir(&dir).unwrap();
+    for file in fs::read_dir(&moved).unwrap() {
+        let file = file.unwrap();
+        fs::hard_link(file.path(), dir.join(file.file_name())).unwrap();
+    }
+    let orphaned = opened.journal.check_place().unwrap_err();
+    assert!(orphaned.reason.contains("data directory was removed or replaced"), "{orphaned}");
+}

@@ -64,7 +64,9 @@ impl Place {
         active: &ActiveSegment,
         published: &Published,
     ) -> Result<(), Orphaned> {
-        self.check(active, published)?;
+        self.find(active)
+            .and_then(|()| self.find_directory())
+            .map_err(|lost| orphaned(&lost, published))?;
         let (next, moved) = published.find_moved(self.next_sealed, SEALED_AT_ONCE);
         self.next_sealed = next;
         let found = moved.map(|moved| moved.map(Lost::Segment).unwrap_or_else(Lost::Unknown));
@@ -73,17 +75,18 @@ impl Place {
 
     fn find(&self, active: &ActiveSegment) -> Result<(), Lost> {
         if !self.disk.is_file_in_place(&active.name, active.identity)? {
-            let is_segment = self.disk.is_in_place()?;
-            return Err(if is_segment {
-                Lost::Segment(active.name.clone())
-            } else {
-                Lost::Directory
-            });
+            self.find_directory()?;
+            return Err(Lost::Segment(active.name.clone()));
         }
         if !self.lock.is_in_place()? {
             return Err(Lost::LockFile);
         }
         Ok(())
+    }
+
+    /// Another directory may have the same files, by hard links, and misses the next ones.
+    fn find_directory(&self) -> Result<(), Lost> {
+        if self.disk.is_in_place()? { Ok(()) } else { Err(Lost::Directory) }
     }
 }
 
