@@ -215,7 +215,7 @@ pub enum CommitError {
     #[error(transparent)]
     Orphaned(Orphaned),
     /// As [`Refusal::Orphaned`], noticed too late: what was to be written may be in a file that no start
-    /// will find, unless somebody saves that file.
+    /// will find, unless that file is saved.
     #[error("written, but {0}")]
     WrittenToOrphan(Orphaned),
     /// The disk failed. What is stored is unknown until the store is opened again.

@@ -94,7 +94,7 @@ pub struct Journal {
     /// Why the journal must not be used again.
     failure: Option<(io::ErrorKind, String)>,
     place: Place,
-    /// Why nothing must be written any more. It stays: somebody else may have written meanwhile.
+    /// Why nothing must be written any more. It stays: another process may have written meanwhile.
     orphaned: Option<Orphaned>,
 }
 

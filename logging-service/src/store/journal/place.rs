@@ -2,7 +2,7 @@
 //!
 //! Open files outlive their names: their directory can be removed, moved, or covered by another file
 //! system. Writes and syncs of them go on to succeed, and no later start finds what was written. Without
-//! its lock file a directory has two owners one day. Who may acknowledge what was written looks here first.
+//! its lock file a directory can get a second owner. The journal looks here before it acknowledges what was written.
 
 use std::{io, sync::Arc};
 

@@ -48,9 +48,10 @@ impl Rewrite {
                 (first, last) if first == last => first.to_string(),
                 (first, last) => format!("{first} to {last}"),
             });
+            let records = if lost == 1 { "1 record is" } else { &format!("{lost} records are") };
             write!(
                 f,
-                "{lost} records are lost, with sequences {}. These sequences are never used again. \
+                "{records} lost, with sequences {}. These sequences are never used again. \
                  The ids of lost records are unknown: if a client sends one of them again, it is \
                  stored as new.",
                 ranges.collect::<Vec<_>>().join(", ")

@@ -50,7 +50,7 @@ pub enum Removal {
     Directory,
     /// The lock file has another file's name.
     LockFile,
-    /// Nobody can tell any more what the path leads to.
+    /// What the path leads to cannot be told any more.
     Unknown,
 }
 
