@@ -20,6 +20,10 @@ use super::pace::Pace;
 /// A client that takes this much is never evicted: it will soon have all of its list.
 const FAST_BYTES_PER_SECOND: u64 = 64 * 1024;
 
+/// A client that takes this much is not evicted while there are new ones, which may be slower: many that come at
+/// once would evict all that were there.
+const STEADY_BYTES_PER_SECOND: u64 = 1024;
+
 /// A client that took nothing for the first time is watched for this long before it may be evicted.
 const WATCHED_MIN: Duration = Duration::from_secs(1);
 
@@ -62,13 +66,24 @@ struct State {
 }
 
 /// How the client of one list takes it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ListProgress {
+    began: Instant,
     pace: Mutex<Pace>,
     evicted: CloseSignal,
 }
 
 impl ListProgress {
+    fn new() -> Self {
+        let (pace, evicted) = (Mutex::default(), CloseSignal::default());
+        Self { began: Instant::now(), pace, evicted }
+    }
+
+    /// Whether it is too early to say how fast its client is.
+    fn is_new(&self, now: Instant) -> bool {
+        now - lock(&self.pace).since().unwrap_or(self.began) < WATCHED_MIN
+    }
+
     /// The client took `bytes`.
     pub(crate) fn sent(&self, bytes: usize) {
         lock(&self.pace).sent(bytes, Instant::now());
@@ -147,7 +162,7 @@ impl Lists {
     }
 
     fn occupy(&self, free: OwnedSemaphorePermit) -> ListPlace {
-        let progress = Arc::<ListProgress>::default();
+        let progress = Arc::new(ListProgress::new());
         self.state().open.push(Arc::clone(&progress));
         ListPlace { progress, lists: self.clone(), _free: free }
     }
@@ -180,14 +195,17 @@ impl Lists {
 }
 
 impl State {
-    /// Of the readers that are slow, the slowest; of several, the one that is there for longest.
+    /// Of the readers that are slow, the slowest; of several, the one that is there for longest. None if one
+    /// that is new may be slower.
     fn slowest(&self, now: Instant) -> Option<(u64, Arc<ListProgress>)> {
-        let open = self.open.iter().filter(|list| !list.evicted.is_sent());
-        let paces = open.filter_map(|list| {
+        let open = || self.open.iter().filter(|list| !list.evicted.is_sent());
+        let paces = open().filter_map(|list| {
             let pace = lock(&list.pace).bytes_per_second(now, WATCHED_MIN)?;
             (pace < FAST_BYTES_PER_SECOND).then(|| (pace, Arc::clone(list)))
         });
-        paces.min_by_key(|(pace, _)| *pace)
+        let slowest = paces.min_by_key(|(pace, _)| *pace)?;
+        let is_steady = slowest.0 >= STEADY_BYTES_PER_SECOND;
+        (!is_steady || !open().any(|list| list.is_new(now))).then_some(slowest)
     }
 }
 
@@ -230,6 +248,8 @@ mod tests {
             advance(SECOND).await;
         }
         for slowest in [1, 0] {
+            // The list that was let in is no longer new.
+            advance(SECOND).await;
             let leaving = async {
                 places[slowest].progress.evicted().await;
                 drop(places.remove(slowest));
@@ -237,6 +257,32 @@ mod tests {
             let (entered, ()) = tokio::join!(lists.enter(), leaving);
             places.push(entered.unwrap());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steady_reader_does_not_make_way_before_new_ones_are_known() {
+        let (lists, mut places) = full(3).await;
+        places.truncate(1);
+        assert!(block(&places[0]).is_pending());
+        for _ in 0..20 {
+            advance(SECOND).await;
+            places[0].progress.sent(20_000);
+        }
+        for _ in 0..2 {
+            places.push(lists.enter().await.unwrap());
+        }
+        // One is not blocked yet.
+        assert!(block(&places[1]).is_pending());
+        lists.enter().await.unwrap_err();
+        assert!(block(&places[0]).is_pending(), "the steady reader was evicted");
+        advance(SECOND).await;
+        let leaving = async {
+            places[1].progress.evicted().await;
+            drop(places.remove(1));
+        };
+        let (entered, ()) = tokio::join!(lists.enter(), leaving);
+        entered.unwrap();
+        assert!(block(&places[0]).is_pending(), "the steady reader was evicted");
     }
 
     #[tokio::test(start_paused = true)]

@@ -37,6 +37,11 @@ impl Pace {
         self.0.get_or_insert(Blocked { since: now, sum_bytes: 0.0, at: now });
     }
 
+    /// Since when it is measured, if it is.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.0.as_ref().map(|blocked| blocked.since)
+    }
+
     /// The bytes a second of late. None before they were measured for `time_min`: of a client that takes
     /// everything at once, nothing is known.
     pub(super) fn bytes_per_second(&self, now: Instant, time_min: Duration) -> Option<u64> {

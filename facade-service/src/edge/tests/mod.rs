@@ -3,6 +3,7 @@
 // Helpers of tests are tests, too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod framed;
 mod long_lived;
 mod opening;
 mod unread;

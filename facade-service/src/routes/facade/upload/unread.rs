@@ -46,22 +46,23 @@ pub(super) fn outcomes(facade: &Facade) -> (Outcomes, mpsc::UnboundedReceiver<Pi
 }
 
 impl Outcomes {
-    /// Waits until there is room for a piece of `bytes`. Dropping the future takes none.
+    /// Waits until there is room for a piece of `bytes`, of whichever kind there is first. Dropping the future
+    /// takes none.
     pub(super) async fn room(&self, bytes: usize) -> Room {
-        let of = |semaphore: &Arc<Semaphore>, permits: u32| {
-            Arc::clone(semaphore).try_acquire_many_owned(permits).ok()
-        };
-        if let Some(one) = of(&self.few, 1) {
-            return Room { _permits: [Some(one), None] };
-        }
         let bytes = u32::try_from(bytes + PIECE_COST_BYTES).unwrap_or(u32::MAX);
-        if let Some(own) = of(&self.of_upload, bytes)
-            && let Some(common) = of(&self.of_all, bytes)
-        {
-            return Room { _permits: [Some(own), Some(common)] };
+        let take = |semaphore: &Arc<Semaphore>, permits: u32| {
+            Arc::clone(semaphore).acquire_many_owned(permits)
+        };
+        // None of them is ever closed.
+        let of_budgets = async {
+            let own = take(&self.of_upload, bytes).await.ok();
+            Room { _permits: [own, take(&self.of_all, bytes).await.ok()] }
+        };
+        tokio::select! {
+            biased;
+            one = take(&self.few, 1) => Room { _permits: [one.ok(), None] },
+            room = of_budgets => room,
         }
-        // It is never closed. The budgets need not be waited for: those pieces are read after these.
-        Room { _permits: [Arc::clone(&self.few).acquire_owned().await.ok(), None] }
     }
 
     /// Room beyond all limits, for the last outcomes of an upload that takes no more lines: they are of lines
@@ -73,5 +74,44 @@ impl Outcomes {
     /// Adds a piece. False if the client is gone.
     pub(super) fn send(&self, bytes: Bytes, room: Room) -> bool {
         self.pieces.send(Piece { bytes, _room: room }).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+    use oncelog::message::RandomIds;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{Limits, Options, Upstreams};
+
+    const PIECE_BYTES: usize = 1000;
+
+    #[tokio::test]
+    async fn a_piece_that_waits_gets_the_first_room_there_is() {
+        let mut limits = Limits::default();
+        limits.uploads.unread_bytes = 2 * (PIECE_BYTES + PIECE_COST_BYTES);
+        limits.uploads.unread_bytes_of_all = limits.uploads.unread_bytes;
+        let options = Options { limits, ..Options::new(Arc::new(RandomIds)) };
+        let facade = Facade::new(Upstreams::unreachable(), options, CancellationToken::new());
+        let (outcomes, mut pieces) = outcomes(&facade);
+        let piece = || Bytes::from(vec![b'x'; PIECE_BYTES]);
+        while let Some(room) = outcomes.room(PIECE_BYTES).now_or_never() {
+            outcomes.send(piece(), room);
+        }
+        // Each kind of room comes first at some time.
+        for _ in 0..3 * (PIECES_MIN + 2) {
+            let mut waiting = std::pin::pin!(outcomes.room(PIECE_BYTES));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            drop(pieces.recv().await);
+            let room = waiting.now_or_never().expect("no room though a piece was read");
+            outcomes.send(piece(), room);
+        }
+        drop(pieces);
+        let free = facade.upload_budget().unread_bytes.available_permits();
+        assert_eq!(free, facade.limits().uploads.unread_bytes);
     }
 }
