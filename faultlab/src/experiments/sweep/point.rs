@@ -55,7 +55,7 @@ const KILLED: [&str; 8] =
     ["pwrite64", "fdatasync", "fsync", "fallocate", "ftruncate", "openat", "write", "writev"];
 
 /// Calls, and what they fail with.
-const FAILING: [(&str, &[&str]); 8] = [
+const FAILING: [(&str, &[&str]); 7] = [
     ("pwrite64", &["EIO", "ENOSPC", "EDQUOT"]),
     ("fdatasync", &["EIO", "ENOSPC", "EDQUOT"]),
     ("fsync", &["EIO", "ENOSPC", "EDQUOT"]),
@@ -63,7 +63,6 @@ const FAILING: [(&str, &[&str]); 8] = [
     ("ftruncate", &["EIO"]),
     ("openat", &["EIO", "EMFILE", "ENFILE", "ENOSPC", "EACCES"]),
     ("statx", &["EIO", "EACCES"]),
-    ("newfstatat", &["EIO", "EACCES"]),
 ];
 
 /// Everything that is swept.
@@ -88,7 +87,7 @@ impl Injection {
             (Effect::Delay(_), _) => Expected::GoesOn,
             (_, b"fdatasync" | b"fsync") => Expected::Stops,
             // A log whose place cannot be seen refuses what is new.
-            (_, b"statx" | b"newfstatat") => Expected::StopsOrRefuses,
+            (_, b"statx") => Expected::StopsOrRefuses,
             (Effect::Error(error), _) => match error.as_bytes() {
                 b"EIO" | b"EACCES" => Expected::Stops,
                 _ => Expected::StopsOrRefuses,

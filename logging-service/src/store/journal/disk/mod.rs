@@ -4,6 +4,7 @@
 //! at. With the feature `simulation` there is also `SimulatedDisk`: memory that forgets what was not synced,
 //! tears writes, fills up and fails when it is told to.
 
+mod identity;
 mod read_only;
 mod real;
 #[cfg(feature = "simulation")]

@@ -15,7 +15,8 @@ use rustix::{
 
 use super::{
     Disk, DiskFile, DiskLock, FileIdentity, LockError,
-    real::{LOCK_FILE, held_by, identity, leads_to},
+    identity::{leads_to, look_up},
+    real::{LOCK_FILE, held_by},
 };
 
 /// A directory of a real file system. No call of it writes, whatever it is asked to: so a journal can be looked
@@ -71,7 +72,7 @@ impl Disk for ReadOnlyDisk {
     }
 
     fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
-        identity(&self.handle, name)
+        look_up(&*self.handle, name)
     }
 
     fn is_in_place(&self) -> io::Result<bool> {
@@ -120,7 +121,7 @@ struct SharedLock {
 
 impl DiskLock for SharedLock {
     fn is_in_place(&self) -> io::Result<bool> {
-        Ok(identity(&self.dir, LOCK_FILE)? == Some(self.identity))
+        Ok(look_up(&*self.dir, LOCK_FILE)? == Some(self.identity))
     }
 }
 
@@ -129,7 +130,7 @@ struct NothingToLock(Arc<File>);
 
 impl DiskLock for NothingToLock {
     fn is_in_place(&self) -> io::Result<bool> {
-        Ok(identity(&self.0, LOCK_FILE)?.is_none())
+        Ok(look_up(&*self.0, LOCK_FILE)?.is_none())
     }
 
     fn check(&self) -> Result<(), LockError> {

@@ -13,14 +13,15 @@ use std::{
 };
 
 use rustix::{
-    fs::{
-        AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, statat, unlinkat,
-    },
+    fs::{AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, unlinkat},
     io::{Errno, retry_on_intr},
     process::{Pid, test_kill_process},
 };
 
-use super::{Disk, DiskFile, DiskLock, FileIdentity, LockError};
+use super::{
+    Disk, DiskFile, DiskLock, FileIdentity, LockError,
+    identity::{leads_to, look_up},
+};
 
 /// Never removed: a lock on a removed file would exclude no process.
 pub(super) const LOCK_FILE: &str = "LOCK";
@@ -133,7 +134,7 @@ impl Disk for RealDisk {
     }
 
     fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
-        identity(&self.handle, name)
+        look_up(&*self.handle, name)
     }
 
     fn is_in_place(&self) -> io::Result<bool> {
@@ -177,25 +178,6 @@ pub(super) fn list(dir: &File) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Which file has the name `name` in `dir`.
-pub(super) fn identity(dir: &File, name: &str) -> io::Result<Option<FileIdentity>> {
-    match statat(dir, name, AtFlags::empty()) {
-        Ok(found) => Ok(Some(FileIdentity { device: found.st_dev, inode: found.st_ino })),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether `path` leads to the file or directory `identity`.
-pub(super) fn leads_to(path: &Path, identity: FileIdentity) -> io::Result<bool> {
-    use io::ErrorKind::{NotADirectory, NotFound};
-    match fs::metadata(path) {
-        Ok(found) => Ok(FileIdentity::from(&found) == identity),
-        Err(error) if [NotFound, NotADirectory].contains(&error.kind()) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Another process has the lock `file`, in which the last one that writes to the directory has left its id.
 pub(super) fn held_by(file: &mut File) -> LockError {
     let mut pid = String::new();
@@ -217,12 +199,6 @@ fn out_of_files(error: io::Error) -> io::Error {
             format!("no room for one more open file: {error}"),
         ),
         Some(_) | None => error,
-    }
-}
-
-impl From<&fs::Metadata> for FileIdentity {
-    fn from(metadata: &fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
