@@ -160,9 +160,13 @@ impl Activity {
         }
     }
 
-    /// Sets whether what is sent is not taken.
+    /// Sets whether what is sent is not taken. A client that takes something again has until then been busy
+    /// with the response: it is idle from now on.
     pub(super) fn set_stalls(&self, stalls: bool) {
         self.stalls.store(stalls, Ordering::Relaxed);
+        if !stalls && self.awaits_head() && !self.is_upgraded() {
+            self.slot.set_idle();
+        }
     }
 
     /// A long-lived response begins. `is_upgrade` if the connection speaks another protocol after it. If
@@ -253,4 +257,26 @@ impl Activity {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use oncelog::net::{ConnectionLimiter, LongLivedShare};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_idle_since_it_took_the_last_of_a_response() {
+        let slot = ConnectionLimiter::new(1, LongLivedShare::default()).acquire().await;
+        let activity = Activity::new(slot);
+        activity.head_received(true);
+        activity.response_sent();
+        activity.set_stalls(true);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        activity.set_stalls(false);
+        let limit = Duration::from_secs(30);
+        let overdue = tokio::time::timeout(limit / 2, activity.head_overdue(limit)).await;
+        assert!(overdue.is_err(), "the next request has no time to arrive");
+        activity.head_overdue(limit).await;
+    }
 }

@@ -1,18 +1,19 @@
 //! Connections: accepted, limited, drained. HTTP/1.1 only.
 //!
 //! In reading order: `accept` takes connections and drains them, `connection` serves one, `activity` has
-//! its state, `body` and `guard` keep that up to date. `framed` ends what cannot be framed, `unread` deals with what a handler leaves of a body,
-//! and `breaks` notices resets.
+//! its state, `body` and `guard` keep that up to date. `framed` ends what cannot be framed, `unread` deals
+//! with what a handler leaves of a body, and `breaks` notices resets.
 //!
 //! The end of a client's input behind a whole request says that no more requests follow, and the request is
-//! answered. The client may have closed its socket, but only a write or a reset tells. An
-//! incomplete request is abandoned at the end of the input.
+//! answered. The client may have closed its socket, but only a write or a reset tells. An incomplete
+//! request is abandoned at the end of the input.
 //!
 //! A handler may answer with a long-lived response, or upgrade the connection. It asks
 //! [`try_long_lived`](oncelog::net::ConnectionLimiter::try_long_lived) of the limiter of its facade first,
-//! answers with 503 if it is refused, and else puts the [`LongLived`](oncelog::net::LongLived) into the extensions of its response. Such a connection is evicted
-//! before a new client is kept waiting; the handler is told of that and of a stop, and has a second to end
-//! what it sends. An upgraded IO that is dropped without a `shutdown` resets its connection.
+//! answers with 503 if it is refused, and else puts the [`LongLived`](oncelog::net::LongLived) into the
+//! extensions of its response. Such a connection is evicted before a new client is kept waiting; the
+//! handler is told of that and of a stop, and has a second to end what it sends. An upgraded IO that is
+//! dropped without a `shutdown` resets its connection.
 //!
 //! The usual server of the framework sets no timers; this one does:
 //!
