@@ -89,7 +89,8 @@ fn text_of(number: u64) -> String {
     format!("message number {number}.")
 }
 
-async fn health(cluster: &Cluster) -> ServingStatus {
+/// What the logging service says of itself by the health protocol of gRPC.
+pub(crate) async fn health(cluster: &Cluster) -> ServingStatus {
     let url = format!("http://{}", cluster.logging_address());
     let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;

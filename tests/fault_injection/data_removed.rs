@@ -14,9 +14,14 @@ use faultlab::{
     programs::Program,
 };
 
-use crate::support::{
-    Client, Scratch, client_of, eventually, not_run, restart_logging, start_cluster,
-    start_cluster_with, unready,
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use crate::{
+    damage::health,
+    support::{
+        Client, Scratch, client_of, eventually, not_run, restart_logging, start_cluster,
+        start_cluster_with, unready,
+    },
 };
 
 const DISK: Option<i32> = Some(74);
@@ -51,6 +56,7 @@ async fn is_noticed(cluster: &mut Cluster, client: &Client, stored: &[String], r
     assert!(refused.text.contains(reason), "{refused:?}");
     let unready = unready(client).await;
     assert!(unready.contains("orphaned") && unready.contains(reason), "{unready}");
+    assert_eq!(health(cluster).await, ServingStatus::NotServing);
     assert!(client.logs().await == stored, "reads do not go on");
     assert_eq!(cluster.logging.stderr_with("ERROR").len(), 1, "{:?}", cluster.logging.stderr());
     assert_eq!(cluster.logging.stop().await.unwrap(), DISK);

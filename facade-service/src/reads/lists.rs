@@ -237,6 +237,21 @@ mod tests {
         (lists, places)
     }
 
+    /// A new list, for which the one at `leaving` ends.
+    async fn enter_in_place_of(
+        lists: &Lists,
+        places: &mut Vec<ListPlace>,
+        leaving: usize,
+    ) -> ListPlace {
+        let evicted = async {
+            let evicted = timeout(SECOND, places[leaving].progress.evicted()).await;
+            evicted.expect("another list was evicted, or none");
+            drop(places.remove(leaving));
+        };
+        let (entered, ()) = tokio::join!(lists.enter(), evicted);
+        entered.unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_slowest_reader_makes_way_for_a_new_list() {
         let (lists, mut places) = full(3).await;
@@ -250,12 +265,8 @@ mod tests {
         for slowest in [1, 0] {
             // The list that was let in is no longer new.
             advance(SECOND).await;
-            let leaving = async {
-                places[slowest].progress.evicted().await;
-                drop(places.remove(slowest));
-            };
-            let (entered, ()) = tokio::join!(lists.enter(), leaving);
-            places.push(entered.unwrap());
+            let entered = enter_in_place_of(&lists, &mut places, slowest).await;
+            places.push(entered);
         }
     }
 
@@ -276,12 +287,7 @@ mod tests {
         lists.enter().await.unwrap_err();
         assert!(block(&places[0]).is_pending(), "the steady reader was evicted");
         advance(SECOND).await;
-        let leaving = async {
-            places[1].progress.evicted().await;
-            drop(places.remove(1));
-        };
-        let (entered, ()) = tokio::join!(lists.enter(), leaving);
-        entered.unwrap();
+        let _entered = enter_in_place_of(&lists, &mut places, 1).await;
         assert!(block(&places[0]).is_pending(), "the steady reader was evicted");
     }
 
